@@ -1,0 +1,164 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text;
+
+namespace VirtKit.Boot;
+
+/// <summary>Writes a flattened device tree, version 17 (Devicetree Specification 0.4, §5). Values are big-endian as the format has them.</summary>
+/// <remarks>Not thread-safe. Nodes nest by <see cref="BeginNode"/> and <see cref="EndNode"/>; properties come before child nodes.</remarks>
+public sealed class FdtBuilder
+{
+    private const uint Magic = 0xd00dfeed, Version = 17, LastCompatibleVersion = 16;
+    private const uint BeginToken = 1, EndToken = 2, PropertyToken = 3, EndOfTree = 9;
+    private const int HeaderSize = 40;
+
+    private readonly ArrayBufferWriter<byte> _structure = new();
+    private readonly ArrayBufferWriter<byte> _strings = new();
+    private readonly Dictionary<string, uint> _stringOffsets = [];
+    private readonly List<(Gpa Start, ulong Size)> _reservations = [];
+    private int _depth;
+    private bool _closed;
+    private uint _lastPhandle;
+
+    /// <summary>A new phandle, from 1; the node that owns it writes it as its property <c>phandle</c>.</summary>
+    public uint AllocatePhandle() => ++_lastPhandle;
+
+    /// <summary>Adds an entry to the memory reservation block.</summary>
+    public FdtBuilder Reserve(Gpa start, ulong size)
+    {
+        _reservations.Add((start, size));
+        return this;
+    }
+
+    /// <summary>Begins a node. The first one is the root, whose name is empty.</summary>
+    /// <param name="name">The name with its unit address, <c>serial@10000000</c>.</param>
+    /// <exception cref="InvalidOperationException">The root has been ended.</exception>
+    public FdtBuilder BeginNode(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (_closed)
+            throw new InvalidOperationException("The root node has been ended.");
+        _depth++;
+        WriteCell(BeginToken);
+        _structure.Write(Encoding.ASCII.GetBytes(name));
+        _structure.Write("\0"u8);
+        Pad();
+        return this;
+    }
+
+    /// <summary>Ends the node that was begun last.</summary>
+    /// <exception cref="InvalidOperationException">No node is open.</exception>
+    public FdtBuilder EndNode()
+    {
+        CheckOpen();
+        WriteCell(EndToken);
+        _closed = --_depth == 0;
+        return this;
+    }
+
+    /// <summary>Adds an empty property, whose presence is its meaning.</summary>
+    public FdtBuilder Flag(string name) => Bytes(name, []);
+
+    /// <summary>Adds a property of 32-bit cells.</summary>
+    public FdtBuilder Cells(string name, params ReadOnlySpan<uint> cells)
+    {
+        byte[] bytes = new byte[cells.Length * 4];
+        for (int i = 0; i < cells.Length; i++)
+            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(i * 4), cells[i]);
+        return Bytes(name, bytes);
+    }
+
+    /// <summary>Adds a property of 64-bit values, each two cells: addresses and sizes where both take two cells.</summary>
+    public FdtBuilder Cells64(string name, params ReadOnlySpan<ulong> values)
+    {
+        byte[] bytes = new byte[values.Length * 8];
+        for (int i = 0; i < values.Length; i++)
+            BinaryPrimitives.WriteUInt64BigEndian(bytes.AsSpan(i * 8), values[i]);
+        return Bytes(name, bytes);
+    }
+
+    /// <summary>Adds a property of one or more null-terminated strings.</summary>
+    public FdtBuilder Strings(string name, params ReadOnlySpan<string> values)
+    {
+        var text = new StringBuilder();
+        foreach (string value in values)
+            text.Append(value).Append('\0');
+        return Bytes(name, Encoding.UTF8.GetBytes(text.ToString()));
+    }
+
+    /// <summary>Adds a property of raw bytes.</summary>
+    /// <exception cref="InvalidOperationException">No node is open.</exception>
+    public FdtBuilder Bytes(string name, ReadOnlySpan<byte> value)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        CheckOpen();
+        WriteCell(PropertyToken);
+        WriteCell((uint)value.Length);
+        WriteCell(StringOffset(name));
+        _structure.Write(value);
+        Pad();
+        return this;
+    }
+
+    /// <summary>The finished blob.</summary>
+    /// <exception cref="InvalidOperationException">A node is open, or there is none.</exception>
+    public byte[] ToArray()
+    {
+        if (!_closed)
+            throw new InvalidOperationException("The root node has not been ended.");
+        int reservationSize = (_reservations.Count + 1) * 16;
+        int structureOffset = HeaderSize + reservationSize;
+        int structureSize = _structure.WrittenCount + 4;
+        int stringsOffset = structureOffset + structureSize;
+        byte[] blob = new byte[stringsOffset + _strings.WrittenCount];
+        ReadOnlySpan<uint> header =
+        [
+            Magic, (uint)blob.Length, (uint)structureOffset, (uint)stringsOffset, HeaderSize, Version, LastCompatibleVersion, 0, (uint)_strings.WrittenCount,
+            (uint)structureSize,
+        ];
+        for (int i = 0; i < header.Length; i++)
+            BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(i * 4), header[i]);
+        for (int i = 0; i < _reservations.Count; i++)
+        {
+            BinaryPrimitives.WriteUInt64BigEndian(blob.AsSpan(HeaderSize + i * 16), _reservations[i].Start.Value);
+            BinaryPrimitives.WriteUInt64BigEndian(blob.AsSpan(HeaderSize + i * 16 + 8), _reservations[i].Size);
+        }
+
+        _structure.WrittenSpan.CopyTo(blob.AsSpan(structureOffset));
+        BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(structureOffset + structureSize - 4), EndOfTree);
+        _strings.WrittenSpan.CopyTo(blob.AsSpan(stringsOffset));
+        return blob;
+    }
+
+    private void CheckOpen()
+    {
+        if (_depth == 0)
+            throw new InvalidOperationException("No node is open.");
+    }
+
+    private uint StringOffset(string name)
+    {
+        if (!_stringOffsets.TryGetValue(name, out uint offset))
+        {
+            offset = (uint)_strings.WrittenCount;
+            _stringOffsets.Add(name, offset);
+            _strings.Write(Encoding.ASCII.GetBytes(name));
+            _strings.Write("\0"u8);
+        }
+
+        return offset;
+    }
+
+    private void WriteCell(uint value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
+        _structure.Write(bytes);
+    }
+
+    private void Pad()
+    {
+        while (_structure.WrittenCount % 4 != 0)
+            _structure.Write("\0"u8);
+    }
+}

@@ -1,0 +1,66 @@
+using Microsoft.Extensions.Logging;
+
+namespace VirtKit.Engines;
+
+/// <summary>The first tier of the engine SPI: a way to run guest code, and what it supports. Stateless and thread-safe; one instance serves many machines.</summary>
+public abstract class ExecutionEngine
+{
+    /// <summary>The engine's name as options spell it: <c>interpreter</c>, <c>translator</c>, <c>kvm</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether the engine can run this architecture on this host, now.</summary>
+    /// <param name="architecture">The guest architecture with its configuration.</param>
+    /// <param name="reason">Why not, for people; <see langword="null"/> where it can.</param>
+    public abstract bool Supports(GuestArchitecture architecture, out string? reason);
+
+    /// <summary>Creates what the engine keeps once per machine.</summary>
+    /// <param name="context">The machine's parts that an engine may use. They outlive the partition.</param>
+    /// <exception cref="VirtKitException">The engine cannot run here; the message is the reason that <see cref="Supports"/> gives.</exception>
+    public abstract EnginePartition CreatePartition(PartitionContext context);
+}
+
+/// <summary>What a machine hands to an engine's partition.</summary>
+/// <param name="Architecture">The guest architecture with its configuration.</param>
+/// <param name="Memory">Guest memory and memory-mapped devices.</param>
+/// <param name="Ports">Port space, on architectures that have one.</param>
+/// <param name="Clock">The machine's time.</param>
+/// <param name="Events">Where a core reports what concerns the whole machine.</param>
+/// <param name="VcpuCount">How many vCPUs will be created, at least 1.</param>
+/// <param name="Logger">The machine's logger.</param>
+public sealed record PartitionContext(
+    GuestArchitecture Architecture,
+    AddressSpace Memory,
+    AddressSpace? Ports,
+    MachineClock Clock,
+    IMachineEvents Events,
+    int VcpuCount,
+    ILogger Logger);
+
+/// <summary>What a guest can ask of the machine as a whole. Callable from any thread; never blocks.</summary>
+public interface IMachineEvents
+{
+    /// <summary>Stops the machine with this exit. The first request since the last start wins.</summary>
+    void RequestStop(VcpuExit exit);
+
+    /// <summary>Tells the scheduler that a vCPU may have work although it was halted (an interrupt, a start by another vCPU).</summary>
+    /// <param name="vcpu">The vCPU's index, from 0.</param>
+    void Wake(int vcpu);
+}
+
+/// <summary>The second tier of the engine SPI: what an engine keeps once per machine (memory slots, a code cache, a kernel handle).</summary>
+public abstract class EnginePartition : IDisposable
+{
+    /// <summary>Creates the core of one vCPU. Called once for each index, in order, from the thread that constructs the machine.</summary>
+    /// <param name="index">The vCPU's index, from 0; on RISC-V also its hart ID, on x86 its APIC ID.</param>
+    public abstract VcpuCore CreateVcpu(int index);
+
+    /// <summary>Releases what the partition holds. All its cores have been disposed before.</summary>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Releases what the partition holds; called at most once with <see langword="true"/>.</summary>
+    protected virtual void Dispose(bool disposing) { }
+}

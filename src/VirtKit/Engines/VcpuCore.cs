@@ -1,0 +1,65 @@
+namespace VirtKit.Engines;
+
+/// <summary>The third tier of the engine SPI: runs the instructions of one vCPU.</summary>
+/// <remarks>A core is used by one thread at a time, except <see cref="RequestExit"/>, <see cref="SetPin"/>, <see cref="HasWork"/> and <see cref="Counters"/>,
+/// which any thread may use at any time. A core also implements <see cref="IVcpuState{TState}"/> for its ISA's one state struct.</remarks>
+public abstract class VcpuCore : IDisposable
+{
+    /// <summary>Runs guest instructions until the budget is used up or something needs the host.</summary>
+    /// <param name="budget">The most instructions to retire; <see cref="ulong.MaxValue"/> is no limit. A software engine stops exactly at the budget;
+    /// an engine that cannot count (hardware assist) treats anything but <see cref="ulong.MaxValue"/> as it documents.</param>
+    public abstract VcpuExit Run(ulong budget);
+
+    /// <summary>Makes the current or the next <see cref="Run"/> come back with <see cref="ExitReason.Kicked"/> within a bounded number of instructions.</summary>
+    public abstract void RequestExit();
+
+    /// <summary>Makes the current <see cref="Run"/> come back with <see cref="ExitReason.BudgetExhausted"/> after the instruction under way, because the clock has
+    /// a new deadline that may lie inside the current budget. Only called from within a device or clock access of this very core.</summary>
+    public abstract void EndSlice();
+
+    /// <summary>Sets the level of an interrupt pin.</summary>
+    /// <param name="pin">The architecture's number of the pin; on RISC-V the bit of <c>mip</c>.</param>
+    /// <param name="level"><see langword="true"/> to assert.</param>
+    public abstract void SetPin(int pin, bool level);
+
+    /// <summary>Whether <see cref="Run"/> would make progress: the vCPU is started and not waiting, or what it waits for has come.</summary>
+    public abstract bool HasWork { get; }
+
+    /// <summary>Instructions retired since creation; exact also while a device is being accessed, 0 where the engine cannot count.</summary>
+    public abstract ulong Retired { get; }
+
+    /// <summary>Event counts since creation; a snapshot that may lag while the core runs.</summary>
+    public abstract VcpuCounters Counters { get; }
+
+    /// <summary>Returns the vCPU to its state at power-on. The core is not running.</summary>
+    public abstract void Reset();
+
+    /// <summary>Releases what the core holds. It is not running.</summary>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Releases what the core holds; called at most once with <see langword="true"/>.</summary>
+    protected virtual void Dispose(bool disposing) { }
+}
+
+/// <summary>Access to the one architectural state struct of an ISA. The core is not running while it is used.</summary>
+/// <typeparam name="TState">The ISA's state struct, for example <see cref="RiscV.RiscVState"/>.</typeparam>
+public interface IVcpuState<TState> where TState : struct
+{
+    /// <summary>Copies the state out.</summary>
+    void GetState(out TState state);
+
+    /// <summary>Copies the state in. Bits that the architecture does not hold are dropped as a write by the guest would drop them.</summary>
+    void SetState(in TState state);
+}
+
+/// <summary>Event counts of one vCPU since its creation. An engine leaves at 0 what it cannot count.</summary>
+/// <param name="Retired">Instructions retired.</param>
+/// <param name="Exits">Returns from <see cref="VcpuCore.Run"/>.</param>
+/// <param name="MmioAccesses">Loads and stores that a device answered.</param>
+/// <param name="TlbMisses">Translations that the software TLB did not hold.</param>
+/// <param name="Traps">Exceptions and interrupts that the guest took.</param>
+public readonly record struct VcpuCounters(ulong Retired, ulong Exits, ulong MmioAccesses, ulong TlbMisses, ulong Traps);

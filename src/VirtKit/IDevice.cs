@@ -1,0 +1,30 @@
+namespace VirtKit;
+
+/// <summary>A device with registers in an address space. It knows its window, its injected <see cref="InterruptLine"/>s, a <see cref="MachineClock"/> and,
+/// where it does DMA, an <see cref="AddressSpace"/>; never the machine, a vCPU, its own base address or an interrupt number.</summary>
+/// <remarks>
+/// The instance is its own gate: the bus holds <c>lock (device)</c> around every call below, a <see cref="ClockTimer"/> holds it around its callback, and a
+/// device that is called from elsewhere (a backend's thread) takes it itself. Locks are taken downstream only: device, then interrupt controller, then vCPU.
+/// Optional capabilities are further interfaces (<see cref="Boot.IFdtNode"/>), found once at attach. A device must not throw for what a guest does; if it does
+/// all the same, the bus stops the machine with <see cref="ExitReason.InternalError"/>.
+/// </remarks>
+public interface IDevice
+{
+    /// <summary>Name, size and access widths. Constant for the lifetime of the device.</summary>
+    DeviceWindow Window { get; }
+
+    /// <summary>Reads a register.</summary>
+    /// <param name="offset">Offset from the start of the window in bytes; aligned to <paramref name="size"/>, and the access lies inside the window.</param>
+    /// <param name="size">Width in bytes, one of <see cref="DeviceWindow.Widths"/>.</param>
+    /// <returns>The value, zero-extended; the bus ignores bits above <paramref name="size"/>.</returns>
+    ulong Read(ulong offset, int size);
+
+    /// <summary>Writes a register.</summary>
+    /// <param name="offset">Offset from the start of the window in bytes; aligned to <paramref name="size"/>, and the access lies inside the window.</param>
+    /// <param name="size">Width in bytes, one of <see cref="DeviceWindow.Widths"/>.</param>
+    /// <param name="value">The value, zero-extended.</param>
+    void Write(ulong offset, int size, ulong value);
+
+    /// <summary>Returns the device to its state at power-on. Idempotent. Lines are left deasserted.</summary>
+    void Reset();
+}

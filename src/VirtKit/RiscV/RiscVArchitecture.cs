@@ -1,0 +1,41 @@
+namespace VirtKit.RiscV;
+
+/// <summary>The RISC-V guest architecture: RV64GC with the extensions that <see cref="Isa"/> lists.</summary>
+public sealed record RiscVArchitecture : GuestArchitecture
+{
+    /// <summary>Everything that is implemented, as the device tree's <c>riscv,isa</c> spells it.</summary>
+    public const string FullIsa =
+        "rv64imafdc_zicbom_zicboz_zicntr_zicond_zicsr_zifencei_zihintpause_zba_zbb_zbs_sstc_svinval_svnapot";
+
+    /// <inheritdoc/>
+    public override string Name => "riscv64";
+
+    /// <summary>The extensions that the harts have, as the device tree's <c>riscv,isa</c> spells them: <c>rv64</c>, single letters, then names after
+    /// underscores. An instruction or CSR of an extension that is not listed is illegal. I, M, A, F, D, C, Zicsr and Zifencei are always there.</summary>
+    public string Isa { get; init; } = FullIsa;
+
+    /// <summary>The frequency of <c>time</c> and <c>stimecmp</c> in hertz; 10 MHz as on QEMU's virt board. Divides 1,000,000,000.</summary>
+    public uint TimebaseFrequency { get; init; } = 10_000_000;
+
+    /// <summary>When set, VirtKit itself is the supervisor execution environment: an ECALL from S-mode is an SBI call that it answers, and machine mode
+    /// has no code. When <see langword="null"/>, the guest brings its firmware.</summary>
+    public SbiOptions? Sbi { get; init; }
+}
+
+/// <summary>The SBI that VirtKit provides (RISC-V SBI Specification 2.0): Base, Timer, IPI, RFENCE, HSM, SRST and DBCN.</summary>
+public sealed record SbiOptions
+{
+    /// <summary>Where the debug console extension writes and reads; <see langword="null"/> leaves the extension out.</summary>
+    public ISbiConsole? Console { get; init; }
+}
+
+/// <summary>The debug console of the SBI (chapter 12). Called from vCPU threads.</summary>
+public interface ISbiConsole
+{
+    /// <summary>Writes bytes. The implementation copies what it keeps.</summary>
+    void Write(ReadOnlySpan<byte> bytes);
+
+    /// <summary>Reads what is there, without waiting.</summary>
+    /// <returns>The number of bytes, 0 to the length of <paramref name="buffer"/>.</returns>
+    int Read(Span<byte> buffer);
+}

@@ -1,0 +1,96 @@
+namespace VirtKit.Time;
+
+/// <summary>The set timers of one clock in order of deadline, ties in order of setting, so that virtual time repeats exactly.</summary>
+internal sealed class TimerQueue
+{
+    private readonly Lock _gate = new();
+    private readonly SortedSet<(ulong Deadline, ulong Sequence, Timer Timer)> _set = new(Order.Instance);
+    private ulong _sequence;
+
+    /// <summary>Called outside the lock after a timer became the earliest.</summary>
+    public event Action? EarliestChanged;
+
+    /// <summary>The earliest deadline, or <see cref="ulong.MaxValue"/>.</summary>
+    public ulong NextDeadline
+    {
+        get
+        {
+            lock (_gate)
+                return _set.Count == 0 ? ulong.MaxValue : _set.Min.Deadline;
+        }
+    }
+
+    public ClockTimer Create(object gate, Action expired) => new Timer(this, gate, expired);
+
+    /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock.</summary>
+    public void Fire(ulong now)
+    {
+        while (true)
+        {
+            Timer timer;
+            lock (_gate)
+            {
+                if (_set.Count == 0 || _set.Min.Deadline > now)
+                    return;
+                var entry = _set.Min;
+                _set.Remove(entry);
+                timer = entry.Timer;
+                timer.Entry = null;
+            }
+
+            lock (timer.Gate)
+                timer.Expired();
+        }
+    }
+
+    private void Set(Timer timer, ulong deadline)
+    {
+        bool earliest;
+        lock (_gate)
+        {
+            if (timer.Entry is { } old)
+                _set.Remove(old);
+            var entry = (deadline, _sequence++, timer);
+            timer.Entry = entry;
+            _set.Add(entry);
+            earliest = ReferenceEquals(_set.Min.Timer, timer);
+        }
+
+        if (earliest)
+            EarliestChanged?.Invoke();
+    }
+
+    private void Cancel(Timer timer)
+    {
+        lock (_gate)
+        {
+            if (timer.Entry is { } old)
+                _set.Remove(old);
+            timer.Entry = null;
+        }
+    }
+
+    private sealed class Timer(TimerQueue queue, object gate, Action expired) : ClockTimer
+    {
+        public object Gate => gate;
+
+        public Action Expired => expired;
+
+        public (ulong Deadline, ulong Sequence, Timer Timer)? Entry { get; set; }
+
+        public override void Set(ulong deadline) => queue.Set(this, deadline);
+
+        public override void Cancel() => queue.Cancel(this);
+    }
+
+    private sealed class Order : IComparer<(ulong Deadline, ulong Sequence, Timer Timer)>
+    {
+        public static readonly Order Instance = new();
+
+        public int Compare((ulong Deadline, ulong Sequence, Timer Timer) x, (ulong Deadline, ulong Sequence, Timer Timer) y)
+        {
+            int byDeadline = x.Deadline.CompareTo(y.Deadline);
+            return byDeadline != 0 ? byDeadline : x.Sequence.CompareTo(y.Sequence);
+        }
+    }
+}
