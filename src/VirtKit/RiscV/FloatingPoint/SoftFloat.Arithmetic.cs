@@ -108,27 +108,24 @@ internal static partial class SoftFloat<TFormat>
         return new(a.Negative != b.Negative, a.Exponent - b.Exponent - (less ? 1 : 0), (ulong)quotient | (remainder == UInt128.Zero ? 0UL : 1));
     }
 
-    /// <summary>The root to one bit more than the format holds, and a sticky bit: the schoolbook method, a bit of the root from two bits of the radicand.</summary>
+    /// <summary>The root to 64 bits, bit 0 sticky.</summary>
     private static Normalized Root(Normalized a)
     {
         // The binary point stands after two bits: 01.x for an even exponent, 1x.x for an odd one, so the root is 1.x in both.
-        ulong radicand = (a.Exponent & 1) == 0 ? a.Significand >> 1 : a.Significand;
-        int digits = TFormat.FractionBits + 2;
-        ulong root = 0;
-        ulong remainder = 0;
-        for (int i = 0; i < digits; i++)
-        {
-            remainder = (remainder << 2) | (radicand >> 62);
-            radicand <<= 2;
-            ulong trial = (root << 2) | 1;
-            root <<= 1;
-            if (remainder >= trial)
-            {
-                remainder -= trial;
-                root |= 1;
-            }
-        }
+        UInt128 radicand = new((a.Exponent & 1) == 0 ? a.Significand >> 1 : a.Significand, 0);
 
-        return new(false, a.Exponent >> 1, (root << (64 - digits)) | (remainder == 0 ? 0UL : 1));
+        // The host's root only has to be within 2^32 of the true one: a step of Newton's method never ends below the root and here less than one above it, so
+        // rounded down to an integer it is the root rounded down, or one more.
+        UInt128 estimate = (ulong)(Math.Sqrt((ulong)(radicand >> 64)) * (1UL << 32));
+        ulong root = (ulong)((estimate + (radicand / estimate)) >> 1);
+        if (Square(root) > radicand)
+            root--;
+        return new(false, a.Exponent >> 1, root | (Square(root) == radicand ? 0UL : 1));
+    }
+
+    private static UInt128 Square(ulong value)
+    {
+        ulong high = Math.BigMul(value, value, out ulong low);
+        return new(high, low);
     }
 }
