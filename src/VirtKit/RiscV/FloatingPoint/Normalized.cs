@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace VirtKit.RiscV.FloatingPoint;
 
@@ -20,6 +21,7 @@ internal readonly struct Normalized(bool negative, int exponent, ulong significa
     }
 
     /// <summary>Shifts right; a one that is lost sticks to bit 0. Any count from 0 up is defined.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong ShiftRightSticky(ulong value, int count)
     {
         if (count == 0)

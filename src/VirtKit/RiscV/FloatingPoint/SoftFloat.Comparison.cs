@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.FloatingPoint;
 
 /// <content>Comparison, minimum and maximum, classification.</content>
@@ -50,6 +52,7 @@ internal static partial class SoftFloat<TFormat>
     }
 
     /// <summary>An integer that orders as the numbers do, both zeros alike.</summary>
+    [MethodImpl(Inline)]
     private static long Order(ulong bits) => IsNegative(bits) ? -(long)Magnitude(bits) : (long)Magnitude(bits);
 
     private static bool AreOrdered(ulong a, ulong b, ref uint flags)

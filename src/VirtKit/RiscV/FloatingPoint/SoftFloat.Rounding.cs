@@ -34,7 +34,7 @@ internal static partial class SoftFloat<TFormat>
     }
 
     /// <summary>Whether the magnitude is rounded up, given the integer part that is kept and the fraction that is cut as a 64-bit binary fraction.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static bool RoundsAway(bool negative, ulong kept, ulong cut, RoundingMode mode)
     {
         const ulong half = 1UL << 63;

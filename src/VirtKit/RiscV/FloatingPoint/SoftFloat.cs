@@ -15,44 +15,57 @@ namespace VirtKit.RiscV.FloatingPoint;
 internal static partial class SoftFloat<TFormat>
     where TFormat : struct, IFloatFormat
 {
+    /// <summary>The format's constants fold only where they are inlined, and without a profile (NativeAOT, for one) the compiler judges them not worth it: three to six
+    /// times slower.</summary>
+    private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
+
     /// <summary>The NaN that every operation with a NaN result returns: quiet, positive, otherwise empty (RV-Unpriv §20.3).</summary>
-    public static ulong CanonicalNaN => Infinity | QuietBit;
+    public static ulong CanonicalNaN { [MethodImpl(Inline)] get => Infinity | QuietBit; }
 
     /// <summary>The sign bit: exclusive-or negates, NaNs included.</summary>
-    public static ulong SignBit => 1UL << (TFormat.ExponentBits + TFormat.FractionBits);
+    public static ulong SignBit { [MethodImpl(Inline)] get => 1UL << (TFormat.ExponentBits + TFormat.FractionBits); }
 
-    private static int MaxBiasedExponent => (1 << TFormat.ExponentBits) - 1;
+    private static int MaxBiasedExponent { [MethodImpl(Inline)] get => (1 << TFormat.ExponentBits) - 1; }
 
-    private static int Bias => MaxBiasedExponent >> 1;
+    private static int Bias { [MethodImpl(Inline)] get => MaxBiasedExponent >> 1; }
 
     /// <summary>The exponent of the smallest normal number, which subnormal numbers share.</summary>
-    private static int MinExponent => 1 - Bias;
+    private static int MinExponent { [MethodImpl(Inline)] get => 1 - Bias; }
 
     /// <summary>Bits of a normalized significand that the format cannot hold.</summary>
-    private static int ExcessBits => 63 - TFormat.FractionBits;
+    private static int ExcessBits { [MethodImpl(Inline)] get => 63 - TFormat.FractionBits; }
 
-    private static ulong FractionMask => (1UL << TFormat.FractionBits) - 1;
+    private static ulong FractionMask { [MethodImpl(Inline)] get => (1UL << TFormat.FractionBits) - 1; }
 
-    private static ulong QuietBit => 1UL << (TFormat.FractionBits - 1);
+    private static ulong QuietBit { [MethodImpl(Inline)] get => 1UL << (TFormat.FractionBits - 1); }
 
-    private static ulong Infinity => (ulong)MaxBiasedExponent << TFormat.FractionBits;
+    private static ulong Infinity { [MethodImpl(Inline)] get => (ulong)MaxBiasedExponent << TFormat.FractionBits; }
 
+    [MethodImpl(Inline)]
     private static bool IsNegative(ulong bits) => (bits & SignBit) != 0;
 
+    [MethodImpl(Inline)]
     private static ulong Magnitude(ulong bits) => bits & (SignBit - 1);
 
+    [MethodImpl(Inline)]
     private static bool IsFinite(ulong bits) => Magnitude(bits) < Infinity;
 
+    [MethodImpl(Inline)]
     private static bool IsZero(ulong bits) => Magnitude(bits) == 0;
 
+    [MethodImpl(Inline)]
     private static bool IsInfinite(ulong bits) => Magnitude(bits) == Infinity;
 
+    [MethodImpl(Inline)]
     private static bool IsNaN(ulong bits) => Magnitude(bits) > Infinity;
 
+    [MethodImpl(Inline)]
     private static bool IsSignalingNaN(ulong bits) => IsNaN(bits) && (bits & QuietBit) == 0;
 
+    [MethodImpl(Inline)]
     private static ulong Zero(bool negative) => negative ? SignBit : 0;
 
+    [MethodImpl(Inline)]
     private static ulong SignedInfinity(bool negative) => Zero(negative) | Infinity;
 
     /// <summary>The result of an operation that has none.</summary>
@@ -67,7 +80,7 @@ internal static partial class SoftFloat<TFormat>
         => IsSignalingNaN(a) || IsSignalingNaN(b) ? Invalid(ref flags) : CanonicalNaN;
 
     /// <summary>Takes a finite number other than zero apart; a subnormal number is normalized.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(Inline)]
     private static Normalized Unpack(ulong bits)
     {
         ulong fraction = bits & FractionMask;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.FloatingPoint;
 
 /// <summary>As <see cref="Normalized"/> with a significand of 128 bits, (-1)^Negative × Significand × 2^(Exponent - 127): holds the product of two significands.</summary>
@@ -10,9 +12,11 @@ internal readonly struct Wide(bool negative, int exponent, UInt128 significand)
     public UInt128 Significand { get; } = significand;
 
     /// <summary>The same number with more room.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide From(Normalized number) => new(number.Negative, number.Exponent, new UInt128(number.Significand, 0));
 
     /// <summary>The exact product.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Wide Product(Normalized a, Normalized b)
     {
         ulong high = Math.BigMul(a.Significand, b.Significand, out ulong low);
@@ -26,6 +30,7 @@ internal readonly struct Wide(bool negative, int exponent, UInt128 significand)
     /// <summary>The sum, its lowest bit sticky; false if the operands cancel exactly.</summary>
     /// <remarks>Both have at least 22 zero bits at the low end, so making room for the carry loses nothing, and where the smaller one is cut at all, at most
     /// one leading bit cancels: the sticky bit stays far below every bit that rounding looks at.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TrySum(Wide a, Wide b, out Wide sum)
     {
         if (a.Exponent < b.Exponent || (a.Exponent == b.Exponent && a.Significand < b.Significand))
@@ -40,8 +45,10 @@ internal readonly struct Wide(bool negative, int exponent, UInt128 significand)
     }
 
     /// <summary>The upper half of the significand; ones in the lower half stick to bit 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Normalized Narrow() => new(Negative, Exponent, (ulong)(Significand >> 64) | ((ulong)Significand == 0 ? 0UL : 1));
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static UInt128 ShiftRightSticky(UInt128 value, int count)
     {
         if (count == 0)
