@@ -3,7 +3,8 @@ using VirtKit.RiscV.FloatingPoint;
 
 namespace VirtKit.Tests.RiscV;
 
-/// <summary>Random operands that lean to where rounding, cancellation and range go wrong. The seed comes from VIRTKIT_SEED, otherwise from the clock; it is printed.</summary>
+/// <summary>Random operands that lean to where rounding, cancellation and range go wrong. The seed comes from VIRTKIT_SEED, otherwise from the clock; it is
+/// printed.</summary>
 internal sealed class FloatingPointOperands
 {
     private readonly Random _random;
@@ -25,7 +26,8 @@ internal sealed class FloatingPointOperands
 
     public ulong Bits() => (ulong)_random.NextInt64() ^ ((ulong)_random.NextInt64() << 1);
 
-    /// <summary>Operands for any operation of <typeparamref name="TFormat"/> but Convert: the second near the first in half of the cases, the third near the negated product.</summary>
+    /// <summary>Operands for any operation of <typeparamref name="TFormat"/> but Convert: in half of the cases the second is near the first, the third near the
+    /// negated product.</summary>
     public (ulong A, ulong B, ulong C) Triple<TFormat>()
         where TFormat : struct, IFloatFormat
     {

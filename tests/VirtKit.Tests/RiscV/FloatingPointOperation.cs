@@ -35,7 +35,8 @@ internal static class FloatingPointOperations
     public static bool TakesInteger(this FloatingPointOperation operation) => operation >= FloatingPointOperation.FromInt32;
 
     public static bool ReturnsInteger(this FloatingPointOperation operation)
-        => operation is >= FloatingPointOperation.Equal and <= FloatingPointOperation.Classify or >= FloatingPointOperation.ToInt32 and <= FloatingPointOperation.ToUInt64;
+        => operation is >= FloatingPointOperation.Equal and <= FloatingPointOperation.Classify
+            or >= FloatingPointOperation.ToInt32 and <= FloatingPointOperation.ToUInt64;
 
     /// <summary>The subject's answer; Convert comes from <typeparamref name="TSource"/>.</summary>
     public static (ulong Result, uint Flags) Run<TFormat, TSource>(FloatingPointOperation operation, ulong a, ulong b, ulong c, RoundingMode mode)

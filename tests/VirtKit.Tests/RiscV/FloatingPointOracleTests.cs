@@ -62,14 +62,24 @@ public sealed class FloatingPointOracleTests
     }
 
     private static void Check<TFormat, TSource>(
-        FloatingPointOracle oracle, FloatingPointOracle source, FloatingPointOperation operation, ulong a, ulong b, ulong c, RoundingMode mode, object seed)
+        FloatingPointOracle oracle,
+        FloatingPointOracle source,
+        FloatingPointOperation operation,
+        ulong a,
+        ulong b,
+        ulong c,
+        RoundingMode mode,
+        object seed)
         where TFormat : struct, IFloatFormat
         where TSource : struct, IFloatFormat
     {
         (ulong Result, uint Flags) expected = oracle.Run(operation, a, b, c, mode, source);
         (ulong Result, uint Flags) actual = FloatingPointOperations.Run<TFormat, TSource>(operation, a, b, c, mode);
         if (actual != expected)
-            Assert.Fail($"{operation} {mode} a={a:x} b={b:x} c={c:x}: {actual.Result:x} flags {actual.Flags}, expected {expected.Result:x} flags {expected.Flags}; seed {seed}");
+        {
+            Assert.Fail($"{operation} {mode} a={a:x} b={b:x} c={c:x}: {actual.Result:x} flags {actual.Flags}, "
+                + $"expected {expected.Result:x} flags {expected.Flags}; seed {seed}");
+        }
     }
 
     private readonly struct Binary16 : IFloatFormat

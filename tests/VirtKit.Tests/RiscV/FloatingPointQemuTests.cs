@@ -6,7 +6,8 @@ using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.RiscV;
 
-/// <summary>SoftFloat and <see cref="NanBox"/> against the instructions as QEMU executes them: whole registers, every operation, format and rounding mode.</summary>
+/// <summary>SoftFloat and <see cref="NanBox"/> against the instructions as QEMU executes them: whole registers, every operation, format and rounding
+/// mode.</summary>
 public sealed class FloatingPointQemuTests
 {
     private const int Cases = 200_000;
@@ -43,7 +44,10 @@ public sealed class FloatingPointQemuTests
             Record r = records[i];
             Answer actual = r.Format == 0 ? Execute<Binary32, Binary64>(r) : Execute<Binary64, Binary32>(r);
             if (actual != answers[i])
-                Assert.Fail($"{(FloatingPointOperation)r.Operation} format {r.Format} mode {r.Mode} a={r.A:x} b={r.B:x} c={r.C:x}: {actual}, QEMU {answers[i]}; seed {seed}");
+            {
+                Assert.Fail($"{(FloatingPointOperation)r.Operation} format {r.Format} mode {r.Mode} a={r.A:x} b={r.B:x} c={r.C:x}: "
+                    + $"{actual}, QEMU {answers[i]}; seed {seed}");
+            }
         }
     }
 
@@ -70,7 +74,8 @@ public sealed class FloatingPointQemuTests
     {
         FloatingPointOperation operation = (FloatingPointOperation)r.Operation;
         ulong a = operation.TakesInteger() ? r.A : operation is FloatingPointOperation.Convert ? Operand<TSource>(r.A) : Operand<TFormat>(r.A);
-        (ulong result, uint flags) = FloatingPointOperations.Run<TFormat, TSource>(operation, a, Operand<TFormat>(r.B), Operand<TFormat>(r.C), (RoundingMode)r.Mode);
+        (ulong b, ulong c) = (Operand<TFormat>(r.B), Operand<TFormat>(r.C));
+        (ulong result, uint flags) = FloatingPointOperations.Run<TFormat, TSource>(operation, a, b, c, (RoundingMode)r.Mode);
         return new(operation.ReturnsInteger() ? result : Register<TFormat>(result), flags);
     }
 

@@ -17,7 +17,8 @@ internal readonly record struct Fraction(BigInteger Numerator, BigInteger Denomi
     public Fraction Over(Fraction other) => new(Numerator * other.Denominator * other.Numerator.Sign, Denominator * BigInteger.Abs(other.Numerator));
 
     /// <summary>Times 2^exponent.</summary>
-    public Fraction Scale(int exponent) => exponent >= 0 ? this with { Numerator = Numerator << exponent } : this with { Denominator = Denominator << -exponent };
+    public Fraction Scale(int exponent)
+        => exponent >= 0 ? this with { Numerator = Numerator << exponent } : this with { Denominator = Denominator << -exponent };
 
     public int CompareTo(Fraction other) => (Numerator * other.Denominator).CompareTo(other.Numerator * Denominator);
 

@@ -1,6 +1,7 @@
 namespace VirtKit.RiscV.FloatingPoint;
 
-/// <summary>How an inexact result is rounded; the values are the encoding of frm and of the rm field (RV-Unpriv §20.2). Dynamic (7) is resolved by the caller.</summary>
+/// <summary>How an inexact result is rounded; the values are the encoding of frm and of the rm field (RV-Unpriv §20.2).</summary>
+/// <remarks>The caller resolves dynamic (7) and traps on the reserved values; an operation that gets one all the same rounds as TowardsZero does.</remarks>
 internal enum RoundingMode : byte
 {
     /// <summary>RNE: to nearest, ties to even.</summary>

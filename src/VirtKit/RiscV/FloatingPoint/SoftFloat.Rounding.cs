@@ -48,8 +48,8 @@ internal static partial class SoftFloat<TFormat>
         };
     }
 
-    /// <summary>Whether rounding to the format's precision, with unbounded exponent, carries to the next power of two: what "after rounding" means for a number just
-    /// below the smallest normal one.</summary>
+    /// <summary>Whether rounding to the format's precision, with unbounded exponent, carries to the next power of two: what "after rounding" means for a
+    /// number just below the smallest normal one.</summary>
     private static bool ReachesNextBinade(bool negative, ulong significand, RoundingMode mode)
     {
         ulong kept = significand >> ExcessBits;
@@ -62,10 +62,10 @@ internal static partial class SoftFloat<TFormat>
         flags |= FFlags.OF | FFlags.NX;
         bool toInfinity = mode switch
         {
-            RoundingMode.TowardsZero => false,
+            RoundingMode.NearestEven or RoundingMode.NearestMaxMagnitude => true,
             RoundingMode.Down => negative,
             RoundingMode.Up => !negative,
-            _ => true,
+            _ => false,
         };
         return toInfinity ? SignedInfinity(negative) : Zero(negative) | (Infinity - 1);
     }

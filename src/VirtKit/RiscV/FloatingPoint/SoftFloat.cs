@@ -15,8 +15,8 @@ namespace VirtKit.RiscV.FloatingPoint;
 internal static partial class SoftFloat<TFormat>
     where TFormat : struct, IFloatFormat
 {
-    /// <summary>The format's constants fold only where they are inlined, and without a profile (NativeAOT, for one) the compiler judges them not worth it: three to six
-    /// times slower.</summary>
+    /// <summary>The format's constants fold only where they are inlined, and without a profile (NativeAOT, for one) the compiler judges them not worth it:
+    /// three to six times slower.</summary>
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
     /// <summary>The NaN that every operation with a NaN result returns: quiet, positive, otherwise empty (RV-Unpriv §20.3).</summary>

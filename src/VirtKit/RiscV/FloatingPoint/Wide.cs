@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace VirtKit.RiscV.FloatingPoint;
 
-/// <summary>As <see cref="Normalized"/> with a significand of 128 bits, (-1)^Negative × Significand × 2^(Exponent - 127): holds the product of two significands.</summary>
+/// <summary>As <see cref="Normalized"/> with a significand of 128 bits, (-1)^Negative × Significand × 2^(Exponent - 127): holds the product of two
+/// significands.</summary>
 internal readonly struct Wide(bool negative, int exponent, UInt128 significand)
 {
     public bool Negative { get; } = negative;
