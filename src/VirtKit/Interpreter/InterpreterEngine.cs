@@ -1,20 +1,49 @@
 using VirtKit.Engines;
+using VirtKit.RiscV;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>The reference engine: portable, always there.</summary>
+/// <summary>The reference engine: it runs everywhere, without generating code. It counts instructions exactly and repeats exactly with
+/// <see cref="VcpuScheduling.Deterministic"/>.</summary>
 public sealed class InterpreterEngine : ExecutionEngine
 {
     /// <inheritdoc/>
     public override string Name => "interpreter";
 
+    /// <summary>How its instruction handlers follow each other; <see langword="null"/> finds out which way works here.</summary>
+    internal InterpreterDispatch? Dispatch { get; init; }
+
     /// <inheritdoc/>
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
-        reason = "not yet";
-        return false;
+        ArgumentNullException.ThrowIfNull(architecture);
+        reason = RiscVSystem.Objection(architecture);
+        return reason is null;
     }
 
     /// <inheritdoc/>
-    public override EnginePartition CreatePartition(PartitionContext context) => throw new VirtKitException("not yet");
+    public override EnginePartition CreatePartition(PartitionContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        if (!Supports(context.Architecture, out string? reason))
+            throw new VirtKitException($"The interpreter cannot run {context.Architecture.Name}: {reason}");
+        InterpreterDispatch dispatch = Dispatch ?? (TailCallProbe.TailCallsWork() ? InterpreterDispatch.TailThreaded : InterpreterDispatch.Loop);
+        return new InterpreterPartition(new RiscVSystem(context), dispatch);
+    }
+}
+
+/// <summary>How instruction handlers follow each other.</summary>
+internal enum InterpreterDispatch : byte
+{
+    TailThreaded,
+    Loop,
+}
+
+internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch) : EnginePartition
+{
+    private readonly HandlerTable _handlers = dispatch == InterpreterDispatch.Loop
+        ? HandlerTable.Create<LoopDispatch>(system.Instructions)
+        : HandlerTable.Create<TailDispatch>(system.Instructions);
+
+    public override VcpuCore CreateVcpu(int index) => new InterpreterCore(system, index, _handlers, dispatch);
 }

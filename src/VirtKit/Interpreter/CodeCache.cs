@@ -1,0 +1,123 @@
+using System.Runtime.InteropServices;
+using VirtKit.RiscV;
+
+namespace VirtKit.Interpreter;
+
+/// <summary>The predecoded code of one hart: pages of blocks, and the jump caches that find them by virtual address, one for each privilege mode.</summary>
+internal sealed unsafe class CodeCache : IDisposable
+{
+    /// <summary>How much native memory blocks and pages may take before all of it is dropped.</summary>
+    private const long Limit = 64L << 20;
+
+    private const int Modes = 3;
+
+    private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
+    private readonly CodeArena _arena = new();
+    private readonly BlockBuilder _builder;
+    private readonly JumpEntry* _jumps;
+    private readonly bool[] _used = new bool[Modes];
+    private readonly Op* _scratch;
+    private readonly Func<int, nint> _allocate;
+    private readonly Func<int, nint> _allocateScratch;
+    private ulong _generation;
+
+    public CodeCache(InstructionSet set, HandlerTable handlers)
+    {
+        _builder = new BlockBuilder(set, handlers);
+        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * JumpEntry.Count * sizeof(JumpEntry)), 64);
+        _scratch = (Op*)NativeMemory.AlignedAlloc((nuint)(BlockBuilder.MaxSlots * sizeof(Op)), 64);
+        _used.AsSpan().Fill(true);
+        _allocate = slots => (nint)_arena.Allocate(slots);
+        _allocateScratch = _ => (nint)_scratch;
+        ForgetJumps();
+    }
+
+    /// <summary>The jump cache of a mode.</summary>
+    public JumpEntry* JumpsOf(PrivilegeMode privilege)
+    {
+        int mode = privilege == PrivilegeMode.Machine ? 2 : (int)privilege;
+        _used[mode] = true;
+        return _jumps + mode * JumpEntry.Count;
+    }
+
+    /// <summary>The block at an address, built now if it has to be.</summary>
+    /// <param name="pc">The virtual address.</param>
+    /// <param name="page">The guest physical page that it lies in.</param>
+    /// <param name="host">That page's bytes.</param>
+    /// <returns>The block's first op, or null where the first instruction crosses into the next page.</returns>
+    public Op* Find(ulong pc, ulong page, byte* host)
+    {
+        ulong virtualPage = pc & ~0xfffUL;
+        ref CodePage? code = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, (page, virtualPage), out _);
+        if (code is null)
+            code = new CodePage(host, virtualPage, _generation);
+        else
+            code.Validate(host, _generation);
+        CodePage found = code;
+        ref Op* block = ref found.BlockAt((int)(pc & 0xfff));
+        if (block == null)
+            block = _builder.Build(pc, Op.MaxBlockLength, at => (at & ~0xfffUL) == virtualPage ? found.HalfAt((int)(at & 0xfff)) : null, _allocate);
+        return block;
+    }
+
+    /// <summary>Whether memory runs out; if so, everything has been dropped.</summary>
+    public bool DropIfFull()
+    {
+        if (_arena.Size + (long)_pages.Count * CodePage.Size <= Limit)
+            return false;
+        foreach (CodePage page in _pages.Values)
+            page.Dispose();
+        _pages.Clear();
+        _arena.Clear();
+        _used.AsSpan().Fill(true);
+        ForgetJumps();
+        return true;
+    }
+
+    /// <summary>A block that is used once, because it is cut short or its bytes cannot be kept.</summary>
+    public Op* BuildOnce(ulong pc, int limit, BlockBuilder.FetchHalf fetch) => _builder.Build(pc, limit, fetch, _allocateScratch);
+
+    /// <summary>Whether a block is one of <see cref="BuildOnce"/>, to which nothing may be linked.</summary>
+    public bool IsOnce(Op* op) => op == _scratch + BlockHeader.Slots;
+
+    public void BytesChanged()
+    {
+        _generation++;
+        ForgetJumps();
+    }
+
+    public void ForgetJumps()
+    {
+        for (int mode = 0; mode < Modes; mode++)
+        {
+            if (_used[mode])
+                new Span<JumpEntry>(_jumps + mode * JumpEntry.Count, JumpEntry.Count).Fill(new JumpEntry { Pc = JumpEntry.Invalid });
+            _used[mode] = false;
+        }
+    }
+
+    public void ForgetJumps(ulong page)
+    {
+        for (int mode = 0; mode < Modes; mode++)
+        {
+            if (!_used[mode])
+                continue;
+            // The 2048 possible addresses of a page stand in a row.
+            var entries = new Span<JumpEntry>(JumpEntry.At(_jumps + mode * JumpEntry.Count, page & ~0xfffUL), 2048);
+            foreach (ref JumpEntry entry in entries)
+            {
+                if ((entry.Pc & ~0xfffUL) == (page & ~0xfffUL))
+                    entry.Pc = JumpEntry.Invalid;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (CodePage page in _pages.Values)
+            page.Dispose();
+        _arena.Dispose();
+        NativeMemory.AlignedFree(_jumps);
+        NativeMemory.AlignedFree(_scratch);
+    }
+}

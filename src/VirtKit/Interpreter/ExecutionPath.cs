@@ -1,0 +1,163 @@
+using System.Runtime.CompilerServices;
+using VirtKit.RiscV;
+using VirtKit.RiscV.FloatingPoint;
+
+namespace VirtKit.Interpreter;
+
+/// <summary>How an executing backend does what can miss or trap.</summary>
+internal unsafe interface IExecutionPath
+{
+    static abstract bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value);
+
+    static abstract bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value);
+
+    static abstract bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value);
+
+    static abstract bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed);
+
+    static abstract bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old);
+
+    static abstract bool UseFloat(Hart hart, InterpreterContext* c);
+
+    static abstract bool Float(
+        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result);
+
+    static abstract bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o);
+}
+
+/// <summary>TLB hits and what the host's arithmetic answers exactly. Never calls anything, so that handlers need no stack frame; <see langword="false"/> changes nothing
+/// and asks for the <see cref="SlowPath"/>.</summary>
+internal readonly unsafe struct FastPath : IExecutionPath
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
+    {
+        TlbEntry* entry = TlbEntry.At(c->Hart.ReadTlb, address);
+        if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
+        {
+            value = 0;
+            return false;
+        }
+
+        // SAFETY: the tag matched, so the addend leads into the page's memory, and the access is aligned and stays inside.
+        byte* pointer = (byte*)(address + (ulong)entry->Addend);
+        value = width switch
+        {
+            MemoryWidth.SignedByte => (ulong)*(sbyte*)pointer,
+            MemoryWidth.SignedHalf => (ulong)*(short*)pointer,
+            MemoryWidth.SignedWord => (ulong)*(int*)pointer,
+            MemoryWidth.Byte => *pointer,
+            MemoryWidth.Half => *(ushort*)pointer,
+            MemoryWidth.Word => *(uint*)pointer,
+            _ => *(ulong*)pointer,
+        };
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
+    {
+        TlbEntry* entry = TlbEntry.At(c->Hart.WriteTlb, address);
+        if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
+            return false;
+        // SAFETY: as for loads.
+        byte* pointer = (byte*)(address + (ulong)entry->Addend);
+        switch (width.Bytes())
+        {
+            case 1:
+                *pointer = (byte)value;
+                break;
+            case 2:
+                *(ushort*)pointer = (ushort)value;
+                break;
+            case 4:
+                *(uint*)pointer = (uint)value;
+                break;
+            default:
+                *(ulong*)pointer = value;
+                break;
+        }
+
+        return true;
+    }
+
+    public static bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value)
+    {
+        value = 0;
+        return false;
+    }
+
+    public static bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed)
+    {
+        failed = 0;
+        return false;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
+    {
+        TlbEntry* entry = TlbEntry.At(c->Hart.WriteTlb, address);
+        if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
+        {
+            old = 0;
+            return false;
+        }
+
+        // SAFETY: as for loads.
+        old = width.Extend(AtomicMemory.Exchange(operation, (byte*)(address + (ulong)entry->Addend), width.Bytes(), operand));
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool UseFloat(Hart hart, InterpreterContext* c) => c->Hart.FloatReady != 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Float(
+        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        format == FloatFormat.Double
+            ? HostFloat<double>.TryCompute(operation, c->Hart.HostRounding, roundingMode, x, y, z, out result)
+            : HostFloat<float>.TryCompute(operation, c->Hart.HostRounding, roundingMode, x, y, z, out result);
+
+    public static bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o) => false;
+}
+
+/// <summary>Everything, through the hart. <see langword="false"/> means that a trap is recorded.</summary>
+internal readonly unsafe struct SlowPath : IExecutionPath
+{
+    public static bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
+    {
+        if (!hart.Load(address, width.Bytes(), out value))
+            return false;
+        value = width.Extend(value);
+        return true;
+    }
+
+    public static bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value) => hart.Store(address, width.Bytes(), value);
+
+    public static bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value)
+    {
+        if (!hart.LoadReserved(address, width.Bytes(), out value))
+            return false;
+        value = width.Extend(value);
+        return true;
+    }
+
+    public static bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed) =>
+        hart.StoreConditional(address, width.Bytes(), value, out failed);
+
+    public static bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
+    {
+        if (!hart.Atomic(operation, address, width.Bytes(), operand, out old))
+            return false;
+        old = width.Extend(old);
+        return true;
+    }
+
+    public static bool UseFloat(Hart hart, InterpreterContext* c) => hart.UseFloat();
+
+    public static bool Float(
+        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        hart.Float(operation, format, roundingMode, x, y, z, out result);
+
+    public static bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o) => function(hart, o);
+}

@@ -1,0 +1,164 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using VirtKit.RiscV;
+
+namespace VirtKit.Interpreter;
+
+/// <summary>Executes the primitives. What may miss, trap or change more than registers is the path's: <see cref="FastPath"/> gives up, <see cref="SlowPath"/> does it.</summary>
+internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterContext* context, Op* op) : IBackend<ulong> where TPath : struct, IExecutionPath
+{
+    /// <summary>Whether the branch was taken.</summary>
+    public bool Taken;
+
+    /// <summary>Where a computed jump goes.</summary>
+    public ulong Target;
+
+    public readonly ulong Constant(ulong value) => value;
+
+    /// <summary>The block builder has put the sum into the literal that the immediate points at.</summary>
+    public readonly ulong PcPlus(int offset) => *(ulong*)((byte*)op + offset);
+
+    public readonly ulong NextPc() => BlockExit.Next(op)->Pc;
+
+    public readonly ulong X(int register) => ((ulong*)context)[register];
+
+    public readonly bool SetX(int register, ulong value)
+    {
+        ((ulong*)context)[register] = value;
+        return true;
+    }
+
+    public readonly ulong F(int register) => context->Hart.State.F[register];
+
+    public readonly bool SetF(int register, ulong value)
+    {
+        ((ulong*)context)[32 + register] = value;
+        return true;
+    }
+
+    public readonly ulong Add(ulong a, ulong b) => a + b;
+
+    public readonly ulong Sub(ulong a, ulong b) => a - b;
+
+    public readonly ulong And(ulong a, ulong b) => a & b;
+
+    public readonly ulong Or(ulong a, ulong b) => a | b;
+
+    public readonly ulong Xor(ulong a, ulong b) => a ^ b;
+
+    public readonly ulong Not(ulong a) => ~a;
+
+    public readonly ulong ShiftLeft(ulong a, ulong amount) => a << (int)amount;
+
+    public readonly ulong ShiftRightLogical(ulong a, ulong amount) => a >> (int)amount;
+
+    public readonly ulong ShiftRightArithmetic(ulong a, ulong amount) => (ulong)((long)a >> (int)amount);
+
+    public readonly ulong RotateRight(ulong a, ulong amount) => BitOperations.RotateRight(a, (int)amount);
+
+    public readonly ulong RotateRight32(ulong a, ulong amount) => (ulong)(int)BitOperations.RotateRight((uint)a, (int)amount);
+
+    public readonly ulong Mul(ulong a, ulong b) => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong MulHigh(Signedness signedness, ulong a, ulong b) => IntegerArithmetic.MulHigh(signedness, a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong Divide(DivisionPart part, Signedness signedness, int bits, ulong a, ulong b) => IntegerArithmetic.Divide(part, signedness, bits, a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong SignExtend(ulong a, int fromBits) => fromBits switch
+    {
+        8 => (ulong)(sbyte)a,
+        16 => (ulong)(short)a,
+        32 => (ulong)(int)a,
+        _ => a,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong ZeroExtend(ulong a, int fromBits) => fromBits switch
+    {
+        8 => (byte)a,
+        16 => (ushort)a,
+        32 => (uint)a,
+        _ => a,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong Compare(Comparison comparison, ulong a, ulong b) => Holds(comparison, a, b) ? 1UL : 0UL;
+
+    public readonly ulong Select(ulong condition, ulong a, ulong b) => condition != 0 ? a : b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong Count(BitCount count, int bits, ulong a) => count switch
+    {
+        BitCount.LeadingZeros => (ulong)(bits == 32 ? BitOperations.LeadingZeroCount((uint)a) : BitOperations.LeadingZeroCount(a)),
+        BitCount.TrailingZeros => (ulong)(bits == 32 ? BitOperations.TrailingZeroCount((uint)a) : BitOperations.TrailingZeroCount(a)),
+        _ => (ulong)(bits == 32 ? BitOperations.PopCount((uint)a) : BitOperations.PopCount(a)),
+    };
+
+    public readonly ulong ReverseBytes(ulong a) => System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong OrCombine(ulong a) => IntegerArithmetic.OrCombine(a);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Load(MemoryWidth width, ulong address, out ulong value) => TPath.Load(hart, context, width, address, out value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Store(MemoryWidth width, ulong address, ulong value) => TPath.Store(hart, context, width, address, value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool LoadReserved(MemoryWidth width, ulong address, out ulong value) => TPath.LoadReserved(hart, width, address, out value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool StoreConditional(MemoryWidth width, ulong address, ulong value, out ulong failed) =>
+        TPath.StoreConditional(hart, width, address, value, out failed);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Atomic(AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old) =>
+        TPath.Atomic(hart, context, operation, width, address, operand, out old);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool UseFloat() => TPath.UseFloat(hart, context);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) =>
+        TPath.Float(hart, context, operation, format, roundingMode, a, b, c, out result);
+
+    public readonly bool Fence()
+    {
+        Interlocked.MemoryBarrier();
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Branch(Comparison comparison, ulong a, ulong b, int offset)
+    {
+        Taken = Holds(comparison, a, b);
+        return true;
+    }
+
+    /// <summary>The target stands in the block's exit.</summary>
+    public readonly bool Jump(int offset) => true;
+
+    public bool JumpTo(ulong address)
+    {
+        Target = address & ~1UL;
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Call(delegate*<Hart, in Operands, bool> function, in Operands o) => TPath.Call(hart, function, o);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool Holds(Comparison comparison, ulong a, ulong b) => comparison switch
+    {
+        Comparison.Equal => a == b,
+        Comparison.NotEqual => a != b,
+        Comparison.Less => (long)a < (long)b,
+        Comparison.GreaterOrEqual => (long)a >= (long)b,
+        Comparison.LessUnsigned => a < b,
+        _ => a >= b,
+    };
+}

@@ -1,0 +1,183 @@
+using VirtKit.Engines;
+using VirtKit.RiscV;
+
+namespace VirtKit.Interpreter;
+
+/// <summary>Runs one hart: finds the block at the pc, runs blocks until a handler leaves, looks around, and again.</summary>
+internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
+{
+    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
+    private const int TrapLimit = 1000;
+
+    private readonly Hart _hart;
+    private readonly InterpreterContext* _context;
+    private readonly CodeCache _code;
+    private readonly InterpreterDispatch _dispatch;
+    private bool _endSlice;
+    private ulong _exits;
+
+    public InterpreterCore(RiscVSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch)
+    {
+        _dispatch = dispatch;
+        _code = new CodeCache(system.Instructions, handlers);
+        _hart = new Hart(system, index, sizeof(InterpreterContext), this);
+        _context = (InterpreterContext*)_hart.Context;
+    }
+
+    public override bool HasWork => _hart.HasWork;
+
+    public override ulong Retired => _context->Hart.Retired;
+
+    public override VcpuCounters Counters => new(Retired, _exits, _hart.MmioAccesses, _hart.Mmu.Misses, _hart.Traps);
+
+    public override void RequestExit() => _hart.RequestExit();
+
+    public override void EndSlice()
+    {
+        _endSlice = true;
+        _hart.RequestAttention();
+    }
+
+    public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
+
+    public override void Reset() => _hart.Reset();
+
+    public void GetState(out RiscVState state) => _hart.GetState(out state);
+
+    public void SetState(in RiscVState state) => _hart.SetState(state);
+
+    public override VcpuExit Run(ulong budget)
+    {
+        long start = (long)Math.Min(budget, long.MaxValue / 2);
+        _context->RetiredAtZero = Retired + (ulong)(start - Op.MaxBlockLength);
+        _hart.EnterGuest();
+        _hart.RequestAttention();
+        VcpuExit exit = RunBlocks(start);
+        _hart.LeaveGuest();
+        _endSlice = false;
+        _exits++;
+        return exit;
+    }
+
+    void IHartEngine.CodeMappingChanged() => _code.ForgetJumps();
+
+    void IHartEngine.CodeMappingChanged(ulong address) => _code.ForgetJumps(address);
+
+    void IHartEngine.CodeBytesChanged() => _code.BytesChanged();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _hart.Dispose();
+            _code.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private VcpuExit RunBlocks(long left)
+    {
+        InterpreterContext* c = _context;
+        int stuck = 0;
+        while (true)
+        {
+            if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
+                return exit;
+            if (left <= 0)
+                return new VcpuExit(ExitReason.BudgetExhausted);
+            long before = left;
+            Op* op = Find(left);
+            if (op != null)
+                left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;
+            c->Hart.Retired = c->RetiredAtZero - (ulong)(left - Op.MaxBlockLength);
+            stuck = left == before ? stuck + 1 : 0;
+            if (stuck > TrapLimit)
+                return new VcpuExit(ExitReason.Fault, _hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(_hart.State.Pc)}.");
+        }
+    }
+
+    /// <summary>Serves what asked for attention.</summary>
+    /// <returns>The exit that is due, or nothing.</returns>
+    private VcpuExit? LookAround()
+    {
+        _hart.LookAround();
+        if (_hart.TakeExitRequest())
+            return new VcpuExit(ExitReason.Kicked);
+        if (_endSlice)
+            return new VcpuExit(ExitReason.BudgetExhausted);
+        return _hart.CanRun() ? null : new VcpuExit(ExitReason.Halted);
+    }
+
+    private long Execute(Op* op, long budget)
+    {
+        if (_dispatch == InterpreterDispatch.TailThreaded)
+            return op->Handler(_hart, op, _context, budget);
+        for (_context->Next = op; _context->Next != null;)
+        {
+            op = _context->Next;
+            budget = op->Handler(_hart, op, _context, budget);
+        }
+
+        return budget;
+    }
+
+    /// <summary>The block at the pc, no longer than what is left of the budget.</summary>
+    /// <returns>Its first op, or null where a trap was taken instead.</returns>
+    private Op* Find(long left)
+    {
+        InterpreterContext* c = _context;
+        ulong pc = c->Hart.State.Pc;
+        c->Jumps = _code.JumpsOf(c->Hart.State.Privilege);
+        JumpEntry* entry = JumpEntry.At(c->Jumps, pc);
+        Op* op = entry->Pc == pc ? entry->Op : Translate(pc, entry);
+        if (op == null)
+            return null;
+        if (c->WantsLink != null)
+        {
+            // An interrupt may have come in between; then the exit asks again next time.
+            if (c->WantsLink->Pc == pc && !_code.IsOnce(op))
+                c->WantsLink->Link = op;
+            c->WantsLink = null;
+        }
+
+        return BlockHeader.Of(op)->Count <= left ? op : BuildOnce(pc, (int)left);
+    }
+
+    private Op* Translate(ulong pc, JumpEntry* entry)
+    {
+        if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
+            return Trap(cause, pc);
+        if (!cached)
+            return BuildOnce(pc, 1);
+        if (_code.DropIfFull())
+            _context->WantsLink = null;
+        Op* op = _code.Find(pc, page, host);
+        if (op == null)
+            return BuildOnce(pc, 1);
+        entry->Pc = pc;
+        entry->Op = op;
+        return op;
+    }
+
+    /// <summary>A block that is not kept: cut to the budget, or of code that crosses into another page.</summary>
+    private Op* BuildOnce(ulong pc, int limit)
+    {
+        TrapCause? cause = null;
+        ulong faulting = 0;
+        Op* op = _code.BuildOnce(pc, limit, at =>
+        {
+            cause = _hart.Mmu.TranslateCode(at, out _, out byte* host, out _);
+            faulting = at;
+            return cause is null ? *(ushort*)(host + (at & 0xfff)) : null;
+        });
+        return op == null ? Trap(cause!.Value, faulting) : op;
+    }
+
+    private Op* Trap(TrapCause cause, ulong address)
+    {
+        _hart.Trap(cause, address);
+        _hart.TakeTrap();
+        return null;
+    }
+}

@@ -1,0 +1,544 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>RV64I (RV-Unpriv §2, §4).</summary>
+internal static class I
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Lui>();
+        set.Add<Auipc>();
+        set.Add<Jal>();
+        set.Add<Jalr>();
+        set.Add<Beq>();
+        set.Add<Bne>();
+        set.Add<Blt>();
+        set.Add<Bge>();
+        set.Add<Bltu>();
+        set.Add<Bgeu>();
+        set.Add<Lb>();
+        set.Add<Lh>();
+        set.Add<Lw>();
+        set.Add<Ld>();
+        set.Add<Lbu>();
+        set.Add<Lhu>();
+        set.Add<Lwu>();
+        set.Add<Sb>();
+        set.Add<Sh>();
+        set.Add<Sw>();
+        set.Add<Sd>();
+        set.Add<Addi>();
+        set.Add<Slti>();
+        set.Add<Sltiu>();
+        set.Add<Xori>();
+        set.Add<Ori>();
+        set.Add<Andi>();
+        set.Add<Slli>();
+        set.Add<Srli>();
+        set.Add<Srai>();
+        set.Add<Add>();
+        set.Add<Sub>();
+        set.Add<Sll>();
+        set.Add<Slt>();
+        set.Add<Sltu>();
+        set.Add<Xor>();
+        set.Add<Srl>();
+        set.Add<Sra>();
+        set.Add<Or>();
+        set.Add<And>();
+        set.Add<Addiw>();
+        set.Add<Slliw>();
+        set.Add<Srliw>();
+        set.Add<Sraiw>();
+        set.Add<Addw>();
+        set.Add<Subw>();
+        set.Add<Sllw>();
+        set.Add<Srlw>();
+        set.Add<Sraw>();
+        set.Add<Fence>();
+    }
+}
+
+/// <summary>rd = imm.</summary>
+internal readonly struct Lui : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfOpcode("lui", InstructionFormat.U, 0x37);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Constant((ulong)o.Imm));
+}
+
+/// <summary>rd = pc + imm.</summary>
+internal readonly struct Auipc : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfOpcode("auipc", InstructionFormat.U, 0x17, InstructionForm.PcRelative);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.PcPlus(o.Imm));
+}
+
+/// <summary>rd = next pc; pc += offset.</summary>
+internal readonly struct Jal : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfOpcode("jal", InstructionFormat.J, 0x6f, InstructionForm.Jump);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        b.SetX(o.Rd, b.NextPc());
+        return b.Jump(o.Imm);
+    }
+}
+
+/// <summary>rd = next pc; pc = (rs1 + imm) without its lowest bit.</summary>
+internal readonly struct Jalr : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("jalr", InstructionFormat.Load, 0x67, 0, InstructionForm.JumpRegister);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V target = b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm));
+        b.SetX(o.Rd, b.NextPc());
+        return b.JumpTo(target);
+    }
+}
+
+/// <summary>Branches where rs1 and rs2 compare as eq.</summary>
+internal readonly struct Beq : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("beq", InstructionFormat.B, 0x63, 0, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.Equal, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>Branches where rs1 and rs2 compare as ne.</summary>
+internal readonly struct Bne : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("bne", InstructionFormat.B, 0x63, 1, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.NotEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>Branches where rs1 and rs2 compare as lt.</summary>
+internal readonly struct Blt : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("blt", InstructionFormat.B, 0x63, 4, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>Branches where rs1 and rs2 compare as ge.</summary>
+internal readonly struct Bge : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("bge", InstructionFormat.B, 0x63, 5, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.GreaterOrEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>Branches where rs1 and rs2 compare as ltu.</summary>
+internal readonly struct Bltu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("bltu", InstructionFormat.B, 0x63, 6, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>Branches where rs1 and rs2 compare as geu.</summary>
+internal readonly struct Bgeu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("bgeu", InstructionFormat.B, 0x63, 7, InstructionForm.Branch);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.GreaterOrEqualUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+}
+
+/// <summary>rd = memory at rs1 + imm, as SignedByte.</summary>
+internal readonly struct Lb : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lb", InstructionFormat.Load, 0x03, 0);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.SignedByte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as SignedHalf.</summary>
+internal readonly struct Lh : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lh", InstructionFormat.Load, 0x03, 1);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.SignedHalf, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as SignedWord.</summary>
+internal readonly struct Lw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lw", InstructionFormat.Load, 0x03, 2);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.SignedWord, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as Double.</summary>
+internal readonly struct Ld : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("ld", InstructionFormat.Load, 0x03, 3);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as Byte.</summary>
+internal readonly struct Lbu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lbu", InstructionFormat.Load, 0x03, 4);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as Half.</summary>
+internal readonly struct Lhu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lhu", InstructionFormat.Load, 0x03, 5);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>rd = memory at rs1 + imm, as Word.</summary>
+internal readonly struct Lwu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("lwu", InstructionFormat.Load, 0x03, 6);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        if (!b.Load(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+            return false;
+        return b.SetX(o.Rd, value);
+    }
+}
+
+/// <summary>Memory at rs1 + imm = rs2, as Byte.</summary>
+internal readonly struct Sb : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("sb", InstructionFormat.S, 0x23, 0);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Store(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+}
+
+/// <summary>Memory at rs1 + imm = rs2, as Half.</summary>
+internal readonly struct Sh : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("sh", InstructionFormat.S, 0x23, 1);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Store(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+}
+
+/// <summary>Memory at rs1 + imm = rs2, as Word.</summary>
+internal readonly struct Sw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("sw", InstructionFormat.S, 0x23, 2);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Store(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+}
+
+/// <summary>Memory at rs1 + imm = rs2, as Double.</summary>
+internal readonly struct Sd : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("sd", InstructionFormat.S, 0x23, 3);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Store(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+}
+
+/// <summary>rd = rs1 + imm.</summary>
+internal readonly struct Addi : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("addi", InstructionFormat.I, 0x13, 0);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &lt; imm.</summary>
+internal readonly struct Slti : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("slti", InstructionFormat.I, 0x13, 2);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &lt; imm, unsigned.</summary>
+internal readonly struct Sltiu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("sltiu", InstructionFormat.I, 0x13, 3);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 ^ imm.</summary>
+internal readonly struct Xori : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("xori", InstructionFormat.I, 0x13, 4);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 | imm.</summary>
+internal readonly struct Ori : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("ori", InstructionFormat.I, 0x13, 6);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &amp; imm.</summary>
+internal readonly struct Andi : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("andi", InstructionFormat.I, 0x13, 7);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &lt;&lt; shamt.</summary>
+internal readonly struct Slli : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("slli", InstructionFormat.Shift, 0x13, 1, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &gt;&gt; shamt, logical.</summary>
+internal readonly struct Srli : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("srli", InstructionFormat.Shift, 0x13, 5, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 &gt;&gt; shamt, arithmetic.</summary>
+internal readonly struct Srai : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("srai", InstructionFormat.Shift, 0x13, 5, 0x10);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 + rs2.</summary>
+internal readonly struct Add : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("add", InstructionFormat.R, 0x33, 0, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 - rs2.</summary>
+internal readonly struct Sub : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sub", InstructionFormat.R, 0x33, 0, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Sub(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &lt;&lt; rs2.</summary>
+internal readonly struct Sll : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sll", InstructionFormat.R, 0x33, 1, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &lt; rs2.</summary>
+internal readonly struct Slt : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("slt", InstructionFormat.R, 0x33, 2, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &lt; rs2, unsigned.</summary>
+internal readonly struct Sltu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sltu", InstructionFormat.R, 0x33, 3, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 ^ rs2.</summary>
+internal readonly struct Xor : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("xor", InstructionFormat.R, 0x33, 4, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &gt;&gt; rs2, logical.</summary>
+internal readonly struct Srl : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("srl", InstructionFormat.R, 0x33, 5, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &gt;&gt; rs2, arithmetic.</summary>
+internal readonly struct Sra : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sra", InstructionFormat.R, 0x33, 5, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 | rs2.</summary>
+internal readonly struct Or : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("or", InstructionFormat.R, 0x33, 6, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 &amp; rs2.</summary>
+internal readonly struct And : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("and", InstructionFormat.R, 0x33, 7, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 + imm on 32 bits.</summary>
+internal readonly struct Addiw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("addiw", InstructionFormat.I, 0x1b, 0);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
+}
+
+/// <summary>rd = rs1 &lt;&lt; shamt on 32 bits.</summary>
+internal readonly struct Slliw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("slliw", InstructionFormat.Shift, 0x1b, 1, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
+}
+
+/// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, logical.</summary>
+internal readonly struct Srliw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("srliw", InstructionFormat.Shift, 0x1b, 5, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)), 32));
+}
+
+/// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, arithmetic.</summary>
+internal readonly struct Sraiw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sraiw", InstructionFormat.Shift, 0x1b, 5, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = rs1 + rs2 on 32 bits.</summary>
+internal readonly struct Addw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("addw", InstructionFormat.R, 0x3b, 0, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.X(o.Rs2)), 32));
+}
+
+/// <summary>rd = rs1 - rs2 on 32 bits.</summary>
+internal readonly struct Subw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("subw", InstructionFormat.R, 0x3b, 0, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.Sub(b.X(o.Rs1), b.X(o.Rs2)), 32));
+}
+
+/// <summary>rd = rs1 &lt;&lt; rs2 on 32 bits.</summary>
+internal readonly struct Sllw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sllw", InstructionFormat.R, 0x3b, 1, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.And(b.X(o.Rs2), b.Constant(31))), 32));
+}
+
+/// <summary>rd = rs1 &gt;&gt; rs2, logical, on 32 bits.</summary>
+internal readonly struct Srlw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("srlw", InstructionFormat.R, 0x3b, 5, 0x00);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))), 32));
+}
+
+/// <summary>rd = rs1 &gt;&gt; rs2, arithmetic, on 32 bits.</summary>
+internal readonly struct Sraw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("sraw", InstructionFormat.R, 0x3b, 5, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))));
+}
+
+/// <summary>Orders memory accesses; every fence is a full one here. Zihintpause's PAUSE and fence.tso are encodings of it.</summary>
+internal readonly struct Fence : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("fence", InstructionFormat.None, 0x0f, 0);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Fence();
+}

@@ -1,0 +1,139 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Integer multiplication and division (RV-Unpriv §13).</summary>
+internal static class M
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Mul>();
+        set.Add<Mulh>();
+        set.Add<Mulhsu>();
+        set.Add<Mulhu>();
+        set.Add<Div>();
+        set.Add<Divu>();
+        set.Add<Rem>();
+        set.Add<Remu>();
+        set.Add<Mulw>();
+        set.Add<Divw>();
+        set.Add<Divuw>();
+        set.Add<Remw>();
+        set.Add<Remuw>();
+    }
+}
+
+/// <summary>rd = the low half of rs1 * rs2.</summary>
+internal readonly struct Mul : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("mul", InstructionFormat.R, 0x33, 0, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Mul(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = the high half of rs1 * rs2.</summary>
+internal readonly struct Mulh : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("mulh", InstructionFormat.R, 0x33, 1, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.MulHigh(Signedness.Signed, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = the high half of signed rs1 * unsigned rs2.</summary>
+internal readonly struct Mulhsu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("mulhsu", InstructionFormat.R, 0x33, 2, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.MulHigh(Signedness.Mixed, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = the high half of unsigned rs1 * rs2.</summary>
+internal readonly struct Mulhu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("mulhu", InstructionFormat.R, 0x33, 3, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.MulHigh(Signedness.Unsigned, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 / rs2.</summary>
+internal readonly struct Div : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("div", InstructionFormat.R, 0x33, 4, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 / rs2, unsigned.</summary>
+internal readonly struct Divu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("divu", InstructionFormat.R, 0x33, 5, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 % rs2.</summary>
+internal readonly struct Rem : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("rem", InstructionFormat.R, 0x33, 6, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 % rs2, unsigned.</summary>
+internal readonly struct Remu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("remu", InstructionFormat.R, 0x33, 7, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 * rs2 on 32 bits.</summary>
+internal readonly struct Mulw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("mulw", InstructionFormat.R, 0x3b, 0, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.Mul(b.X(o.Rs1), b.X(o.Rs2)), 32));
+}
+
+/// <summary>rd = rs1 / rs2 on 32 bits.</summary>
+internal readonly struct Divw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("divw", InstructionFormat.R, 0x3b, 4, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 / rs2, unsigned, on 32 bits.</summary>
+internal readonly struct Divuw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("divuw", InstructionFormat.R, 0x3b, 5, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 % rs2 on 32 bits.</summary>
+internal readonly struct Remw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("remw", InstructionFormat.R, 0x3b, 6, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 % rs2, unsigned, on 32 bits.</summary>
+internal readonly struct Remuw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("remuw", InstructionFormat.R, 0x3b, 7, 0x01);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
+}

@@ -1,0 +1,114 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Privileged instructions (RV-Priv §3.3, §12.2) and Zifencei (RV-Unpriv §6).</summary>
+internal static class Privileged
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Ecall>();
+        set.Add<Ebreak>();
+        set.Add<Mret>();
+        set.Add<Sret>();
+        set.Add<Wfi>();
+        set.Add<FenceI>();
+        set.Add<SfenceVma>();
+    }
+
+    /// <summary>Svinval.</summary>
+    public static void AddInvalidation(InstructionSet set)
+    {
+        set.Add<SinvalVma>();
+        set.Add<SfenceWInval>();
+        set.Add<SfenceInvalIr>();
+    }
+}
+
+/// <summary>Traps to the environment.</summary>
+internal readonly struct Ecall : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("ecall", 0x00000073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.Ecall, o);
+}
+
+/// <summary>Traps to the debugger.</summary>
+internal readonly struct Ebreak : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("ebreak", 0x00100073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.Ebreak, o);
+}
+
+/// <summary>Returns from a trap into M-mode.</summary>
+internal readonly struct Mret : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("mret", 0x30200073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.Mret, o);
+}
+
+/// <summary>Returns from a trap into S-mode.</summary>
+internal readonly struct Sret : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("sret", 0x10200073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.Sret, o);
+}
+
+/// <summary>Waits for an interrupt.</summary>
+internal readonly struct Wfi : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("wfi", 0x10500073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.Wfi, o);
+}
+
+/// <summary>Makes earlier stores visible to instruction fetch (Zifencei).</summary>
+internal readonly struct FenceI : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("fence.i", InstructionFormat.None, 0x0f, 1, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.FenceI, o);
+}
+
+/// <summary>Orders page-table stores before later translations.</summary>
+internal readonly struct SfenceVma : IInstruction
+{
+    public static Encoding Encoding => new("sfence.vma", 0xfe007fff, 0x12000073, InstructionFormat.Fence2, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.SfenceVma, o);
+}
+
+/// <summary>Svinval: as sfence.vma, without its ordering.</summary>
+internal readonly struct SinvalVma : IInstruction
+{
+    public static Encoding Encoding => new("sinval.vma", 0xfe007fff, 0x16000073, InstructionFormat.Fence2, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.SfenceVma, o);
+}
+
+/// <summary>Svinval: begins an invalidation sequence.</summary>
+internal readonly struct SfenceWInval : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("sfence.w.inval", 0x18000073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.SfenceInval, o);
+}
+
+/// <summary>Svinval: ends an invalidation sequence.</summary>
+internal readonly struct SfenceInvalIr : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfWord("sfence.inval.ir", 0x18100073);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&PrivilegedInstructions.SfenceInval, o);
+}

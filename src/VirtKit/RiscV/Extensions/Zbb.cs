@@ -1,0 +1,261 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Basic bit manipulation (RV-Unpriv §28.3).</summary>
+internal static class Zbb
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Andn>();
+        set.Add<Orn>();
+        set.Add<Xnor>();
+        set.Add<Clz>();
+        set.Add<Ctz>();
+        set.Add<Cpop>();
+        set.Add<Clzw>();
+        set.Add<Ctzw>();
+        set.Add<Cpopw>();
+        set.Add<SextB>();
+        set.Add<SextH>();
+        set.Add<ZextH>();
+        set.Add<OrcB>();
+        set.Add<Rev8>();
+        set.Add<Min>();
+        set.Add<Minu>();
+        set.Add<Max>();
+        set.Add<Maxu>();
+        set.Add<Rol>();
+        set.Add<Ror>();
+        set.Add<Rori>();
+        set.Add<Rolw>();
+        set.Add<Rorw>();
+        set.Add<Roriw>();
+    }
+}
+
+/// <summary>rd = rs1 &amp; ~rs2.</summary>
+internal readonly struct Andn : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("andn", InstructionFormat.R, 0x33, 7, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
+}
+
+/// <summary>rd = rs1 | ~rs2.</summary>
+internal readonly struct Orn : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("orn", InstructionFormat.R, 0x33, 6, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
+}
+
+/// <summary>rd = ~(rs1 ^ rs2).</summary>
+internal readonly struct Xnor : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("xnor", InstructionFormat.R, 0x33, 4, 0x20);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Not(b.Xor(b.X(o.Rs1), b.X(o.Rs2))));
+}
+
+/// <summary>rd = the number of leading zeros.</summary>
+internal readonly struct Clz : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("clz", InstructionFormat.Unary, 0x13, 1, 0x600);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 64, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the number of trailing zeros.</summary>
+internal readonly struct Ctz : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("ctz", InstructionFormat.Unary, 0x13, 1, 0x601);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 64, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the number of ones.</summary>
+internal readonly struct Cpop : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("cpop", InstructionFormat.Unary, 0x13, 1, 0x602);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.Ones, 64, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the number of leading zeros of the low word.</summary>
+internal readonly struct Clzw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("clzw", InstructionFormat.Unary, 0x1b, 1, 0x600);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 32, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the number of trailing zeros of the low word.</summary>
+internal readonly struct Ctzw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("ctzw", InstructionFormat.Unary, 0x1b, 1, 0x601);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 32, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the number of ones of the low word.</summary>
+internal readonly struct Cpopw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("cpopw", InstructionFormat.Unary, 0x1b, 1, 0x602);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Count(BitCount.Ones, 32, b.X(o.Rs1)));
+}
+
+/// <summary>rd = the low byte, sign-extended.</summary>
+internal readonly struct SextB : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("sext.b", InstructionFormat.Unary, 0x13, 1, 0x604);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 8));
+}
+
+/// <summary>rd = the low half word, sign-extended.</summary>
+internal readonly struct SextH : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("sext.h", InstructionFormat.Unary, 0x13, 1, 0x605);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 16));
+}
+
+/// <summary>rd = the low half word, zero-extended.</summary>
+internal readonly struct ZextH : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("zext.h", InstructionFormat.Unary, 0x3b, 4, 0x080);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ZeroExtend(b.X(o.Rs1), 16));
+}
+
+/// <summary>rd = each byte of rs1 that is not 0 as all ones.</summary>
+internal readonly struct OrcB : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("orc.b", InstructionFormat.Unary, 0x13, 5, 0x287);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.OrCombine(b.X(o.Rs1)));
+}
+
+/// <summary>rd = rs1 with its bytes reversed.</summary>
+internal readonly struct Rev8 : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of12("rev8", InstructionFormat.Unary, 0x13, 5, 0x6b8);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.ReverseBytes(b.X(o.Rs1)));
+}
+
+/// <summary>rd = the lesser of rs1 and rs2.</summary>
+internal readonly struct Min : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("min", InstructionFormat.R, 0x33, 4, 0x05);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V a = b.X(o.Rs1), c = b.X(o.Rs2);
+        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.Less, a, c), a, c));
+    }
+}
+
+/// <summary>rd = the lesser of rs1 and rs2, unsigned.</summary>
+internal readonly struct Minu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("minu", InstructionFormat.R, 0x33, 5, 0x05);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V a = b.X(o.Rs1), c = b.X(o.Rs2);
+        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.LessUnsigned, a, c), a, c));
+    }
+}
+
+/// <summary>rd = the greater of rs1 and rs2.</summary>
+internal readonly struct Max : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("max", InstructionFormat.R, 0x33, 6, 0x05);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V a = b.X(o.Rs1), c = b.X(o.Rs2);
+        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqual, a, c), a, c));
+    }
+}
+
+/// <summary>rd = the greater of rs1 and rs2, unsigned.</summary>
+internal readonly struct Maxu : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("maxu", InstructionFormat.R, 0x33, 7, 0x05);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V a = b.X(o.Rs1), c = b.X(o.Rs2);
+        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqualUnsigned, a, c), a, c));
+    }
+}
+
+/// <summary>rd = rs1 rotated left by rs2.</summary>
+internal readonly struct Rol : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("rol", InstructionFormat.R, 0x33, 1, 0x30);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
+}
+
+/// <summary>rd = rs1 rotated right by rs2.</summary>
+internal readonly struct Ror : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("ror", InstructionFormat.R, 0x33, 5, 0x30);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = rs1 rotated right by shamt.</summary>
+internal readonly struct Rori : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("rori", InstructionFormat.Shift, 0x13, 5, 0x18);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+/// <summary>rd = the low word of rs1 rotated left by rs2.</summary>
+internal readonly struct Rolw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("rolw", InstructionFormat.R, 0x3b, 1, 0x30);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
+}
+
+/// <summary>rd = the low word of rs1 rotated right by rs2.</summary>
+internal readonly struct Rorw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("rorw", InstructionFormat.R, 0x3b, 5, 0x30);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.X(o.Rs2)));
+}
+
+/// <summary>rd = the low word of rs1 rotated right by shamt.</summary>
+internal readonly struct Roriw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("roriw", InstructionFormat.Shift, 0x1b, 5, 0x30);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+}

@@ -1,0 +1,89 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Single-bit instructions (RV-Unpriv §28.5).</summary>
+internal static class Zbs
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Bclr>();
+        set.Add<Bclri>();
+        set.Add<Bext>();
+        set.Add<Bexti>();
+        set.Add<Binv>();
+        set.Add<Binvi>();
+        set.Add<Bset>();
+        set.Add<Bseti>();
+    }
+}
+
+/// <summary>rd = rs1 with one bit cleared, counted by rs2.</summary>
+internal readonly struct Bclr : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("bclr", InstructionFormat.R, 0x33, 1, 0x24);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.X(o.Rs2)))));
+}
+
+/// <summary>rd = rs1 with one bit cleared, counted by shamt.</summary>
+internal readonly struct Bclri : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("bclri", InstructionFormat.Shift, 0x13, 1, 0x12);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm)))));
+}
+
+/// <summary>rd = one bit of rs1, counted by rs2.</summary>
+internal readonly struct Bext : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("bext", InstructionFormat.R, 0x33, 5, 0x24);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)), b.Constant(1)));
+}
+
+/// <summary>rd = one bit of rs1, counted by shamt.</summary>
+internal readonly struct Bexti : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("bexti", InstructionFormat.Shift, 0x13, 5, 0x12);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.Constant(1)));
+}
+
+/// <summary>rd = rs1 with one bit inverted, counted by rs2.</summary>
+internal readonly struct Binv : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("binv", InstructionFormat.R, 0x33, 1, 0x34);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
+}
+
+/// <summary>rd = rs1 with one bit inverted, counted by shamt.</summary>
+internal readonly struct Binvi : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("binvi", InstructionFormat.Shift, 0x13, 1, 0x1a);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
+}
+
+/// <summary>rd = rs1 with one bit set, counted by rs2.</summary>
+internal readonly struct Bset : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("bset", InstructionFormat.R, 0x33, 1, 0x14);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
+}
+
+/// <summary>rd = rs1 with one bit set, counted by shamt.</summary>
+internal readonly struct Bseti : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of6("bseti", InstructionFormat.Shift, 0x13, 1, 0x0a);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
+}

@@ -1,0 +1,50 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Cache-block operations, Zicbom and Zicboz (RV-Unpriv §19).</summary>
+internal static class Zicbo
+{
+    public static void AddManagement(InstructionSet set)
+    {
+        set.Add<CboInval>();
+        set.Add<CboClean>();
+        set.Add<CboFlush>();
+    }
+
+    public static void AddZero(InstructionSet set) => set.Add<CboZero>();
+}
+
+/// <summary>Zicbom: invalidates a cache block; memory is coherent here, so it only checks.</summary>
+internal readonly struct CboInval : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfAddress("cbo.inval", 0x0000200f);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CacheBlockInstructions.CboInval, o);
+}
+
+/// <summary>Zicbom: writes a cache block back; only checks.</summary>
+internal readonly struct CboClean : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfAddress("cbo.clean", 0x0010200f);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CacheBlockInstructions.CboClean, o);
+}
+
+/// <summary>Zicbom: writes a cache block back and invalidates it; only checks.</summary>
+internal readonly struct CboFlush : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfAddress("cbo.flush", 0x0020200f);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CacheBlockInstructions.CboClean, o);
+}
+
+/// <summary>Zicboz: zeroes a cache block of 64 bytes.</summary>
+internal readonly struct CboZero : IInstruction
+{
+    public static Encoding Encoding => Encoding.OfAddress("cbo.zero", 0x0040200f);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CacheBlockInstructions.CboZero, o);
+}

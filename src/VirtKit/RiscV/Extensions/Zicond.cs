@@ -1,0 +1,29 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>Integer conditional operations (RV-Unpriv §12).</summary>
+internal static class Zicond
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<CzeroEqz>();
+        set.Add<CzeroNez>();
+    }
+}
+
+/// <summary>rd = rs1, or 0 where rs2 is 0.</summary>
+internal readonly struct CzeroEqz : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("czero.eqz", InstructionFormat.R, 0x33, 5, 0x07);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.X(o.Rs1), b.Constant(0)));
+}
+
+/// <summary>rd = rs1, or 0 where rs2 is not 0.</summary>
+internal readonly struct CzeroNez : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of7("czero.nez", InstructionFormat.R, 0x33, 7, 0x07);
+
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.Constant(0), b.X(o.Rs1)));
+}

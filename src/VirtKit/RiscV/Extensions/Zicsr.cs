@@ -1,0 +1,69 @@
+namespace VirtKit.RiscV.Extensions;
+
+/// <summary>CSR instructions (RV-Unpriv §7). What a CSR is stands in its row of <see cref="CsrFile"/>.</summary>
+internal static class Zicsr
+{
+    public static void AddTo(InstructionSet set)
+    {
+        set.Add<Csrrw>();
+        set.Add<Csrrs>();
+        set.Add<Csrrc>();
+        set.Add<Csrrwi>();
+        set.Add<Csrrsi>();
+        set.Add<Csrrci>();
+    }
+}
+
+/// <summary>rd = CSR; then Write with rs1.</summary>
+internal readonly struct Csrrw : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrw", InstructionFormat.Csr, 0x73, 1, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.Write, o);
+}
+
+/// <summary>rd = CSR; then SetBits with rs1.</summary>
+internal readonly struct Csrrs : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrs", InstructionFormat.Csr, 0x73, 2, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.SetBits, o);
+}
+
+/// <summary>rd = CSR; then ClearBits with rs1.</summary>
+internal readonly struct Csrrc : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrc", InstructionFormat.Csr, 0x73, 3, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.ClearBits, o);
+}
+
+/// <summary>rd = CSR; then WriteImmediate with uimm.</summary>
+internal readonly struct Csrrwi : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrwi", InstructionFormat.CsrImmediate, 0x73, 5, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.WriteImmediate, o);
+}
+
+/// <summary>rd = CSR; then SetBitsImmediate with uimm.</summary>
+internal readonly struct Csrrsi : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrsi", InstructionFormat.CsrImmediate, 0x73, 6, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.SetBitsImmediate, o);
+}
+
+/// <summary>rd = CSR; then ClearBitsImmediate with uimm.</summary>
+internal readonly struct Csrrci : IInstruction
+{
+    public static Encoding Encoding => Encoding.Of("csrrci", InstructionFormat.CsrImmediate, 0x73, 7, InstructionForm.System);
+
+    public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Call(&CsrInstructions.ClearBitsImmediate, o);
+}

@@ -1,0 +1,133 @@
+namespace VirtKit.RiscV;
+
+/// <summary>Traps and interrupts (RV-Priv §3.1.6-3.1.9, §3.3, §12.1).</summary>
+internal sealed unsafe partial class Hart
+{
+    /// <summary>The standard's order: external before software before timer, machine before supervisor.</summary>
+    private static ReadOnlySpan<byte> InterruptPriority =>
+    [
+        InterruptBit.MachineExternal, InterruptBit.MachineSoftware, InterruptBit.MachineTimer,
+        InterruptBit.SupervisorExternal, InterruptBit.SupervisorSoftware, InterruptBit.SupervisorTimer,
+    ];
+
+    /// <summary>mip: the levels of the pins, and what software set. Any thread may read it.</summary>
+    public ulong PendingInterrupts => (uint)Volatile.Read(ref _pins) | State.Mip;
+
+    /// <summary>The levels of the pins alone.</summary>
+    public ulong Pins => (uint)Volatile.Read(ref _pins);
+
+    /// <summary>Sets a pin's level. Any thread.</summary>
+    public void SetPin(int pin, bool level)
+    {
+        if ((1UL << pin & InterruptBit.All) == 0)
+            return;
+        if (level)
+        {
+            if ((Interlocked.Or(ref _pins, 1 << pin) & 1 << pin) == 0)
+            {
+                RequestAttention();
+                System.Events.Wake(Id);
+            }
+        }
+        else
+        {
+            Interlocked.And(ref _pins, ~(1 << pin));
+        }
+    }
+
+    /// <summary>The bits of mip that software set. SSIP stands among the pins, for other harts set it too. Written on this hart's thread or while it does not run.</summary>
+    public ulong SoftwarePending
+    {
+        get => State.Mip | Pins & InterruptBit.Ssip;
+        set
+        {
+            State.Mip = value & (InterruptBit.Stip | InterruptBit.Seip);
+            SetPin(InterruptBit.SupervisorSoftware, (value & InterruptBit.Ssip) != 0);
+            RequestAttention();
+        }
+    }
+
+    /// <summary>Takes the interrupt of the highest priority that is pending and enabled, if there is one.</summary>
+    public void TakeInterrupt()
+    {
+        ulong pending = PendingInterrupts & State.Mie;
+        if (pending == 0)
+            return;
+        bool machineEnabled = State.Privilege != PrivilegeMode.Machine || (State.Mstatus & Mstatus.Mie) != 0;
+        bool supervisorEnabled = State.Privilege == PrivilegeMode.User || (State.Privilege == PrivilegeMode.Supervisor && (State.Mstatus & Mstatus.Sie) != 0);
+        ulong enabled = (machineEnabled ? pending & ~State.Mideleg : 0);
+        if (enabled == 0 && supervisorEnabled)
+            enabled = pending & State.Mideleg;
+        if (enabled == 0)
+            return;
+        foreach (byte number in InterruptPriority)
+        {
+            if ((enabled >> number & 1) != 0)
+            {
+                EnterHandler(number, isInterrupt: true, 0);
+                return;
+            }
+        }
+    }
+
+    private void EnterHandler(ulong cause, bool isInterrupt, ulong value)
+    {
+        _traps++;
+        State.Waiting = false;
+        ref RiscVState state = ref State;
+        ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;
+        ulong causeRegister = cause | (isInterrupt ? 1UL << 63 : 0);
+        ulong status = state.Mstatus;
+        if (state.Privilege != PrivilegeMode.Machine && (delegated >> (int)cause & 1) != 0)
+        {
+            state.Scause = causeRegister;
+            state.Sepc = state.Pc;
+            state.Stval = value;
+            status = status & ~(Mstatus.Spie | Mstatus.Spp | Mstatus.Sie)
+                | ((status & Mstatus.Sie) != 0 ? Mstatus.Spie : 0)
+                | (state.Privilege == PrivilegeMode.Supervisor ? Mstatus.Spp : 0);
+            state.Privilege = PrivilegeMode.Supervisor;
+            state.Pc = Vector(state.Stvec, cause, isInterrupt);
+        }
+        else
+        {
+            state.Mcause = causeRegister;
+            state.Mepc = state.Pc;
+            state.Mtval = value;
+            status = status & ~(Mstatus.Mpie | Mstatus.Mpp | Mstatus.Mie)
+                | ((status & Mstatus.Mie) != 0 ? Mstatus.Mpie : 0)
+                | (ulong)state.Privilege << Mstatus.MppShift;
+            state.Privilege = PrivilegeMode.Machine;
+            state.Pc = Vector(state.Mtvec, cause, isInterrupt);
+        }
+
+        state.Mstatus = status;
+        StatusChanged();
+    }
+
+    private static ulong Vector(ulong register, ulong cause, bool isInterrupt) =>
+        (register & ~3UL) + (isInterrupt && (register & 3) == 1 ? cause * 4 : 0);
+
+    /// <summary>The level of the timer pin follows time and stimecmp while menvcfg.STCE is set (Sstc), or where the SBI's timer stands in the same register.</summary>
+    public void UpdateStimecmp()
+    {
+        if (System.Sbi is null && (!System.HasStimecmp || (State.Menvcfg & EnvironmentConfiguration.Stce) == 0))
+        {
+            _stimecmpTimer.Cancel();
+            SetPin(InterruptBit.SupervisorTimer, level: false);
+            return;
+        }
+
+        ArmTimer(State.Stimecmp);
+    }
+
+    /// <summary>Raises the supervisor timer pin when <c>time</c> reaches a value, and lowers it until then.</summary>
+    public void ArmTimer(ulong time)
+    {
+        _stimecmpTimer.Cancel();
+        bool due = System.Time >= time;
+        SetPin(InterruptBit.SupervisorTimer, due);
+        if (!due && time <= ulong.MaxValue / System.NanosecondsPerTick)
+            _stimecmpTimer.Set(time * System.NanosecondsPerTick);
+    }
+}

@@ -1,0 +1,181 @@
+namespace VirtKit.RiscV;
+
+/// <summary>Memory accesses that missed the TLB: translation, devices, page crossings, atomics.</summary>
+internal sealed unsafe partial class Hart
+{
+    private const int CacheBlockSize = 64;
+
+    /// <summary>A load, zero-extended.</summary>
+    public bool Load(ulong address, int size, out ulong value)
+    {
+        value = 0;
+        if (CrossesPage(address, size))
+        {
+            for (int i = 0; i < size; i++)
+            {
+                if (!Load(address + (ulong)i, 1, out ulong part))
+                    return false;
+                value |= part << (8 * i);
+            }
+
+            return true;
+        }
+
+        if (Mmu.TranslateData(address, size, MemoryAccess.Load, out ulong physical, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (region is { IsMemory: true })
+        {
+            value = Read(Pointer(region, physical), size);
+            return true;
+        }
+
+        _mmioAccesses++;
+        return System.Memory.TryLoad(new Gpa(physical), size, out value) || Trap(TrapCause.LoadAccessFault, address);
+    }
+
+    /// <summary>A store of the low bytes of a value.</summary>
+    public bool Store(ulong address, int size, ulong value)
+    {
+        if (CrossesPage(address, size))
+        {
+            // Nothing is written before every byte may be.
+            for (int i = 0; i < size; i++)
+            {
+                if (Mmu.TranslateData(address + (ulong)i, 1, MemoryAccess.Store, out _, out _) is { } pageCause)
+                    return Trap(pageCause, address + (ulong)i);
+            }
+
+            for (int i = 0; i < size; i++)
+            {
+                if (!Store(address + (ulong)i, 1, value >> (8 * i)))
+                    return false;
+            }
+
+            return true;
+        }
+
+        if (Mmu.TranslateData(address, size, MemoryAccess.Store, out ulong physical, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (region is { IsMemory: true, IsWritable: true })
+        {
+            Write(Pointer(region, physical), size, value);
+            return true;
+        }
+
+        if (region is not null)
+            _mmioAccesses++;
+        return System.Memory.TryStore(new Gpa(physical), size, value) || Trap(TrapCause.StoreAccessFault, address);
+    }
+
+    public bool LoadReserved(ulong address, int size, out ulong value)
+    {
+        value = 0;
+        if ((address & (ulong)(size - 1)) != 0)
+            return Trap(TrapCause.LoadMisaligned, address);
+        if (Mmu.TranslateData(address, size, MemoryAccess.Load, out ulong physical, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (region is not { IsMemory: true })
+            return Trap(TrapCause.LoadAccessFault, address);
+        value = size == 4 ? Volatile.Read(ref *(uint*)Pointer(region, physical)) : Volatile.Read(ref *(ulong*)Pointer(region, physical));
+        State.Reservation = physical;
+        _reservedValue = value;
+        return true;
+    }
+
+    public bool StoreConditional(ulong address, int size, ulong value, out ulong failed)
+    {
+        failed = 1;
+        if (!ReachForAtomic(address, size, out byte* pointer, out ulong physical))
+            return false;
+        bool reserved = State.Reservation == physical;
+        State.Reservation = ulong.MaxValue;
+        if (!reserved)
+            return true;
+        // The reservation holds while the bytes are what LR saw; a store of the same value by another hart in between goes unseen, as on QEMU.
+        bool stored = size == 4
+            ? Interlocked.CompareExchange(ref *(uint*)pointer, (uint)value, (uint)_reservedValue) == (uint)_reservedValue
+            : Interlocked.CompareExchange(ref *(ulong*)pointer, value, _reservedValue) == _reservedValue;
+        failed = stored ? 0u : 1u;
+        return true;
+    }
+
+    /// <param name="old">The bytes before, zero-extended.</param>
+    public bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old)
+    {
+        old = 0;
+        if (!ReachForAtomic(address, size, out byte* pointer, out _))
+            return false;
+        old = AtomicMemory.Exchange(operation, pointer, size, operand);
+        return true;
+    }
+
+    /// <summary>Zeroes a cache block (cbo.zero).</summary>
+    public bool ZeroBlock(ulong address)
+    {
+        ulong block = address & ~(ulong)(CacheBlockSize - 1);
+        for (int i = 0; i < CacheBlockSize; i += 8)
+        {
+            if (!Store(block + (ulong)i, 8, 0))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether a cache block may be managed: any permission to access it is enough (Zicbom).</summary>
+    public bool CheckBlock(ulong address)
+    {
+        if (Mmu.TranslateData(address, 1, MemoryAccess.Load, out _, out MemoryRegion? region) is not null
+            && Mmu.TranslateData(address, 1, MemoryAccess.Store, out _, out region) is { } cause)
+            return Trap(cause, address);
+        return region is not null || Trap(TrapCause.StoreAccessFault, address);
+    }
+
+    private ulong _reservedValue;
+
+    private bool ReachForAtomic(ulong address, int size, out byte* pointer, out ulong physical)
+    {
+        pointer = null;
+        physical = 0;
+        if ((address & (ulong)(size - 1)) != 0)
+            return Trap(TrapCause.StoreMisaligned, address);
+        if (Mmu.TranslateData(address, size, MemoryAccess.Store, out physical, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (region is not { IsMemory: true, IsWritable: true })
+            return Trap(TrapCause.StoreAccessFault, address);
+        pointer = Pointer(region, physical);
+        return true;
+    }
+
+    private static bool CrossesPage(ulong address, int size) => (address & 0xfff) + (ulong)size > 0x1000;
+
+    // SAFETY: the translation put the physical address inside the region, and no access crosses a page, of which regions are multiples.
+    private static byte* Pointer(MemoryRegion region, ulong physical) => (byte*)region.HostAddress + (physical - region.Start.Value);
+
+    private static ulong Read(byte* pointer, int size) => size switch
+    {
+        1 => *pointer,
+        2 => *(ushort*)pointer,
+        4 => *(uint*)pointer,
+        _ => *(ulong*)pointer,
+    };
+
+    private static void Write(byte* pointer, int size, ulong value)
+    {
+        switch (size)
+        {
+            case 1:
+                *pointer = (byte)value;
+                break;
+            case 2:
+                *(ushort*)pointer = (ushort)value;
+                break;
+            case 4:
+                *(uint*)pointer = (uint)value;
+                break;
+            default:
+                *(ulong*)pointer = value;
+                break;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+namespace VirtKit.RiscV;
+
+/// <summary>What one hart asks of another: fences, on behalf of SBI RFENCE.</summary>
+internal sealed unsafe partial class Hart
+{
+    private const int FenceTranslations = 1, FenceCode = 2;
+
+    /// <summary>Fences this hart for another one, and returns when it is done or certain to happen before this hart's next instruction. Any thread.</summary>
+    /// <param name="requester">The hart whose thread this is; it serves its own requests meanwhile, so that two harts can fence each other.</param>
+    /// <param name="code">Whether instruction fetch is meant rather than translation.</param>
+    public void FenceRemotely(Hart requester, RemoteFence code)
+    {
+        int request = code == RemoteFence.Code ? FenceCode : FenceTranslations;
+        if (ReferenceEquals(this, requester))
+        {
+            Serve(request);
+            return;
+        }
+
+        Interlocked.Or(ref _requests, request);
+        RequestAttention();
+        System.Events.Wake(Id);
+        // TIMING POINT 3: a hart enters the guest by setting _inGuest and reading _requests then; here _requests is set and _inGuest read then.
+        Interlocked.MemoryBarrier();
+        SpinWait wait = default;
+        while (Volatile.Read(ref _inGuest) && (Volatile.Read(ref _requests) & request) != 0)
+        {
+            requester.ServeRequests();
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>The engine is about to run guest code: from here on remote fences wait for this hart.</summary>
+    public void EnterGuest()
+    {
+        Volatile.Write(ref _inGuest, true);
+        Interlocked.MemoryBarrier();
+        ServeRequests();
+    }
+
+    /// <summary>The engine has stopped running guest code.</summary>
+    public void LeaveGuest() => Volatile.Write(ref _inGuest, false);
+
+    private void ServeRequests()
+    {
+        int requests = Volatile.Read(ref _requests);
+        if (requests == 0)
+            return;
+        Serve(requests);
+        Interlocked.And(ref _requests, ~requests);
+    }
+
+    private void Serve(int requests)
+    {
+        if ((requests & FenceTranslations) != 0)
+            Mmu.Flush();
+        if ((requests & FenceCode) != 0)
+            Engine?.CodeBytesChanged();
+    }
+}
+
+internal enum RemoteFence : byte
+{
+    Translations,
+    Code,
+}

@@ -1,0 +1,193 @@
+using System.Runtime.InteropServices;
+
+namespace VirtKit.RiscV;
+
+/// <summary>One hart: its context in native memory, and everything about it that is not an engine's: traps, interrupts, CSRs, translation, slow memory accesses.</summary>
+/// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
+internal sealed unsafe partial class Hart : IDisposable
+{
+    private readonly ClockTimer _stimecmpTimer;
+    private int _pins;
+    private int _requests;
+    private bool _inGuest;
+    private int _exitRequested;
+    private TrapCause _pendingCause;
+    private ulong _pendingValue;
+    private ulong _mmioAccesses;
+    private ulong _traps;
+
+    /// <param name="contextSize">The size in bytes of the engine's context, which begins with a <see cref="HartContext"/>.</param>
+    public Hart(RiscVSystem system, int id, int contextSize, IHartEngine? engine)
+    {
+        System = system;
+        Id = id;
+        Engine = engine;
+        Context = (HartContext*)NativeMemory.AlignedAlloc((nuint)contextSize, 64);
+        new Span<byte>(Context, contextSize).Clear();
+        Mmu = new Mmu(Context, system, engine);
+        _stimecmpTimer = system.Clock.CreateTimer(this, () => SetPin(InterruptBit.SupervisorTimer, level: true));
+        system.Add(this);
+        Reset();
+    }
+
+    public RiscVSystem System { get; }
+
+    /// <summary>mhartid.</summary>
+    public int Id { get; }
+
+    public IHartEngine? Engine { get; }
+
+    public HartContext* Context { get; }
+
+    public Mmu Mmu { get; }
+
+    public ref RiscVState State => ref Context->State;
+
+    /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; mret and its kin change it.</summary>
+    public ulong NextPc { get; set; }
+
+    public ulong MmioAccesses => _mmioAccesses;
+
+    public ulong Traps => _traps;
+
+    public ref ulong X(int register) => ref State.X[register];
+
+    /// <summary>The state at power-on: hart 0 in M-mode; pins keep their levels, for they are the devices'.</summary>
+    public void Reset()
+    {
+        ulong retired = Context->Retired;
+        RiscVState state = default;
+        state.Privilege = PrivilegeMode.Machine;
+        state.Mstatus = Mstatus.Fixed;
+        state.Started = true;
+        state.Reservation = ulong.MaxValue;
+        state.Stimecmp = ulong.MaxValue;
+        SetState(state);
+        Context->Retired = retired;
+    }
+
+    public void GetState(out RiscVState state)
+    {
+        state = State;
+        state.X[0] = 0;
+        state.Mip = SoftwarePending;
+        state.Mcycle = ReadCounter(CycleInhibit, State.Mcycle);
+        state.Minstret = ReadCounter(InstretInhibit, State.Minstret);
+    }
+
+    public void SetState(in RiscVState state)
+    {
+        State = state;
+        State.X[0] = 0;
+        State.Pc &= ~1UL;
+        State.Mstatus = state.Mstatus & (Mstatus.Writable | Mstatus.Fixed) | Mstatus.Fixed;
+        State.Mcycle = 0;
+        State.Minstret = 0;
+        WriteCounter(CycleInhibit, ref State.Mcycle, state.Mcycle, afterThis: 0);
+        WriteCounter(InstretInhibit, ref State.Minstret, state.Minstret, afterThis: 0);
+        SoftwarePending = state.Mip;
+        Mmu.Pmp.Update(State);
+        Mmu.Flush();
+        StatusChanged();
+        UpdateStimecmp();
+        Engine?.CodeBytesChanged();
+        RequestAttention();
+    }
+
+    /// <summary>Whether running would make progress. Any thread.</summary>
+    public bool HasWork
+    {
+        get
+        {
+            if (Volatile.Read(ref _requests) != 0 || Volatile.Read(ref _exitRequested) != 0)
+                return true;
+            return State.Started && (!State.Waiting || (PendingInterrupts & State.Mie) != 0);
+        }
+    }
+
+    public void Dispose()
+    {
+        _stimecmpTimer.Dispose();
+        Mmu.Dispose();
+        NativeMemory.AlignedFree(Context);
+    }
+
+    /// <summary>Records an exception of the instruction under way, to be taken by <see cref="TakeTrap"/>.</summary>
+    /// <returns>Always <see langword="false"/>: did not complete.</returns>
+    public bool Trap(TrapCause cause, ulong value)
+    {
+        _pendingCause = cause;
+        _pendingValue = value;
+        return false;
+    }
+
+    public bool IllegalInstruction() => Trap(TrapCause.IllegalInstruction, 0);
+
+    /// <summary>Enters the handler of the recorded exception; State.Pc is the instruction's own address.</summary>
+    public void TakeTrap()
+    {
+        if (_pendingCause == TrapCause.IllegalInstruction && _pendingValue == 0)
+            _pendingValue = InstructionAt(State.Pc);
+        EnterHandler((ulong)_pendingCause, isInterrupt: false, _pendingValue);
+    }
+
+    /// <summary>Makes the hart look around at the end of the current instruction or soon after. Any thread.</summary>
+    public void RequestAttention() => Volatile.Write(ref Context->Attention, 1);
+
+    /// <summary>Makes the engine's Run come back. Any thread.</summary>
+    public void RequestExit()
+    {
+        Volatile.Write(ref _exitRequested, 1);
+        RequestAttention();
+    }
+
+    /// <summary>Whether the host asked for an exit since the last call; forgets it.</summary>
+    public bool TakeExitRequest() => Interlocked.Exchange(ref _exitRequested, 0) != 0;
+
+    /// <summary>What fences asked of this hart by others still has to happen before it runs on, and whether an interrupt is due: call when attention was asked for.</summary>
+    public void LookAround()
+    {
+        Volatile.Write(ref Context->Attention, 0);
+        // The flag is cleared before what it stands for is read; a setter sets it last.
+        Interlocked.MemoryBarrier();
+        ServeRequests();
+        if (State.Started)
+            TakeInterrupt();
+        if (Volatile.Read(ref _exitRequested) != 0)
+            RequestAttention();
+    }
+
+    /// <summary>Whether the hart may run on now; what it waited for ends the wait.</summary>
+    public bool CanRun()
+    {
+        if (State.Waiting && (PendingInterrupts & State.Mie) != 0)
+            State.Waiting = false;
+        return State.Started && !State.Waiting;
+    }
+
+    /// <summary>After privilege, mstatus or fcsr changed: what is derived from them.</summary>
+    public void StatusChanged()
+    {
+        Context->FloatReady = (State.Mstatus & Mstatus.Fs) == Mstatus.FsDirty ? 1 : 0;
+        // NX stands already, so that the host's result is all there is to it; rm 7 is dynamic.
+        bool inexact = (State.Fcsr & 1) != 0;
+        bool nearestEven = (State.Fcsr >> 5 & 7) == 0;
+        Context->HostRounding = inexact ? 1u | (nearestEven ? 1u << 7 : 0) : 0;
+        Mmu.SelectMode();
+    }
+
+    /// <summary>The bits of an instruction for mtval, or what of them can be fetched.</summary>
+    private uint InstructionAt(ulong address)
+    {
+        uint word = 0;
+        for (int half = 0; half < 2 && (half == 0 || (word & 3) == 3); half++)
+        {
+            ulong at = address + (ulong)half * 2;
+            if (Mmu.TranslateCode(at, out _, out byte* host, out _) is not null)
+                break;
+            word |= (uint)*(ushort*)(host + (at & 0xfff)) << (16 * half);
+        }
+
+        return word;
+    }
+}

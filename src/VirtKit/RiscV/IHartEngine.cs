@@ -1,0 +1,14 @@
+namespace VirtKit.RiscV;
+
+/// <summary>What a hart tells the engine that runs it about code that the engine may have cached. Called on the hart's own thread.</summary>
+internal interface IHartEngine
+{
+    /// <summary>Every virtual address may mean other code now.</summary>
+    void CodeMappingChanged();
+
+    /// <summary>The virtual page of this address may mean other code now.</summary>
+    void CodeMappingChanged(ulong address);
+
+    /// <summary>Code bytes may have changed (fence.i).</summary>
+    void CodeBytesChanged();
+}

@@ -1,0 +1,21 @@
+namespace VirtKit.RiscV;
+
+/// <summary>One instruction: its row and its meaning, neighbours in one struct that has no fields.</summary>
+internal interface IInstruction
+{
+    /// <summary>Encoding, mnemonic and operands.</summary>
+    static abstract Encoding Encoding { get; }
+
+    /// <summary>The meaning, in the primitives of a backend.</summary>
+    /// <returns>Whether the instruction completed. An interpreting backend has recorded a trap otherwise, or asks for its slow path, and nothing has been
+    /// changed: a definition writes registers only after the last primitive that returns a <see cref="bool"/>. A recording backend always says yes.</returns>
+    static abstract bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct;
+}
+
+/// <summary>Sees every instruction of a set with its type, which is how an engine makes its handlers.</summary>
+internal interface IInstructionVisitor
+{
+    /// <summary>Called once for each row.</summary>
+    /// <param name="index">The row's index, as <see cref="InstructionSet.Decode"/> gives it.</param>
+    void Visit<T>(int index) where T : struct, IInstruction;
+}

@@ -1,0 +1,61 @@
+using VirtKit.Engines;
+
+namespace VirtKit.RiscV;
+
+/// <summary>What the harts of one machine share. An engine's partition owns it.</summary>
+internal sealed class RiscVSystem
+{
+    private readonly List<Hart> _harts = [];
+
+    public RiscVSystem(PartitionContext context)
+    {
+        var architecture = (RiscVArchitecture)context.Architecture;
+        Instructions = new InstructionSet(architecture.Isa);
+        Memory = context.Memory;
+        Clock = context.Clock;
+        Events = context.Events;
+        NanosecondsPerTick = 1_000_000_000 / architecture.TimebaseFrequency;
+        Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
+        HasStimecmp = Instructions.Extensions.Contains("sstc");
+    }
+
+    public InstructionSet Instructions { get; }
+
+    public AddressSpace Memory { get; }
+
+    public MachineClock Clock { get; }
+
+    public IMachineEvents Events { get; }
+
+    /// <summary>The length of a tick of <c>time</c>.</summary>
+    public ulong NanosecondsPerTick { get; }
+
+    /// <summary>The supervisor execution environment, where VirtKit is it.</summary>
+    public Sbi.SbiFirmware? Sbi { get; }
+
+    public bool HasStimecmp { get; }
+
+    public IReadOnlyList<Hart> Harts => _harts;
+
+    public ulong Time => Clock.Now / NanosecondsPerTick;
+
+    public void Add(Hart hart) => _harts.Add(hart);
+
+    /// <summary>Why an architecture cannot be run by an engine for RISC-V, or nothing.</summary>
+    public static string? Objection(GuestArchitecture architecture)
+    {
+        if (architecture is not RiscVArchitecture riscv)
+            return $"it runs riscv64, not {architecture.Name}.";
+        if (riscv.TimebaseFrequency == 0 || 1_000_000_000 % riscv.TimebaseFrequency != 0)
+            return $"the timebase frequency {riscv.TimebaseFrequency} Hz does not divide 1,000,000,000.";
+        try
+        {
+            _ = new InstructionSet(riscv.Isa);
+            return null;
+        }
+        catch (ArgumentException e)
+        {
+            return e.Message;
+        }
+    }
+}

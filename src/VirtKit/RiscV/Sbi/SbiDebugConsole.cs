@@ -1,0 +1,39 @@
+namespace VirtKit.RiscV.Sbi;
+
+/// <summary>The debug console extension, DBCN (SBI §12).</summary>
+internal sealed class SbiDebugConsole(AddressSpace memory, ISbiConsole console)
+{
+    /// <summary>The most bytes of one call; a caller goes on with the rest, so a guest cannot keep the host busy for long.</summary>
+    private const int Chunk = 4096;
+
+    public SbiResult Call(Hart hart, ulong function)
+    {
+        ulong count = hart.X(10);
+        // The high half of the address is always 0 on RV64.
+        var address = new Gpa(hart.X(11));
+        if (function != 2 && hart.X(12) != 0)
+            return SbiError.InvalidParameter;
+        Span<byte> buffer = stackalloc byte[Chunk];
+        switch (function)
+        {
+            case 0:
+                Span<byte> output = buffer[..(int)Math.Min(count, Chunk)];
+                if (!memory.TryRead(address, output))
+                    return SbiError.InvalidParameter;
+                console.Write(output);
+                return SbiResult.Of((ulong)output.Length);
+            case 1:
+                // Where the bytes go is checked before any is taken from the console.
+                Span<byte> input = buffer[..(int)Math.Min(count, Chunk)];
+                if (!memory.TryRead(address, input))
+                    return SbiError.InvalidParameter;
+                input = input[..Math.Clamp(console.Read(input), 0, input.Length)];
+                return memory.TryWrite(address, input) ? SbiResult.Of((ulong)input.Length) : SbiError.InvalidParameter;
+            case 2:
+                console.Write([(byte)count]);
+                return SbiResult.Of(0);
+            default:
+                return SbiError.NotSupported;
+        }
+    }
+}
