@@ -1,0 +1,106 @@
+using VirtKit.Devices.Networking;
+using VirtKit.Devices.Virtio;
+using VirtKit.Tests.Devices.Support;
+
+namespace VirtKit.Tests.Devices;
+
+public sealed class NetworkTests
+{
+    private static readonly byte[] Broadcast = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+
+    [Fact]
+    public void Switch_UnknownThenLearned_FloodsThenForwards()
+    {
+        var hub = new NetworkSwitch();
+        NetworkPort a = hub.AddPort(), b = hub.AddPort(), c = hub.AddPort();
+        a.Send(Frame(Mac(2), Mac(1), 60));
+        Assert.True(Take(b));
+        Assert.True(Take(c));
+        Assert.False(Take(a));
+        b.Send(Frame(Mac(1), Mac(2), 60));
+        Assert.True(Take(a));
+        Assert.False(Take(c));
+        c.Send(Frame(Broadcast, Mac(3), 60));
+        Assert.True(Take(a));
+        Assert.True(Take(b));
+        b.Dispose();
+        a.Send(Frame(Mac(2), Mac(1), 60));
+        Assert.True(Take(c));
+        Assert.False(Take(b));
+    }
+
+    [Fact]
+    public void Switch_Flooded_DropsAndStaysBounded()
+    {
+        var hub = new NetworkSwitch();
+        NetworkPort a = hub.AddPort(), b = hub.AddPort();
+        for (int i = 0; i < 100_000; i++)
+            a.Send(Frame(Broadcast, Mac(i), 1518));
+        Assert.Equal(100_000 - NetworkPort.QueueLength, b.Dropped);
+        int waiting = 0;
+        while (Take(b))
+            waiting++;
+        Assert.Equal(NetworkPort.QueueLength, waiting);
+        a.Send(new byte[1519]);
+        a.Send(new byte[13]);
+        Assert.False(Take(b));
+    }
+
+    [Fact]
+    public void Net_FramesBothWays_CrossTheSwitch()
+    {
+        var hub = new NetworkSwitch();
+        using VirtioDriver first = new VirtioDriver(new VirtioNet(hub.AddPort(), MacAddress.Local(1))).Start();
+        using VirtioDriver second = new VirtioDriver(new VirtioNet(hub.AddPort(), MacAddress.Local(2))).Start();
+        Assert.Equal([0x52, 0x54, 0, 0, 0, 1, 1, 0], Configuration(first));
+        ulong buffer = second.Allocate(1530);
+        second.Offer(0, 0, (buffer, 12, true), (buffer + 12, 1518, true));
+        second.Notify(0);
+        byte[] frame = Frame(Mac(2), Mac(1), 100);
+        first.Offer(1, 0, (first.Allocate(new byte[12]), 12, false), (first.Allocate(frame), 100, false));
+        first.Notify(1);
+        Assert.Equal(0u, first.TakeUsed(1));
+        uint length = 0;
+        Assert.True(SpinWait.SpinUntil(() =>
+        {
+            lock (second.Transport)
+                return second.TryTakeUsed(0, out _, out length);
+        }, TimeSpan.FromSeconds(10)));
+        Assert.Equal(112u, length);
+        Assert.Equal([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, .. frame], second.Bytes(buffer, 112));
+    }
+
+    [Fact]
+    public async Task Net_TwoMachinesSendToEachOther_NeverLockUp()
+    {
+        var hub = new NetworkSwitch();
+        using VirtioDriver first = new VirtioDriver(new VirtioNet(hub.AddPort(), MacAddress.Local(1))).Start();
+        using VirtioDriver second = new VirtioDriver(new VirtioNet(hub.AddPort(), MacAddress.Local(2))).Start();
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        Task senders = Task.WhenAll(Task.Run(() => Send(first), cancellation), Task.Run(() => Send(second), cancellation));
+        await senders.WaitAsync(TimeSpan.FromSeconds(60), cancellation);
+
+        static void Send(VirtioDriver driver)
+        {
+            ulong frame = driver.Allocate([.. new byte[12], .. Frame(Broadcast, Mac(1), 64)]), buffer = driver.Allocate(1530);
+            for (int i = 0; i < 20_000; i++)
+            {
+                driver.Offer(0, (ushort)(i % 16), (buffer, 1530, true));
+                driver.Offer(1, (ushort)(i % 16), (frame, 76, false));
+                driver.Notify(1);
+                Assert.Equal(0u, driver.TakeUsed(1));
+                if (i % 16 == 15)
+                    driver.Start();
+            }
+        }
+    }
+
+    private static byte[] Configuration(VirtioDriver driver) =>
+        [.. Enumerable.Range(0, 8).Select(i => driver.Memory.TryLoad(new Gpa(VirtioDriver.Device + 0x100 + (ulong)i), 1, out ulong value) ? (byte)value : (byte)0xff)];
+
+    private static byte[] Mac(int number) => [0x52, 0x54, 0, (byte)(number >> 16), (byte)(number >> 8), (byte)number];
+
+    private static byte[] Frame(byte[] destination, byte[] source, int length) => [.. destination, .. source, 8, 0, .. new byte[length - 14]];
+
+    private static bool Take(NetworkPort port) => port.TryReceive(new byte[INetworkBackend.MaximumFrameLength], out _);
+}

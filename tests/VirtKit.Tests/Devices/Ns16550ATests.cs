@@ -1,0 +1,107 @@
+using VirtKit.Devices;
+using VirtKit.Devices.Consoles;
+using VirtKit.Tests.Devices.Support;
+using VirtKit.Tests.Support;
+
+namespace VirtKit.Tests.Devices;
+
+public sealed class Ns16550ATests
+{
+    [Fact]
+    public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
+    {
+        var lines = new LineRecorder();
+        var console = new MemoryConsole();
+        using var uart = new Ns16550A(console, lines[0]);
+        using var script = new RegisterScript(uart, lines);
+        script.Note("at power-on");
+        foreach ((string name, ulong offset) in new (string, ulong)[] { ("RBR", 0), ("IER", 1), ("IIR", 2), ("LCR", 3), ("MCR", 4), ("LSR", 5), ("MSR", 6), ("SCR", 7) })
+            script.Read(name, offset, 1);
+        script.Note("a word access is none of a byte-wide chip");
+        script.Read("RBR", 0, 4);
+        script.Note("scratch and divisor");
+        script.Write("SCR", 7, 1, 0xa5);
+        script.Read("SCR", 7, 1);
+        script.Write("LCR", 3, 1, 0x83);
+        script.Write("DLL", 0, 1, 0x02);
+        script.Write("DLM", 1, 1, 0x01);
+        script.Read("DLL", 0, 1);
+        script.Read("DLM", 1, 1);
+        script.Write("LCR", 3, 1, 0x03);
+        script.Read("IER", 1, 1);
+        script.Note("transmit interrupt: enabling raises it, reading IIR takes it back, writing THR raises it again");
+        script.Write("FCR", 2, 1, 0x01);
+        script.Write("IER", 1, 1, 0x02);
+        script.Read("IIR", 2, 1);
+        script.Read("IIR", 2, 1);
+        script.Write("THR", 0, 1, 'o');
+        script.Read("IIR", 2, 1);
+        script.Write("THR", 0, 1, 'k');
+        script.Write("IER", 1, 1, 0x00);
+        script.Write("IER", 1, 1, 0x02);
+        script.Note("receive: below the trigger level of 4 a timeout, from there on data available");
+        script.Write("FCR", 2, 1, 0x41);
+        script.Write("IER", 1, 1, 0x03);
+        script.Event("type 'ab'", () => console.Type("ab"));
+        script.Read("IIR", 2, 1);
+        script.Event("type 'cd'", () => console.Type("cd"));
+        script.Read("IIR", 2, 1);
+        for (int i = 0; i < 4; i++)
+            script.Read("RBR", 0, 1);
+        script.Read("IIR", 2, 1);
+        script.Read("IIR", 2, 1);
+        script.Read("LSR", 5, 1);
+        script.Note("loopback: modem outputs come back, transmitted bytes are received, the seventeenth overruns");
+        script.Write("IER", 1, 1, 0x0d);
+        script.Write("MCR", 4, 1, 0x1a);
+        script.Read("MSR", 6, 1);
+        script.Read("MSR", 6, 1);
+        for (int i = 0; i < 17; i++)
+            script.Write("THR", 0, 1, (ulong)(0x30 + i));
+        script.Read("IIR", 2, 1);
+        script.Read("LSR", 5, 1);
+        script.Read("IIR", 2, 1);
+        script.Write("FCR", 2, 1, 0x43);
+        script.Read("IIR", 2, 1);
+        script.Write("MCR", 4, 1, 0x00);
+        script.Read("IIR", 2, 1);
+        script.Read("MSR", 6, 1);
+        script.Read("IIR", 2, 1);
+        script.Note("output: " + console.Output);
+        Snapshot.Verify(script.ToString());
+    }
+
+    [Fact]
+    public void Transmit_ConsoleFull_WaitsAndGoesOn()
+    {
+        var lines = new LineRecorder();
+        var console = new MemoryConsole(capacity: 4);
+        using var uart = new Ns16550A(console, lines[0]);
+        uart.Write(2, 1, 0x01);
+        uart.Write(1, 1, 0x02);
+        foreach (char c in "abcdefgh")
+            uart.Write(0, 1, c);
+        Assert.Equal("abcd", console.Output);
+        Assert.Equal(0u, uart.Read(5, 1) & 0x60);
+        Assert.False(lines.IsAsserted(0));
+        Assert.Equal("abcd"u8, console.TakeOutput());
+        Assert.Equal("efgh", console.Output);
+        Assert.Equal(0x60u, uart.Read(5, 1) & 0x60);
+        Assert.True(lines.IsAsserted(0));
+    }
+
+    [Fact]
+    public void Receive_MoreThanTheFifo_LosesNothing()
+    {
+        var console = new MemoryConsole();
+        using var uart = new Ns16550A(console, default);
+        uart.Write(2, 1, 0x01);
+        string text = string.Concat(Enumerable.Range(0, 100).Select(i => i + ","));
+        console.Type(text);
+        string received = "";
+        while ((uart.Read(5, 1) & 1) != 0)
+            received += (char)uart.Read(0, 1);
+        Assert.Equal(text, received);
+        Assert.Equal(0u, uart.Read(5, 1) & 2);
+    }
+}

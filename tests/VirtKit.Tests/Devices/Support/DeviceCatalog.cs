@@ -1,0 +1,53 @@
+using VirtKit.Devices;
+using VirtKit.Devices.Consoles;
+using VirtKit.Devices.Networking;
+using VirtKit.Devices.Storage;
+using VirtKit.Devices.Virtio;
+
+namespace VirtKit.Tests.Devices.Support;
+
+/// <summary>Every device of the library, for the tests that hold for all of them. A new device is one row.</summary>
+internal static class DeviceCatalog
+{
+    private static readonly Dictionary<string, Func<Wiring, IDevice>> Devices = new()
+    {
+        ["uart"] = w => new Ns16550A(new MemoryConsole(4096), w.Lines[0]),
+        ["clint"] = w => new Aclint(w.Clock, 10_000_000, [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
+        ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
+        ["test"] = _ => new TestFinisher(_ => { }, () => { }),
+        ["rtc"] = w => new GoldfishRtc(w.Clock, w.Lines[0]),
+        ["virtio-empty"] = w => new VirtioMmio(new EmptySlot(), w.Memory, w.Clock, w.Lines[0]),
+    };
+
+    private static readonly Dictionary<string, Func<VirtioDevice>> VirtioDevices = new()
+    {
+        ["virtio-console"] = () => new VirtioConsole(new MemoryConsole(4096)),
+        ["virtio-block"] = () => new VirtioBlock(new OverlayBlockBackend(new MemoryBlockBackend(1 << 20))),
+        ["virtio-block-readonly"] = () => new VirtioBlock(new MemoryBlockBackend(new byte[1 << 16], BlockAccess.ReadOnly)),
+        ["virtio-entropy"] = () => new VirtioEntropy(bytes => bytes.Fill(0x5a)),
+        ["virtio-net"] = () => new VirtioNet(new NetworkSwitch().AddPort(), MacAddress.Local(1)),
+    };
+
+    public static TheoryData<string> Names => [.. Devices.Keys, .. VirtioDevices.Keys];
+
+    public static TheoryData<string> VirtioNames => [.. VirtioDevices.Keys];
+
+    public static IDevice Create(string name, Wiring wiring) =>
+        Devices.TryGetValue(name, out var create) ? create(wiring) : new VirtioMmio(CreateVirtio(name), wiring.Memory, wiring.Clock, wiring.Lines[0]);
+
+    public static VirtioDevice CreateVirtio(string name) => VirtioDevices[name]();
+}
+
+/// <summary>What a device is wired to in a test: memory at 0x80000000, a clock and lines.</summary>
+internal sealed class Wiring : IDisposable
+{
+    public Wiring() => Memory.MapRam(new Gpa(VirtioDriver.Ram), VirtioDriver.RamSize);
+
+    public AddressSpace Memory { get; } = new();
+
+    public ManualClock Clock { get; } = new();
+
+    public LineRecorder Lines { get; } = new();
+
+    public void Dispose() => Memory.Dispose();
+}
