@@ -13,4 +13,12 @@ public interface IFdtNode
 /// <param name="Address">The guest physical address of its register window.</param>
 /// <param name="InterruptParent">The phandle of the interrupt controller that its line goes to; 0 without one.</param>
 /// <param name="Interrupt">The number of the controller's input; 0 without one.</param>
-public readonly record struct FdtPlace(Gpa Address, uint InterruptParent = 0, uint Interrupt = 0);
+public readonly record struct FdtPlace(Gpa Address, uint InterruptParent = 0, uint Interrupt = 0)
+{
+    /// <summary>The phandle under which other nodes name this one; 0 where none does.</summary>
+    public uint Phandle { get; init; }
+
+    /// <summary>The cells of <c>interrupts-extended</c>: a phandle and an input for each line, in the device's order. For devices that drive several parents;
+    /// empty otherwise.</summary>
+    public ReadOnlyMemory<uint> InterruptsExtended { get; init; }
+}

@@ -1,0 +1,179 @@
+using VirtKit.Boot;
+
+namespace VirtKit.Devices;
+
+/// <summary>The core-local interruptor in SiFive's CLINT layout: software and timer interrupts of machine mode, one of each a hart (RISC-V ACLINT 1.0).</summary>
+/// <remarks>
+/// Register map (32 bits wide, the 64-bit registers also whole):
+/// <code>
+/// 0x0000 + 4 * hart  MSIP      RW  bit 0: the hart's machine software interrupt
+/// 0x4000 + 8 * hart  MTIMECMP  RW  the hart's machine timer interrupt is asserted while MTIME >= MTIMECMP; all ones at reset
+/// 0xbff8             MTIME     RW  ticks of the timebase
+/// </code>
+/// The hart's CSR <c>time</c> reads the machine's clock: writing MTIME moves the timer here, not that CSR.
+/// </remarks>
+public sealed class Aclint : IDevice, IFdtNode, IDisposable
+{
+    /// <summary>The most harts that the layout has room for.</summary>
+    public const int MaximumHarts = 4095;
+
+    private const ulong MtimecmpStart = 0x4000, Mtime = 0xbff8;
+    private const ulong NanosecondsPerSecond = 1_000_000_000;
+
+    // Wiring.
+    private readonly MachineClock _clock;
+    private readonly InterruptLine[] _software;
+    private readonly InterruptLine[] _timer;
+    private readonly ClockTimer[] _deadlines;
+
+    // Configuration.
+    private readonly uint _frequency;
+
+    // Guest-visible state.
+    private State _state;
+
+    /// <summary>Creates the interruptor.</summary>
+    /// <param name="clock">The machine's time.</param>
+    /// <param name="timebaseFrequency">Ticks of MTIME a second, 1 to 1,000,000,000.</param>
+    /// <param name="software">The line into each hart's MSIP pin, 1 to <see cref="MaximumHarts"/>.</param>
+    /// <param name="timer">The line into each hart's MTIP pin, as many.</param>
+    public Aclint(MachineClock clock, uint timebaseFrequency, IReadOnlyList<InterruptLine> software, IReadOnlyList<InterruptLine> timer)
+    {
+        ArgumentNullException.ThrowIfNull(clock);
+        ArgumentNullException.ThrowIfNull(software);
+        ArgumentNullException.ThrowIfNull(timer);
+        ArgumentOutOfRangeException.ThrowIfZero(timebaseFrequency);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(timebaseFrequency, (uint)NanosecondsPerSecond);
+        ArgumentOutOfRangeException.ThrowIfZero(software.Count, nameof(software));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(software.Count, MaximumHarts, nameof(software));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(timer.Count, software.Count, nameof(timer));
+        _clock = clock;
+        _frequency = timebaseFrequency;
+        _software = [.. software];
+        _timer = [.. timer];
+        _deadlines = new ClockTimer[timer.Count];
+        for (int i = 0; i < _deadlines.Length; i++)
+        {
+            int hart = i;
+            _deadlines[i] = clock.CreateTimer(this, () => Compare(hart));
+        }
+
+        _state = State.AtReset(_timer.Length);
+    }
+
+    /// <inheritdoc/>
+    public DeviceWindow Window => new("clint", 0x10000, AccessWidths.Word | AccessWidths.DoubleWord);
+
+    private ulong Ticks => (ulong)((UInt128)_clock.Now * _frequency / NanosecondsPerSecond) + _state.TimeOffset;
+
+    /// <inheritdoc/>
+    public ulong Read(ulong offset, int size)
+    {
+        ulong whole = Register(offset & ~7ul);
+        return (offset & 4) != 0 ? whole >> 32 : whole;
+    }
+
+    /// <inheritdoc/>
+    public void Write(ulong offset, int size, ulong value)
+    {
+        ulong aligned = offset & ~7ul;
+        if (size == 4)
+        {
+            ulong whole = Register(aligned);
+            value = (offset & 4) != 0 ? (uint)whole | value << 32 : whole & 0xffff_ffff_0000_0000 | (uint)value;
+        }
+
+        if (aligned == Mtime)
+        {
+            _state.TimeOffset += value - Ticks;
+            for (int hart = 0; hart < _timer.Length; hart++)
+                Compare(hart);
+        }
+        else if (aligned < MtimecmpStart)
+        {
+            SetSoftware((int)(aligned / 4), (uint)value);
+            SetSoftware((int)(aligned / 4) + 1, (uint)(value >> 32));
+        }
+        else if ((aligned - MtimecmpStart) / 8 < (ulong)_timer.Length)
+        {
+            int hart = (int)((aligned - MtimecmpStart) / 8);
+            _state.Mtimecmp[hart] = value;
+            Compare(hart);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Reset()
+    {
+        _state = State.AtReset(_timer.Length);
+        for (int hart = 0; hart < _timer.Length; hart++)
+        {
+            _deadlines[hart].Cancel();
+            _software[hart].Set(false);
+            _timer[hart].Set(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("clint", Window, place, "sifive,clint0", "riscv,clint0").EndNode();
+
+    /// <summary>Releases the timers.</summary>
+    public void Dispose()
+    {
+        foreach (ClockTimer deadline in _deadlines)
+            deadline.Dispose();
+    }
+
+    /// <summary>The eight bytes at an aligned offset.</summary>
+    private ulong Register(ulong aligned)
+    {
+        if (aligned == Mtime)
+            return Ticks;
+        if (aligned < MtimecmpStart)
+            return Software((int)(aligned / 4)) | (ulong)Software((int)(aligned / 4) + 1) << 32;
+        ulong hart = (aligned - MtimecmpStart) / 8;
+        return hart < (ulong)_timer.Length ? _state.Mtimecmp[hart] : 0;
+    }
+
+    private uint Software(int hart) => hart < _software.Length && _state.Msip[hart] ? 1u : 0;
+
+    private void SetSoftware(int hart, uint value)
+    {
+        if (hart >= _software.Length)
+            return;
+        _state.Msip[hart] = (value & 1) != 0;
+        _software[hart].Set(_state.Msip[hart]);
+    }
+
+    /// <summary>Sets the hart's timer line, and the host's timer for when it will change.</summary>
+    private void Compare(int hart)
+    {
+        ulong compare = _state.Mtimecmp[hart], ticks = Ticks;
+        bool due = ticks >= compare;
+        _timer[hart].Set(due);
+        // In 128 bits: a target past the end of the clock must not wrap into the past.
+        UInt128 target = (UInt128)(ticks - _state.TimeOffset) + (compare - ticks);
+        UInt128 deadline = due ? UInt128.MaxValue : (target * NanosecondsPerSecond + (_frequency - 1)) / _frequency;
+        // A tick count that the clock never reaches before its own end, as all ones is, needs no timer.
+        if (deadline >= ulong.MaxValue)
+            _deadlines[hart].Cancel();
+        else
+            _deadlines[hart].Set((ulong)deadline);
+    }
+
+    private struct State
+    {
+        public bool[] Msip;
+        public ulong[] Mtimecmp;
+
+        /// <summary>What the guest set MTIME ahead, in ticks modulo 2^64.</summary>
+        public ulong TimeOffset;
+
+        public static State AtReset(int harts)
+        {
+            var state = new State { Msip = new bool[harts], Mtimecmp = new ulong[harts] };
+            state.Mtimecmp.AsSpan().Fill(ulong.MaxValue);
+            return state;
+        }
+    }
+}
