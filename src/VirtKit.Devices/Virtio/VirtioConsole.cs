@@ -1,0 +1,114 @@
+using System.Buffers.Binary;
+using VirtKit.Devices.Consoles;
+
+namespace VirtKit.Devices.Virtio;
+
+/// <summary>A console with one port (virtio-1.2 §5.3). It tells the driver of the terminal's size and takes emergency writes.</summary>
+public sealed class VirtioConsole : VirtioDevice, IDisposable
+{
+    private const int SizeBit = 0, EmergencyWriteBit = 2;
+    private const int ReceiveQueue = 0, TransmitQueue = 1;
+    private const int EmergencyWriteOffset = 8;
+
+    private readonly IConsoleBackend _console;
+    private ConsoleSize _size;
+
+    // How much of the transmit queue's oldest chain the console has taken.
+    private long _sent;
+
+    /// <summary>Creates the console.</summary>
+    /// <param name="console">The host's end.</param>
+    public VirtioConsole(IConsoleBackend console) : base("virtio-console", deviceId: 3, 64, 64)
+    {
+        ArgumentNullException.ThrowIfNull(console);
+        _console = console;
+        _size = console.Size;
+        console.Changed += OnConsoleChanged;
+    }
+
+    /// <inheritdoc/>
+    public override ulong Features => 1ul << SizeBit | 1ul << EmergencyWriteBit;
+
+    /// <inheritdoc/>
+    public override int ConfigurationSize => 12;
+
+    /// <summary>Lets go of the console.</summary>
+    public void Dispose() => _console.Changed -= OnConsoleChanged;
+
+    /// <inheritdoc/>
+    protected internal override void ReadConfiguration(Span<byte> destination)
+    {
+        BinaryPrimitives.WriteUInt16LittleEndian(destination, _size.Columns);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], _size.Rows);
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[4..], 1);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void WriteConfiguration(int offset, ReadOnlySpan<byte> value)
+    {
+        if (offset == EmergencyWriteOffset)
+            _ = _console.Write(value[..1]);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Process(int queue)
+    {
+        if (queue == ReceiveQueue)
+            Receive(Queue(ReceiveQueue));
+        else
+            Transmit(Queue(TransmitQueue));
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Reset() => _sent = 0;
+
+    private void OnConsoleChanged()
+    {
+        ConsoleSize size = _console.Size;
+        if (size != _size)
+        {
+            _size = size;
+            NotifyConfigurationChanged();
+        }
+
+        Wake(ReceiveQueue);
+        Wake(TransmitQueue);
+    }
+
+    private void Receive(Virtqueue queue)
+    {
+        while (queue.TryPeek(out DescriptorChain chain))
+        {
+            uint received = 0;
+            foreach (Span<byte> span in chain.Writable)
+            {
+                int count = Math.Clamp(_console.Read(span), 0, span.Length);
+                received += (uint)count;
+                if (count < span.Length)
+                    break;
+            }
+
+            // An empty chain is the driver's mistake; it gets it back rather than blocking the queue.
+            if (received == 0 && chain.Writable.Length > 0)
+                return;
+            queue.Complete(received);
+        }
+    }
+
+    private void Transmit(Virtqueue queue)
+    {
+        while (queue.TryPeek(out DescriptorChain chain))
+        {
+            foreach (Span<byte> span in chain.Readable.Slice(Math.Min(_sent, chain.Readable.Length)))
+            {
+                int taken = Math.Clamp(_console.Write(span), 0, span.Length);
+                _sent += taken;
+                if (taken < span.Length)
+                    return;
+            }
+
+            _sent = 0;
+            queue.Complete(0);
+        }
+    }
+}

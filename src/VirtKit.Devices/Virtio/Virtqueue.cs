@@ -1,0 +1,278 @@
+using System.Runtime.InteropServices;
+
+namespace VirtKit.Devices.Virtio;
+
+/// <summary>The device's side of a split virtqueue (virtio-1.2 §2.7), with indirect descriptors and event index.</summary>
+/// <remarks>
+/// The device peeks at the oldest chain that the driver has made available, works on it and completes it; a chain that is not completed is there at the next peek.
+/// Every guest structure is read once and the copy is validated. What breaks the rules (a loop, an index or address out of range, a chain longer than
+/// <see cref="MaximumChainBytes"/>) fails the device: it then needs a reset, and the queue has no more chains. Used under the transport's gate.
+/// </remarks>
+public sealed class Virtqueue
+{
+    /// <summary>The most bytes of one chain, both directions together. Also what one turn may move before others get theirs.</summary>
+    public const int MaximumChainBytes = 64 << 20;
+
+    /// <summary>The most descriptors of one chain; Linux lets an indirect table be longer than the queue.</summary>
+    public const int MaximumChainLength = 1024;
+
+    private const ushort NoInterruptFlag = 1;
+
+    // Wiring.
+    private readonly AddressSpace _memory;
+    private readonly Action _interrupt;
+    private readonly Action _fail;
+
+    // Guest-visible state.
+    private State _state;
+
+    // The chain peeked last, and what is left of the current turn.
+    private readonly GuestSegment[] _segments = new GuestSegment[MaximumChainLength];
+    private int _segmentCount, _readableCount;
+    private long _readableBytes, _writableBytes;
+    private ushort _head;
+    private int _turnChains;
+    private long _turnBytes;
+
+    internal Virtqueue(AddressSpace memory, int maximumSize, Action interrupt, Action fail)
+    {
+        _memory = memory;
+        _interrupt = interrupt;
+        _fail = fail;
+        MaximumSize = maximumSize;
+        Reset();
+    }
+
+    /// <summary>The most entries that the driver may choose, a power of two.</summary>
+    public int MaximumSize { get; }
+
+    /// <summary>Whether the driver has set the queue up and it works.</summary>
+    public bool IsReady => _state.Ready;
+
+    /// <summary>Whether the last turn ended with chains left over, so that another one is due.</summary>
+    internal bool IsDeferred { get; private set; }
+
+    internal ref State Registers => ref _state;
+
+    /// <summary>Looks at the oldest available chain without taking it.</summary>
+    /// <param name="chain">The chain.</param>
+    /// <returns>Whether there is one; if not, the driver will notify when it adds one.</returns>
+    public bool TryPeek(out DescriptorChain chain)
+    {
+        chain = default;
+        if (!_state.Ready || !TryFindPending())
+            return false;
+        if (_turnChains <= 0 || _turnBytes <= 0)
+        {
+            IsDeferred = true;
+            return false;
+        }
+
+        if (!TryReadHead() || !TryReadChain())
+        {
+            Fail();
+            return false;
+        }
+
+        ReadOnlySpan<GuestSegment> segments = _segments.AsSpan(0, _segmentCount);
+        chain = new DescriptorChain(
+            new GuestBuffer(_memory, segments[.._readableCount], 0, _readableBytes),
+            new GuestBuffer(_memory, segments[_readableCount..], 0, _writableBytes));
+        return true;
+    }
+
+    /// <summary>Gives the chain peeked last back to the driver, and interrupts it unless it does not want that.</summary>
+    /// <param name="written">How many bytes the device has written, from the start of the writable part.</param>
+    public void Complete(uint written)
+    {
+        if (!_state.Ready || !_memory.TryGetSpan(new Gpa(_state.Used), UsedBytes, out Span<byte> used))
+        {
+            Fail();
+            return;
+        }
+
+        int slot = _state.NextUsed & (_state.Size - 1);
+        uint head = _head;
+        MemoryMarshal.Write(used[(4 + slot * 8)..], in head);
+        MemoryMarshal.Write(used[(8 + slot * 8)..], in written);
+        ushort before = _state.NextUsed;
+        _state.NextUsed++;
+        _state.NextAvailable++;
+        Volatile.Write(ref MemoryMarshal.AsRef<ushort>(used[2..4]), _state.NextUsed);
+        _turnChains--;
+        _turnBytes -= _readableBytes + _writableBytes;
+        // TIMING POINT 1: the driver writes its wish and reads the used index then; here the index is written and the wish is read then. One sees the other.
+        Interlocked.MemoryBarrier();
+        if (WantsInterrupt(before))
+            _interrupt();
+    }
+
+    internal void BeginTurn()
+    {
+        _turnChains = Math.Max(MaximumSize, 64);
+        _turnBytes = MaximumChainBytes;
+        IsDeferred = false;
+    }
+
+    /// <summary>Makes the queue ready if what the driver has configured is sound (virtio-1.2 §2.7: alignment 16, 2 and 4).</summary>
+    internal bool TryEnable(QueueFeatures features)
+    {
+        int size = _state.Size;
+        if (size == 0 || size > MaximumSize || (size & (size - 1)) != 0
+            || _state.Descriptors % 16 != 0 || _state.Available % 2 != 0 || _state.Used % 4 != 0
+            || !_memory.TryGetSpan(new Gpa(_state.Descriptors), size * Descriptor.Size, out _)
+            || !_memory.TryGetSpan(new Gpa(_state.Available), AvailableBytes, out _)
+            || !_memory.TryGetSpan(new Gpa(_state.Used), UsedBytes, out _))
+        {
+            return false;
+        }
+
+        _state.Features = features;
+        _state.Ready = true;
+        return true;
+    }
+
+    internal void Reset()
+    {
+        _state = new State { Size = MaximumSize };
+        IsDeferred = false;
+    }
+
+    private int AvailableBytes => 6 + 2 * _state.Size;
+
+    private int UsedBytes => 6 + 8 * _state.Size;
+
+    private void Fail()
+    {
+        _state.Ready = false;
+        IsDeferred = false;
+        _fail();
+    }
+
+    private bool TryReadAvailable(int offset, out ushort value)
+    {
+        bool mapped = _memory.TryGetSpan(new Gpa(_state.Available + (ulong)offset), 2, out Span<byte> bytes);
+        value = mapped ? Volatile.Read(ref MemoryMarshal.AsRef<ushort>(bytes)) : (ushort)0;
+        return mapped;
+    }
+
+    /// <summary>Whether a chain is available. When there is none, asks the driver to notify of the next one, and looks once more.</summary>
+    private bool TryFindPending()
+    {
+        for (int attempt = 0; attempt < 2; attempt++)
+        {
+            if (!TryReadAvailable(2, out ushort index))
+            {
+                Fail();
+                return false;
+            }
+
+            int pending = (ushort)(index - _state.NextAvailable);
+            if (pending > _state.Size)
+            {
+                Fail();
+                return false;
+            }
+
+            if (pending > 0)
+                return true;
+            if ((_state.Features & QueueFeatures.EventIndex) == 0)
+                return false;
+            if (_memory.TryGetSpan(new Gpa(_state.Used + (ulong)(4 + 8 * _state.Size)), 2, out Span<byte> availableEvent))
+                Volatile.Write(ref MemoryMarshal.AsRef<ushort>(availableEvent), _state.NextAvailable);
+            // TIMING POINT 2: as point 1, with the available index and the device's wish.
+            Interlocked.MemoryBarrier();
+        }
+
+        return false;
+    }
+
+    private bool TryReadHead() => TryReadAvailable(4 + 2 * (_state.NextAvailable & (_state.Size - 1)), out _head) && _head < _state.Size;
+
+    /// <summary>Walks the chain from its head and keeps validated copies of its descriptors.</summary>
+    private bool TryReadChain()
+    {
+        _segmentCount = _readableCount = 0;
+        _readableBytes = _writableBytes = 0;
+        if (!_memory.TryGetSpan(new Gpa(_state.Descriptors), _state.Size * Descriptor.Size, out Span<byte> table))
+            return false;
+        bool indirect = false;
+        int index = _head;
+        for (int steps = 0; steps <= MaximumChainLength; steps++)
+        {
+            if (index >= table.Length / Descriptor.Size)
+                return false;
+            Descriptor descriptor = MemoryMarshal.Read<Descriptor>(table[(index * Descriptor.Size)..]);
+            if ((descriptor.Flags & Descriptor.IndirectFlag) != 0)
+            {
+                // An indirect table holds no further one, and nothing follows it (virtio-1.2 §2.7.5.3).
+                if (indirect || (_state.Features & QueueFeatures.IndirectDescriptors) == 0 || (descriptor.Flags & Descriptor.NextFlag) != 0
+                    || descriptor.Length is 0 or > MaximumChainLength * Descriptor.Size || descriptor.Length % Descriptor.Size != 0
+                    || !_memory.TryGetSpan(new Gpa(descriptor.Address), (int)descriptor.Length, out table))
+                {
+                    return false;
+                }
+
+                indirect = true;
+                index = 0;
+                continue;
+            }
+
+            if (!TryAdd(descriptor))
+                return false;
+            if ((descriptor.Flags & Descriptor.NextFlag) == 0)
+                return true;
+            index = descriptor.Next;
+        }
+
+        return false;
+    }
+
+    private bool TryAdd(in Descriptor descriptor)
+    {
+        bool writable = (descriptor.Flags & Descriptor.WriteFlag) != 0;
+        // What the device reads comes first (virtio-1.2 §2.7.4.2).
+        if (_segmentCount == _segments.Length || (!writable && _segmentCount != _readableCount) || descriptor.Length > MaximumChainBytes)
+            return false;
+        if (descriptor.Length > 0 && !_memory.TryGetSpan(new Gpa(descriptor.Address), (int)descriptor.Length, out _))
+            return false;
+        _segments[_segmentCount++] = new GuestSegment(new Gpa(descriptor.Address), (int)descriptor.Length);
+        if (writable)
+        {
+            _writableBytes += descriptor.Length;
+        }
+        else
+        {
+            _readableCount++;
+            _readableBytes += descriptor.Length;
+        }
+
+        return _readableBytes + _writableBytes <= MaximumChainBytes;
+    }
+
+    private bool WantsInterrupt(ushort before)
+    {
+        if ((_state.Features & QueueFeatures.EventIndex) == 0)
+            return TryReadAvailable(0, out ushort flags) && (flags & NoInterruptFlag) == 0;
+        return TryReadAvailable(4 + 2 * _state.Size, out ushort usedEvent) && (ushort)(_state.NextUsed - usedEvent - 1) < (ushort)(_state.NextUsed - before);
+    }
+
+    /// <summary>What the driver has configured, and how far the device has come.</summary>
+    internal struct State
+    {
+        public int Size;
+        public ulong Descriptors, Available, Used;
+        public bool Ready;
+        public QueueFeatures Features;
+        public ushort NextAvailable, NextUsed;
+    }
+}
+
+/// <summary>The negotiated features that change a queue's layout or rules.</summary>
+[Flags]
+internal enum QueueFeatures
+{
+    None = 0,
+    IndirectDescriptors = 1,
+    EventIndex = 2,
+}
