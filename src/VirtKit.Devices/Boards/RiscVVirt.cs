@@ -1,0 +1,256 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using VirtKit.Boot;
+using VirtKit.Devices.Virtio;
+using VirtKit.RiscV;
+
+namespace VirtKit.Devices.Boards;
+
+/// <summary>A RISC-V machine with the memory map of QEMU's <c>virt</c> board, so that guests built for that run unchanged.</summary>
+/// <remarks>
+/// <code>
+/// 0x0000_1000  boot ROM (holds what fw_dynamic firmware reads)     0x1000_0000  16550A serial port, source 10
+/// 0x0010_0000  test finisher, syscon                               0x1000_1000  eight virtio slots of 0x1000, sources 1 to 8
+/// 0x0010_1000  Goldfish real-time clock, source 11                 0x8000_0000  DRAM
+/// 0x0200_0000  CLINT
+/// 0x0c00_0000  PLIC, contexts M and S of each hart
+/// </code>
+/// QEMU's flash, fw_cfg, PCI and platform bus are not there. One thread at a time builds, loads and runs it. After a guest's reset the host calls
+/// <see cref="Machine.Reset"/> and loads again.
+/// </remarks>
+public sealed class RiscVVirt : IDisposable
+{
+    /// <summary>The number of virtio slots.</summary>
+    public const int VirtioSlots = 8;
+
+    private const ulong BootRomSize = 0xf000, VirtioStride = 0x1000, Megabyte = 1 << 20, Slot = 2 * Megabyte, LowTop = 0xc000_0000;
+    private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1;
+    private const int MachineSoftware = 3, MachineTimer = 7, SupervisorExternal = 9, MachineExternal = 11;
+    private static readonly Gpa BootRom = new(0x1000), Test = new(0x10_0000), Rtc = new(0x10_1000), Clint = new(0x200_0000), PlicStart = new(0xc00_0000),
+        Uart = new(0x1000_0000), Virtio = new(0x1000_1000), Dram = new(0x8000_0000);
+
+    private readonly RiscVVirtOptions _options;
+    private readonly RiscVArchitecture _architecture;
+    private readonly Random? _seeded;
+    private readonly List<(Gpa Address, IDevice Device, uint Source)> _devices = [];
+    private readonly Aclint _aclint;
+    private readonly Plic _plic;
+    private readonly TestFinisher _finisher;
+    private readonly List<IDisposable> _owned = [];
+    private (Gpa Start, ulong Size) _initrd;
+
+    /// <summary>Builds the board.</summary>
+    /// <param name="options">What it is made of.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="VirtKitException">The engine cannot run this here, or the host has no such memory.</exception>
+    public RiscVVirt(RiscVVirtOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _architecture = options.Machine.Architecture as RiscVArchitecture
+            ?? throw new ArgumentException($"The board has RISC-V harts, not {options.Machine.Architecture.Name}.", nameof(options));
+        if (options.MemorySize % Slot != 0 || options.MemorySize < 8 * Megabyte || options.MemorySize > Megabyte * Megabyte)
+            throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 8 MiB to 1 TiB.");
+        int slots = 1 + options.Disks.Count + options.Networks.Count + options.VirtioDevices.Count + (options.VirtioConsole is null ? 0 : 1);
+        if (slots > VirtioSlots)
+            throw new ArgumentException($"The board has {VirtioSlots} virtio slots; the options need {slots}.", nameof(options));
+        _options = options;
+        int? seed = options.Seed ?? (options.Machine.Scheduling == VcpuScheduling.Deterministic ? 1 : null);
+        _seeded = seed is { } value ? new Random(value) : null;
+
+        Machine = new Machine(options.Machine);
+        Machine.Memory.MapRom(BootRom, BootRomSize, "boot-rom");
+        Machine.Memory.MapRam(Dram, options.MemorySize);
+        IReadOnlyList<Vcpu> harts = Machine.Vcpus;
+        _plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
+        _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
+            [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
+        _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
+        Machine.Memory.Map(PlicStart, _plic);
+        Machine.Memory.Map(Clint, _aclint);
+        Machine.Memory.Map(Test, _finisher);
+        Attach(Rtc, RtcSource, line => new GoldfishRtc(Machine.Clock, line));
+        Attach(Uart, UartSource, line => new Ns16550A(options.Console, line));
+        List<VirtioDevice> virtio = CreateVirtioDevices();
+        for (int i = 0; i < VirtioSlots; i++)
+        {
+            VirtioDevice device = i < virtio.Count ? virtio[i] : new EmptySlot();
+            Attach(Virtio + (ulong)i * VirtioStride, FirstVirtioSource + i, line => new VirtioMmio(device, Machine.Memory, Machine.Clock, line));
+        }
+    }
+
+    /// <summary>The machine, ready to run after <see cref="BootSupervisor"/> or <see cref="BootFirmware"/>.</summary>
+    public Machine Machine { get; }
+
+    /// <summary>The first address of DRAM, where firmware is loaded and starts.</summary>
+    public static Gpa FirmwareAddress => Dram;
+
+    /// <summary>Where a kernel is loaded: 2 MiB into DRAM, as <c>fw_jump</c> firmware expects.</summary>
+    public static Gpa KernelAddress => Dram + Slot;
+
+    /// <summary>Where the device tree is placed: in the last 2 MiB of the DRAM below 3 GiB.</summary>
+    public Gpa DeviceTreeAddress => new((Math.Min(Dram.Value + _options.MemorySize, LowTop) - 1) / Slot * Slot);
+
+    /// <summary>Copies firmware to <see cref="FirmwareAddress"/>.</summary>
+    /// <param name="image">A flat binary.</param>
+    /// <exception cref="ArgumentException">It reaches into the kernel's place.</exception>
+    public void LoadFirmware(ReadOnlySpan<byte> image) => Load(FirmwareAddress, image, KernelAddress);
+
+    /// <summary>Copies a kernel to <see cref="KernelAddress"/>.</summary>
+    /// <param name="image">A flat binary, such as a Linux Image.</param>
+    /// <exception cref="ArgumentException">It reaches into the device tree's place.</exception>
+    public void LoadKernel(ReadOnlySpan<byte> image) => Load(KernelAddress, image, DeviceTreeAddress);
+
+    /// <summary>Copies an initial RAM disk: half the memory or 512 MiB above the kernel as QEMU does, or directly below the device tree where that is too far.</summary>
+    /// <param name="image">The archive.</param>
+    /// <returns>Where it lies.</returns>
+    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    public Gpa LoadInitrd(ReadOnlySpan<byte> image)
+    {
+        ulong size = (ulong)image.Length, top = DeviceTreeAddress.Value;
+        ulong start = KernelAddress.Value + Math.Min(_options.MemorySize / 2, 512 * Megabyte);
+        if (start > top || size > top - start)
+            start = size > top - KernelAddress.Value ? KernelAddress.Value : (top - size) / AddressSpace.PageSize * AddressSpace.PageSize;
+        Load(new Gpa(start), image, DeviceTreeAddress);
+        _initrd = (new Gpa(start), size);
+        return _initrd.Start;
+    }
+
+    /// <summary>Sets the harts up to start a kernel in supervisor mode: hart 0 at its entry, the others stopped until the kernel starts them by SBI.</summary>
+    /// <param name="entry">The kernel's entry point.</param>
+    /// <exception cref="InvalidOperationException">The architecture provides no SBI: the guest needs firmware.</exception>
+    public void BootSupervisor(Gpa entry)
+    {
+        if (_architecture.Sbi is null)
+            throw new InvalidOperationException("A kernel starts in supervisor mode only with RiscVArchitecture.Sbi set.");
+        PlaceDeviceTree();
+        foreach (Vcpu hart in Machine.Vcpus)
+        {
+            RiscVState state = hart.GetState<RiscVState>();
+            state.Privilege = PrivilegeMode.Supervisor;
+            state.Started = hart.Index == 0;
+            state.Pc = entry.Value;
+            state.X[10] = (ulong)hart.Index;
+            state.X[11] = DeviceTreeAddress.Value;
+            state.Satp = 0;
+            // There is no machine-mode code: all that a supervisor can handle goes to it, but for its own calls (ECALL from S, cause 9).
+            state.Medeleg = 0xb1ff;
+            state.Mideleg = 0x222;
+            state.Mcounteren = 0b111;
+            // RV-Priv §3.1.18: STCE, CBZE, CBCFE, CBIE = invalidate. ADUE stays off, as the SBI demands at boot, and PBMTE, which the harts do not have.
+            state.Menvcfg = 1ul << 63 | 1ul << 7 | 1ul << 6 | 0b11ul << 4;
+            hart.SetState(in state);
+        }
+    }
+
+    /// <summary>Sets the harts up to start firmware, or any bare-metal program, in machine mode: all of them at its entry, with the hart ID in a0, the device tree
+    /// in a1 and OpenSBI's <c>fw_dynamic</c> information in a2.</summary>
+    /// <param name="entry">The firmware's entry point, <see cref="FirmwareAddress"/> for a flat binary.</param>
+    /// <param name="next">What <c>fw_dynamic</c> firmware starts in supervisor mode, <see cref="KernelAddress"/> as a rule.</param>
+    /// <exception cref="InvalidOperationException">The architecture provides the SBI itself.</exception>
+    public void BootFirmware(Gpa entry, Gpa next)
+    {
+        if (_architecture.Sbi is not null)
+            throw new InvalidOperationException("Firmware starts in machine mode only with RiscVArchitecture.Sbi not set.");
+        PlaceDeviceTree();
+        // OpenSBI's struct fw_dynamic_info, version 2: magic, version, next address, next mode (1 is supervisor), options, boot hart.
+        ReadOnlySpan<ulong> information = [0x4942_534f, 2, next.Value, 1, 0, 0];
+        Span<byte> bytes = stackalloc byte[information.Length * 8];
+        for (int i = 0; i < information.Length; i++)
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes[(i * 8)..], information[i]);
+        Machine.Memory.Write(BootRom, bytes);
+        foreach (Vcpu hart in Machine.Vcpus)
+        {
+            RiscVState state = hart.GetState<RiscVState>();
+            state.Privilege = PrivilegeMode.Machine;
+            state.Started = true;
+            state.Pc = entry.Value;
+            state.X[10] = (ulong)hart.Index;
+            state.X[11] = DeviceTreeAddress.Value;
+            state.X[12] = BootRom.Value;
+            hart.SetState(in state);
+        }
+    }
+
+    /// <summary>The device tree of the board as it stands: for Linux, OpenSBI and U-Boot.</summary>
+    public byte[] BuildDeviceTree()
+    {
+        var fdt = new FdtBuilder();
+        uint[] harts = [.. Machine.Vcpus.Select(_ => fdt.AllocatePhandle())];
+        uint plic = fdt.AllocatePhandle(), test = fdt.AllocatePhandle();
+        fdt.BeginNode("").Strings("compatible", "riscv-virtio").Strings("model", "riscv-virtio,virtkit").Cells("#address-cells", 2).Cells("#size-cells", 2);
+        DescribeChosen(fdt);
+        fdt.BeginNode($"memory@{Dram.Value:x}").Strings("device_type", "memory").Cells64("reg", Dram.Value, _options.MemorySize).EndNode();
+        RiscVCpuNodes.Describe(fdt, _architecture, harts);
+        fdt.BeginNode("soc").Strings("compatible", "simple-bus").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges");
+        _finisher.Describe(fdt, new FdtPlace(Test) { Phandle = test });
+        _aclint.Describe(fdt, new FdtPlace(Clint) { InterruptsExtended = Pins(harts, MachineSoftware, MachineTimer) });
+        _plic.Describe(fdt, new FdtPlace(PlicStart) { Phandle = plic, InterruptsExtended = Pins(harts, MachineExternal, SupervisorExternal) });
+        foreach ((Gpa address, IDevice device, uint source) in _devices)
+            ((IFdtNode)device).Describe(fdt, new FdtPlace(address, plic, source));
+        fdt.EndNode();
+        DescribeSyscon(fdt, "poweroff", test, TestFinisher.Pass);
+        DescribeSyscon(fdt, "reboot", test, TestFinisher.Restart);
+        return fdt.EndNode().ToArray();
+    }
+
+    /// <summary>Stops the machine and releases it and the board's own devices; what came in by the options stays the caller's.</summary>
+    public void Dispose()
+    {
+        Machine.Dispose();
+        foreach (IDisposable device in _owned)
+            device.Dispose();
+        _aclint.Dispose();
+    }
+
+    private static ReadOnlyMemory<uint> Pins(uint[] harts, uint first, uint second) => harts.SelectMany(hart => new[] { hart, first, hart, second }).ToArray();
+
+    private static void DescribeSyscon(FdtBuilder fdt, string name, uint regmap, uint value) =>
+        fdt.BeginNode(name).Strings("compatible", "syscon-" + name).Cells("regmap", regmap).Cells("offset", 0).Cells("value", value).EndNode();
+
+    private void DescribeChosen(FdtBuilder fdt)
+    {
+        byte[] seed = new byte[32];
+        FillRandom(seed);
+        fdt.BeginNode("chosen").Strings("bootargs", _options.CommandLine).Strings("stdout-path", $"/soc/serial@{Uart.Value:x}").Bytes("rng-seed", seed);
+        if (_initrd.Size != 0)
+            fdt.Cells64("linux,initrd-start", _initrd.Start.Value).Cells64("linux,initrd-end", _initrd.Start.Value + _initrd.Size);
+        fdt.EndNode();
+    }
+
+    private List<VirtioDevice> CreateVirtioDevices()
+    {
+        List<VirtioDevice> devices = [.. _options.Disks.Select((disk, i) => new VirtioBlock(disk, $"virtkit-disk{i}"))];
+        devices.AddRange(_options.Networks.Select((network, i) => new VirtioNet(network, new MacAddress(_options.FirstMacAddress.Value + (ulong)i))));
+        if (_options.VirtioConsole is { } console)
+            devices.Add(new VirtioConsole(console));
+        devices.Add(new VirtioEntropy(FillRandom));
+        _owned.AddRange(devices.OfType<IDisposable>());
+        devices.AddRange(_options.VirtioDevices);
+        return devices;
+    }
+
+    private void FillRandom(Span<byte> destination)
+    {
+        if (_seeded is null)
+            RandomNumberGenerator.Fill(destination);
+        else
+            _seeded.NextBytes(destination);
+    }
+
+    private void Attach<T>(Gpa address, int source, Func<InterruptLine, T> create) where T : IDevice, IFdtNode, IDisposable
+    {
+        T device = create(_plic.Input(source));
+        Machine.Memory.Map(address, device);
+        _devices.Add((address, device, (uint)source));
+        _owned.Add(device);
+    }
+
+    private void Load(Gpa start, ReadOnlySpan<byte> image, Gpa end)
+    {
+        if ((ulong)image.Length > end - start)
+            throw new ArgumentException($"The image of {image.Length} bytes at {start} reaches past {end}.", nameof(image));
+        Machine.Memory.Write(start, image);
+    }
+
+    private void PlaceDeviceTree() => Load(DeviceTreeAddress, BuildDeviceTree(), DeviceTreeAddress + Slot);
+}

@@ -1,0 +1,94 @@
+using System.Buffers.Binary;
+using VirtKit.Devices.Networking;
+
+namespace VirtKit.Devices.Virtio;
+
+/// <summary>A network interface (virtio-1.2 §5.1) with one pair of queues, a fixed address and a link status; no offloads.</summary>
+public sealed class VirtioNet : VirtioDevice, IDisposable
+{
+    private const int MacBit = 5, StatusBit = 16;
+    private const int ReceiveQueue = 0, TransmitQueue = 1;
+    private const ushort LinkUp = 1;
+
+    /// <summary>The header before each frame: flags, GSO type, sizes, checksum place, and the number of buffers, which is 1.</summary>
+    private const int HeaderSize = 12, BufferCountOffset = 10;
+
+    private readonly INetworkBackend _backend;
+    private readonly MacAddress _address;
+    private readonly byte[] _frame = new byte[HeaderSize + INetworkBackend.MaximumFrameLength];
+    private bool _linkUp;
+
+    /// <summary>Creates the interface.</summary>
+    /// <param name="backend">The far end of the cable.</param>
+    /// <param name="address">The interface's address, different for each on one network.</param>
+    public VirtioNet(INetworkBackend backend, MacAddress address) : base("virtio-net", deviceId: 1, 256, 256)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        _backend = backend;
+        _address = address;
+        _linkUp = backend.IsConnected;
+        backend.FrameAvailable += OnFrameAvailable;
+    }
+
+    /// <inheritdoc/>
+    public override ulong Features => 1ul << MacBit | 1ul << StatusBit;
+
+    /// <inheritdoc/>
+    public override int ConfigurationSize => 8;
+
+    /// <summary>Lets go of the backend.</summary>
+    public void Dispose() => _backend.FrameAvailable -= OnFrameAvailable;
+
+    /// <inheritdoc/>
+    protected internal override void ReadConfiguration(Span<byte> destination)
+    {
+        _address.CopyTo(destination);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _backend.IsConnected ? LinkUp : (ushort)0);
+    }
+
+    /// <inheritdoc/>
+    protected internal override void Process(int queue)
+    {
+        if (queue == ReceiveQueue)
+            Receive(Queue(ReceiveQueue));
+        else
+            Transmit(Queue(TransmitQueue));
+    }
+
+    private void OnFrameAvailable()
+    {
+        bool linkUp = _backend.IsConnected;
+        if (linkUp != _linkUp)
+        {
+            _linkUp = linkUp;
+            NotifyConfigurationChanged();
+        }
+
+        Wake(ReceiveQueue);
+    }
+
+    private void Receive(Virtqueue queue)
+    {
+        while (queue.TryPeek(out DescriptorChain chain) && _backend.TryReceive(_frame.AsSpan(HeaderSize), out int length))
+        {
+            length = Math.Clamp(length, 0, INetworkBackend.MaximumFrameLength);
+            ReadOnlySpan<byte> whole = _frame.AsSpan(0, HeaderSize + length);
+            _frame.AsSpan(0, HeaderSize).Clear();
+            _frame[BufferCountOffset] = 1;
+            // A buffer too short for the frame goes back empty, and the frame is lost.
+            queue.Complete(chain.Writable.Length >= whole.Length ? (uint)chain.Writable.CopyFrom(whole) : 0);
+        }
+    }
+
+    private void Transmit(Virtqueue queue)
+    {
+        while (queue.TryPeek(out DescriptorChain chain))
+        {
+            // Without offloads the header says nothing. What is too long or too short for a frame is dropped, as a wire would.
+            int length = chain.Readable.Length <= _frame.Length ? chain.Readable.CopyTo(_frame) - HeaderSize : 0;
+            if (length >= 14)
+                _backend.Send(_frame.AsSpan(HeaderSize, length));
+            queue.Complete(0);
+        }
+    }
+}
