@@ -33,6 +33,9 @@ public sealed class ElfImage
     /// <summary>The loadable segments, in the file's order.</summary>
     public IReadOnlyList<ElfSegment> Segments => _segments;
 
+    /// <summary>Whether a file begins as an ELF file does; <see cref="Parse"/> may still refuse it.</summary>
+    public static bool IsElf(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0x7f, (byte)'E', (byte)'L', (byte)'F']);
+
     /// <summary>Reads the headers and checks that everything they refer to lies inside the file.</summary>
     /// <param name="file">The whole file. It is not copied.</param>
     /// <param name="machine">The instruction set that the file has to be for.</param>
@@ -40,7 +43,7 @@ public sealed class ElfImage
     public static ElfImage Parse(ReadOnlyMemory<byte> file, ElfMachine machine)
     {
         ReadOnlySpan<byte> header = file.Span;
-        if (header.Length < HeaderSize || !header.StartsWith("\x7f"u8) || !header[1..].StartsWith("ELF"u8))
+        if (header.Length < HeaderSize || !IsElf(header))
             throw new InvalidImageException("Not an ELF file.");
         if (header[4] != 2 || header[5] != 1 || header[6] != 1)
             throw new InvalidImageException("Not a 64-bit little-endian ELF file of version 1.");
