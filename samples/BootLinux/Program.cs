@@ -1,4 +1,5 @@
 using System.CommandLine;
+using VirtKit;
 using VirtKit.Samples;
 using VirtKit.Samples.BootLinux;
 using VirtKit.Samples.BootLinux.Fetch;

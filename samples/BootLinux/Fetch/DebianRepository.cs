@@ -7,6 +7,8 @@ internal sealed class DebianRepository
 {
     private const string Suite = "trixie", IndexName = "main/binary-riscv64/Packages.xz";
 
+    private static readonly string[] Keyrings = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+
     private readonly string _address;
     private readonly Dictionary<string, Dictionary<string, string>> _packages;
 
@@ -68,7 +70,7 @@ internal sealed class DebianRepository
     /// <summary>The Release file's text: what the signature covers where it can be checked, otherwise the file as it is.</summary>
     private static string Verify(string release, TextWriter progress)
     {
-        string? keyring = new[] { "/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg" }.FirstOrDefault(File.Exists);
+        string? keyring = Keyrings.FirstOrDefault(File.Exists);
         if (keyring is not null && HostProgram.Find("gpgv") is not null)
             return Encoding.UTF8.GetString(HostProgram.Run("gpgv", "--quiet", "--keyring", keyring, "--output", "-", release));
         progress.WriteLine("gpgv or debian-archive-keyring is missing: the signature of the Release file is not checked.");

@@ -43,6 +43,8 @@ internal sealed partial class RawTerminal : IDisposable
     /// <summary>Tells the terminal's size now and after each change.</summary>
     public void WatchSize(Action<ConsoleSize> changed)
     {
+        if (OperatingSystem.IsWindows())
+            return;
         Report();
         _signals.Add(PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => Report()));
 
