@@ -18,6 +18,7 @@ public sealed class FdtBuilder
     private readonly List<(Gpa Start, ulong Size)> _reservations = [];
     private int _depth;
     private bool _closed;
+    private bool _hasChild;
     private uint _lastPhandle;
 
     /// <summary>A new phandle, from 1; the node that owns it writes it as its property <c>phandle</c>.</summary>
@@ -39,6 +40,7 @@ public sealed class FdtBuilder
         if (_closed)
             throw new InvalidOperationException("The root node has been ended.");
         _depth++;
+        _hasChild = false;
         WriteCell(BeginToken);
         _structure.Write(Encoding.ASCII.GetBytes(name));
         _structure.Write("\0"u8);
@@ -52,6 +54,7 @@ public sealed class FdtBuilder
     {
         CheckOpen();
         WriteCell(EndToken);
+        _hasChild = true;
         _closed = --_depth == 0;
         return this;
     }
@@ -87,11 +90,13 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Adds a property of raw bytes.</summary>
-    /// <exception cref="InvalidOperationException">No node is open.</exception>
+    /// <exception cref="InvalidOperationException">No node is open, or it has a child node already: readers would not find the property.</exception>
     public FdtBuilder Bytes(string name, ReadOnlySpan<byte> value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         CheckOpen();
+        if (_hasChild)
+            throw new InvalidOperationException($"Property {name} comes after a child node.");
         WriteCell(PropertyToken);
         WriteCell((uint)value.Length);
         WriteCell(StringOffset(name));

@@ -1,0 +1,29 @@
+namespace VirtKit.Samples.BootLinux;
+
+/// <summary>The command line, read.</summary>
+internal sealed record BootOptions
+{
+    public FileInfo? Kernel { get; init; }
+
+    public FileInfo? Initrd { get; init; }
+
+    public IReadOnlyList<FileInfo> Disks { get; init; } = [];
+
+    public string Append { get; init; } = "";
+
+    public int Cpus { get; init; } = 1;
+
+    public ulong Memory { get; init; } = 256 << 20;
+
+    public string Engine { get; init; } = EngineName.Default;
+
+    public FileInfo? Firmware { get; init; }
+
+    public string? Run { get; init; }
+
+    /// <summary>Only what is in the cache is used.</summary>
+    public bool NoFetch { get; init; }
+
+    /// <summary>No progress, and the kernel keeps its messages.</summary>
+    public bool Quiet { get; init; }
+}

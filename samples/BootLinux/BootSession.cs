@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using VirtKit.Devices.Boards;
+using VirtKit.Devices.Consoles;
+using VirtKit.Devices.Storage;
+using VirtKit.RiscV;
+using VirtKit.Samples.BootLinux.Terminal;
+
+namespace VirtKit.Samples.BootLinux;
+
+/// <summary>One run of the sample: a board with the guest on it, connected to this process's terminal.</summary>
+internal sealed class BootSession : IDisposable
+{
+    /// <summary>The exit code where the machine stopped for another reason than the guest's power-off, as sysexits.h has it.</summary>
+    private const int SoftwareError = 70;
+    private const int Interrupted = 130;
+
+    private readonly BootOptions _options;
+    private readonly Guest _guest;
+    private readonly List<IBlockBackend> _disks = [];
+    private readonly CancellationTokenSource _leave = new();
+    private readonly OutputLog _log = new();
+    private readonly StreamConsole _terminal;
+    private readonly RiscVVirt _board;
+    private readonly Stopwatch _time = new();
+    private TimeSpan? _timeToInit;
+    private int _leaveCode;
+
+    public BootSession(BootOptions options, Guest guest)
+    {
+        _options = options;
+        _guest = guest;
+        bool command = options.Run is not null;
+        Stream output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        Stream? input = command ? null : new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, bufferSize: 0);
+        if (input is not null && RawTerminal.IsPresent)
+            input = new EscapeStream(input, () => Leave(0));
+        _terminal = new StreamConsole(input, output);
+        var consoles = new GuestConsoles(_terminal, command ? _log.Append : _terminal.Write, () => _timeToInit ??= _time.Elapsed)
+        {
+            KeysToVirtio = guest.Kind == GuestKind.Debian,
+        };
+        foreach (FileInfo disk in options.Disks)
+            _disks.Add(new FileBlockBackend(disk.FullName));
+        if (guest.Kind == GuestKind.Default && _disks.Count == 0)
+            _disks.Add(ScratchDisk());
+        _board = new RiscVVirt(new RiscVVirtOptions
+        {
+            Machine = new MachineOptions
+            {
+                Architecture = new RiscVArchitecture { Sbi = options.Firmware is null ? new SbiOptions { Console = new SbiConsole(consoles.Serial) } : null },
+                Engine = EngineName.Create(options.Engine),
+                VcpuCount = options.Cpus,
+                Scheduling = VcpuScheduling.Threads,
+            },
+            MemorySize = options.Memory,
+            Console = consoles.Serial,
+            VirtioConsole = consoles.Virtio,
+            Disks = _disks,
+            CommandLine = CommandLine(),
+        });
+    }
+
+    /// <summary>Boots, and boots again when the guest asks for it.</summary>
+    /// <returns>The process's exit code.</returns>
+    public int Run()
+    {
+        using RawTerminal? terminal = _options.Run is null ? RawTerminal.TryEnter(() => Leave(Interrupted)) : null;
+        terminal?.WatchSize(_terminal.Resize);
+        VcpuExit exit;
+        _time.Start();
+        while (true)
+        {
+            Load();
+            exit = _board.Machine.Run(_leave.Token);
+            if (exit.Reason != ExitReason.Reset || _options.Run is not null)
+                break;
+            _board.Machine.Reset();
+        }
+
+        _time.Stop();
+        terminal?.Dispose();
+        return Report(exit);
+    }
+
+    public void Dispose()
+    {
+        _board.Dispose();
+        _terminal.Dispose();
+        foreach (IDisposable disk in _disks.OfType<IDisposable>())
+            disk.Dispose();
+        _leave.Dispose();
+    }
+
+    private void Load()
+    {
+        (Gpa entry, Gpa end) = GuestImage.Parse(_guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
+        if (!_guest.Initrd.IsEmpty && _board.LoadInitrd(_guest.Initrd.Span) < end)
+            throw new InvalidImageException($"{_options.Memory >> 20} MiB of memory are too few for this kernel and its initial RAM disk.");
+        if (_options.Firmware is null)
+            _board.BootSupervisor(entry);
+        else
+            _board.BootFirmware(GuestImage.Parse(File.ReadAllBytes(_options.Firmware.FullName)).Load(_board, RiscVVirt.FirmwareAddress).Entry, entry);
+    }
+
+    private string CommandLine()
+    {
+        if (_guest.Kind == GuestKind.Default)
+            return _options.Append;
+        // A command's guest has nobody to look at its last words: it resets, and the log is told.
+        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : "earlycon=sbi";
+        return $"console=ttyS0 {messages} {_options.Append}".TrimEnd();
+    }
+
+    private int Report(VcpuExit exit)
+    {
+        ulong retired = _board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
+        string init = _timeToInit is { } time ? time.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture) : "-";
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"retired={retired} seconds={_time.Elapsed.TotalSeconds:0.00} init={init} engine={_options.Engine}"));
+        if (exit.Reason == ExitReason.Shutdown)
+            return (int)Math.Min(exit.Code, 255);
+        if (exit.Reason == ExitReason.Kicked)
+            return _leaveCode;
+        using (Stream error = Console.OpenStandardError())
+            error.Write(_log.ToArray());
+        Console.Error.WriteLine($"The guest did not power off: {exit.Reason}. {exit.Detail}".TrimEnd());
+        return SoftwareError;
+    }
+
+    private void Leave(int code)
+    {
+        _leaveCode = code;
+        _leave.Cancel();
+    }
+
+    private static MemoryBlockBackend ScratchDisk()
+    {
+        byte[] content = new byte[1 << 20];
+        "VirtKit scratch disk"u8.CopyTo(content);
+        return new MemoryBlockBackend(content);
+    }
+}

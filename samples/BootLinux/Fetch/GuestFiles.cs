@@ -1,0 +1,99 @@
+namespace VirtKit.Samples.BootLinux.Fetch;
+
+/// <summary>What a Debian guest is booted from, in the cache.</summary>
+/// <param name="Kernel">The kernel, an EFI-stub Image.</param>
+/// <param name="Initramfs">The initial RAM file system that every run starts from.</param>
+/// <param name="FileSystems">The archive that goes behind it where the guest has a disk.</param>
+internal sealed record GuestFiles(string Kernel, string Initramfs, string FileSystems)
+{
+    private const string CurrentName = "current";
+
+    /// <summary>The cache: <c>VIRTKIT_CACHE</c>, or <c>.cache</c> at the root of the repository, or the user's own folder outside of one.</summary>
+    public static string CacheFolder()
+    {
+        if (Environment.GetEnvironmentVariable("VIRTKIT_CACHE") is { Length: > 0 } given)
+            return Path.GetFullPath(given);
+        for (string? folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (File.Exists(Path.Combine(folder, "VirtKit.sln")))
+                return Path.Combine(folder, ".cache");
+        }
+
+        return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData), "virtkit");
+    }
+
+    /// <summary>The files that an earlier fetch left in the cache, or <see langword="null"/>.</summary>
+    public static GuestFiles? FindCached()
+    {
+        string root = Root();
+        if (!File.Exists(Path.Combine(root, CurrentName)))
+            return null;
+        GuestFiles files = In(Path.Combine(root, File.ReadAllText(Path.Combine(root, CurrentName)).Trim()));
+        return File.Exists(files.Kernel) && File.Exists(files.Initramfs) && File.Exists(files.FileSystems) ? files : null;
+    }
+
+    /// <summary>Fetches the files into the cache. Several processes may do so at once: one works, the others wait.</summary>
+    /// <exception cref="FetchException">They cannot be had.</exception>
+    public static GuestFiles Fetch(TextWriter progress)
+    {
+        string root = Directory.CreateDirectory(Root()).FullName;
+        using FileStream gate = Lock(Path.Combine(root, "lock"), progress);
+        if (FindCached() is { } cached)
+            return cached;
+
+        var download = new Download(progress);
+        DebianRepository repository = DebianRepository.Open(download, root, progress);
+        string kernelPackage = repository.FindDependency("linux-image-riscv64", "linux-image-");
+        string kernel = repository.Fetch(kernelPackage, download, root), busybox = repository.Fetch("busybox-static", download, root);
+
+        string release = kernelPackage["linux-image-".Length..], target = Path.Combine(root, release), unpacked = target + ".unpacked";
+        progress.WriteLine($"Unpacking Linux {release}");
+        RemoveFolder(unpacked);
+        RemoveFolder(target);
+        HostProgram.Run("dpkg-deb", "--extract", kernel, unpacked);
+        HostProgram.Run("dpkg-deb", "--extract", busybox, unpacked);
+        Directory.CreateDirectory(target);
+        GuestFiles files = In(target);
+        var modules = new ModuleFolder(Path.Combine(unpacked, "usr/lib/modules", release));
+        File.WriteAllBytes(files.Initramfs, InitramfsArchives.Build(File.ReadAllBytes(Path.Combine(unpacked, "usr/bin/busybox")), modules));
+        File.WriteAllBytes(files.FileSystems, InitramfsArchives.BuildFileSystems(modules));
+        File.Move(Path.Combine(unpacked, "boot", "vmlinux-" + release), files.Kernel);
+        RemoveFolder(unpacked);
+
+        foreach (string package in (string[])[kernel, busybox])
+            File.Delete(package);
+
+        // The last step makes all of it visible at once.
+        string current = Path.Combine(root, CurrentName);
+        File.WriteAllText(current + ".part", release);
+        File.Move(current + ".part", current, overwrite: true);
+        return files;
+    }
+
+    private static string Root() => Path.Combine(CacheFolder(), "debian-13-riscv64");
+
+    private static GuestFiles In(string folder) => new(Path.Combine(folder, "vmlinux"), Path.Combine(folder, "initramfs.cpio"), Path.Combine(folder, "filesystems.cpio"));
+
+    private static FileStream Lock(string path, TextWriter progress)
+    {
+        for (bool told = false; ; told = true)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException)
+            {
+                if (!told)
+                    progress.WriteLine("Another process is fetching; waiting for it.");
+                Thread.Sleep(500);
+            }
+        }
+    }
+
+    private static void RemoveFolder(string path)
+    {
+        if (Directory.Exists(path))
+            Directory.Delete(path, recursive: true);
+    }
+}

@@ -1,0 +1,58 @@
+using System.CommandLine;
+using VirtKit;
+using VirtKit.Samples;
+using VirtKit.Samples.BootLinux;
+using VirtKit.Samples.BootLinux.Fetch;
+
+var kernel = new Option<FileInfo>("--kernel") { Description = "Kernel: a Linux Image (or .gz), an ELF program or a flat binary such as U-Boot. Default: Debian 13's, fetched once", HelpName = "FILE" };
+var initrd = new Option<FileInfo>("--initrd") { Description = "Initial RAM disk. Default with Debian's kernel: busybox and its shell", HelpName = "FILE" };
+var disk = new Option<FileInfo[]>("--disk") { Description = "Disk image, read and written; may be repeated", HelpName = "FILE", DefaultValueFactory = _ => [] };
+var append = new Option<string>("--append") { Description = "Text added to the kernel's command line", HelpName = "TEXT", DefaultValueFactory = _ => "" };
+Option<int> cpus = SharedOptions.Cpus();
+Option<ulong> memory = SharedOptions.Memory("256M");
+Option<string> engine = SharedOptions.Engine();
+var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that starts in machine mode and then starts the kernel, such as OpenSBI. Default: none, VirtKit answers SBI calls", HelpName = "FILE" };
+var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };
+var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
+var quiet = new Option<bool>("--quiet") { Description = "No progress and no kernel messages" };
+foreach (Option<FileInfo> file in (Option<FileInfo>[])[kernel, initrd, firmware])
+    file.AcceptExistingOnly();
+disk.AcceptExistingOnly();
+
+var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
+{
+    kernel, initrd, disk, append, cpus, memory, engine, firmware, run, noFetch, quiet,
+};
+command.Validators.Add(result =>
+{
+    if (result.GetValue(run) is not null && (result.GetValue(kernel) is not null || result.GetValue(initrd) is not null))
+        result.AddError("--run needs Debian's own kernel and initial RAM disk: it goes with neither --kernel nor --initrd.");
+});
+command.SetAction(parsed =>
+{
+    var options = new BootOptions
+    {
+        Kernel = parsed.GetValue(kernel),
+        Initrd = parsed.GetValue(initrd),
+        Disks = parsed.GetValue(disk) ?? [],
+        Append = parsed.GetValue(append) ?? "",
+        Cpus = parsed.GetValue(cpus),
+        Memory = parsed.GetValue(memory),
+        Engine = parsed.GetValue(engine)!,
+        Firmware = parsed.GetValue(firmware),
+        Run = parsed.GetValue(run),
+        NoFetch = parsed.GetValue(noFetch),
+        Quiet = parsed.GetValue(quiet),
+    };
+    try
+    {
+        using var session = new BootSession(options, Guest.Choose(options, options.Quiet ? TextWriter.Null : Console.Error));
+        return session.Run();
+    }
+    catch (Exception e) when (e is VirtKitException or FetchException or IOException or UnauthorizedAccessException or ArgumentException)
+    {
+        Console.Error.WriteLine($"BootLinux: {e.Message}");
+        return 1;
+    }
+});
+return command.Parse(args).Invoke();

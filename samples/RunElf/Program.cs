@@ -1,0 +1,63 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using VirtKit;
+using VirtKit.Boot;
+using VirtKit.Devices.Boards;
+using VirtKit.Devices.Consoles;
+using VirtKit.RiscV;
+using VirtKit.Samples;
+using VirtKit.Samples.RunElf;
+
+const int usageError = 1, softwareError = 70, outOfBudget = 124;
+
+var image = new Argument<FileInfo>("image.elf") { Description = "A bare-metal RV64 program, started at its entry point in machine mode" };
+image.AcceptExistingOnly();
+Option<string> engine = SharedOptions.Engine();
+Option<int> cpus = SharedOptions.Cpus();
+Option<ulong> memory = SharedOptions.Memory("128M");
+var budget = new Option<ulong?>("--budget") { Description = "Stop after so many instructions, with exit code 124", HelpName = "N" };
+
+var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, budget };
+command.SetAction(parsed =>
+{
+    try
+    {
+        return Run(parsed.GetRequiredValue(image), parsed.GetValue(engine)!, parsed.GetValue(cpus), parsed.GetValue(memory), parsed.GetValue(budget));
+    }
+    catch (Exception e) when (e is VirtKitException or IOException or UnauthorizedAccessException or ArgumentException)
+    {
+        Console.Error.WriteLine($"RunElf: {e.Message}");
+        return usageError;
+    }
+});
+return command.Parse(args).Invoke();
+
+static int Run(FileInfo file, string engine, int cpus, ulong memory, ulong? budget)
+{
+    ElfImage image = ElfImage.Parse(File.ReadAllBytes(file.FullName), ElfMachine.RiscV);
+    using Stream output = Console.OpenStandardOutput();
+    using var console = new StreamConsole(input: null, output);
+    var options = new MachineOptions { Architecture = new RiscVArchitecture(), Engine = EngineName.Create(engine), VcpuCount = cpus };
+    using var board = new RiscVVirt(new RiscVVirtOptions { Machine = options, MemorySize = memory, Console = console });
+    image.Load(board.Machine.Memory);
+    board.BootFirmware(image.Entry, RiscVVirt.KernelAddress);
+    Gpa? toHost = image.TryFindSymbol("tohost", out Gva symbol) ? image.ToPhysical(symbol) : null;
+    using var watch = new Watch(board.Machine, options, budget, toHost);
+
+    var time = Stopwatch.StartNew();
+    VcpuExit exit = board.Machine.Run();
+    double seconds = time.Elapsed.TotalSeconds;
+    ulong retired = board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
+    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"retired={retired} seconds={seconds:0.000000} mips={retired / seconds / 1e6:0.00} engine={engine}"));
+    switch (exit.Reason)
+    {
+        case ExitReason.Shutdown:
+            return (int)Math.Min(exit.Code, 255);
+        case ExitReason.BudgetExhausted:
+            return outOfBudget;
+        default:
+            Console.Error.WriteLine($"RunElf: the machine stopped: {exit.Reason}. {exit.Detail}".TrimEnd());
+            return softwareError;
+    }
+}

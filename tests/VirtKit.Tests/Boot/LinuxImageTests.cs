@@ -1,0 +1,123 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using VirtKit.Boot;
+
+namespace VirtKit.Tests.Boot;
+
+public sealed class LinuxImageTests
+{
+    private static readonly Gpa Ram = new(0x8000_0000);
+
+    [Fact]
+    public void Load_PlainImage_GoesToTheTextOffset()
+    {
+        using AddressSpace memory = Memory(4 << 20);
+        LinuxImage image = LinuxImage.Parse(Sample(textOffset: 2 << 20, size: 0x3000));
+        Assert.False(image.IsEfiStub);
+        Assert.Equal(0x3000UL, image.MemorySize);
+        Assert.Equal(Ram + (2 << 20), image.Load(memory, Ram));
+        byte[] loaded = new byte[image.Content.Length];
+        memory.Read(Ram + (2 << 20), loaded);
+        Assert.Equal(image.Content.ToArray(), loaded);
+    }
+
+    [Fact]
+    public void Parse_Compressed_GivesTheSameImage()
+    {
+        byte[] plain = Sample(textOffset: 0, size: 0x3000);
+        LinuxImage image = LinuxImage.Parse(Compressed(plain));
+        Assert.Equal(plain, image.Content.ToArray());
+    }
+
+    [Fact]
+    public void Parse_CompressedBeyondTheLimit_IsRefused()
+    {
+        byte[] bomb = Compressed(new byte[LinuxImage.MaxDecompressedSize + 1]);
+        Assert.Contains("holds more than", Assert.Throws<InvalidImageException>(() => LinuxImage.Parse(bomb)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parse_DebiansOwnKernel_IsAnEfiStubImage()
+    {
+        string path = Directory.EnumerateFiles(CacheFolder(), "vmlinux-*-riscv64", SearchOption.AllDirectories).FirstOrDefault()
+            ?? Path.Combine(CacheFolder(), "vmlinux-riscv64");
+        LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Support.Require.File(path, "samples/BootLinux fetches it")));
+        Assert.True(image.IsEfiStub);
+        Assert.Equal(2UL << 20, image.TextOffset);
+        Assert.True(image.MemorySize > (ulong)image.Content.Length);
+    }
+
+    [Fact]
+    public void Parse_Truncated_IsRefused()
+    {
+        byte[] file = Sample(textOffset: 0, size: 0x3000), compressed = Compressed(file);
+        for (int length = 0; length < 64; length++)
+            Assert.Throws<InvalidImageException>(() => LinuxImage.Parse(file.AsMemory(0, length)));
+        for (int length = 0; length < compressed.Length; length += 7)
+            Assert.Throws<InvalidImageException>(() => LinuxImage.Parse(compressed.AsMemory(0, length)));
+    }
+
+    [Theory]
+    [InlineData(56, 0UL, "magic")]
+    [InlineData(32, 0x1_0000UL, "version 1.0")]
+    [InlineData(24, 1UL, "big-endian")]
+    [InlineData(8, 0x800UL, "multiple of the page size")]
+    public void Parse_DamagedField_IsRefusedWithItsReason(int offset, ulong value, string reason)
+    {
+        byte[] file = Sample(textOffset: 0, size: 0x3000);
+        BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(offset), value);
+        Assert.Contains(reason, Assert.Throws<InvalidImageException>(() => LinuxImage.Parse(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0UL, 0x10_0001UL)]
+    [InlineData(0UL, ulong.MaxValue)]
+    [InlineData(0xff000UL, 0x3000UL)]
+    [InlineData(0xffff_ffff_ffff_f000UL, 0x3000UL)]
+    [InlineData(0x7fff_f000UL, 0xffff_ffff_0000_1000UL)]
+    public void Load_ClaimOutsideMemory_WritesNothing(ulong textOffset, ulong size)
+    {
+        using AddressSpace memory = Memory(1 << 20);
+        LinuxImage image = LinuxImage.Parse(Sample(textOffset, size));
+        Assert.Throws<InvalidImageException>(() => image.Load(memory, Ram));
+        Assert.True(memory.TryGetSpan(Ram, 1 << 20, out Span<byte> ram));
+        Assert.False(ram.ContainsAnyExcept((byte)0));
+    }
+
+    internal static byte[] Sample(ulong textOffset, ulong size)
+    {
+        byte[] file = new byte[0x1000];
+        new Random(1).NextBytes(file);
+        Span<byte> header = file.AsSpan(0, 64);
+        header.Clear();
+        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], textOffset);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[16..], size);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[32..], 2);
+        "RISCV"u8.CopyTo(header[48..]);
+        "RSC\x05"u8.CopyTo(header[56..]);
+        return file;
+    }
+
+    internal static byte[] Compressed(byte[] content)
+    {
+        using var stream = new MemoryStream();
+        using (var gzip = new GZipStream(stream, CompressionLevel.Fastest))
+            gzip.Write(content);
+        return stream.ToArray();
+    }
+
+    private static AddressSpace Memory(ulong size)
+    {
+        var memory = new AddressSpace();
+        memory.MapRam(Ram, size);
+        return memory;
+    }
+
+    private static string CacheFolder()
+    {
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "VirtKit.sln")))
+            folder = Path.GetDirectoryName(folder)!;
+        return Directory.CreateDirectory(Path.Combine(folder, ".cache")).FullName;
+    }
+}
