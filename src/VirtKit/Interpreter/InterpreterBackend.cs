@@ -13,51 +13,70 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     /// <summary>Where a computed jump goes.</summary>
     public ulong Target;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Constant(ulong value) => value;
 
     /// <summary>The block builder has put the sum into the literal that the immediate points at.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong PcPlus(int offset) => *(ulong*)((byte*)op + offset);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong NextPc() => BlockExit.Next(op)->Pc;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong X(int register) => ((ulong*)context)[register];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool SetX(int register, ulong value)
     {
         ((ulong*)context)[register] = value;
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong F(int register) => context->Hart.State.F[register];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool SetF(int register, ulong value)
     {
         ((ulong*)context)[32 + register] = value;
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Add(ulong a, ulong b) => a + b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Sub(ulong a, ulong b) => a - b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong And(ulong a, ulong b) => a & b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Or(ulong a, ulong b) => a | b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Xor(ulong a, ulong b) => a ^ b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Not(ulong a) => ~a;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong ShiftLeft(ulong a, ulong amount) => a << (int)amount;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong ShiftRightLogical(ulong a, ulong amount) => a >> (int)amount;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong ShiftRightArithmetic(ulong a, ulong amount) => (ulong)((long)a >> (int)amount);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong RotateRight(ulong a, ulong amount) => BitOperations.RotateRight(a, (int)amount);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong RotateRight32(ulong a, ulong amount) => (ulong)(int)BitOperations.RotateRight((uint)a, (int)amount);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Mul(ulong a, ulong b) => a * b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -87,6 +106,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Compare(Comparison comparison, ulong a, ulong b) => Holds(comparison, a, b) ? 1UL : 0UL;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Select(ulong condition, ulong a, ulong b) => condition != 0 ? a : b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -97,6 +117,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
         _ => (ulong)(bits == 32 ? BitOperations.PopCount((uint)a) : BitOperations.PopCount(a)),
     };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong ReverseBytes(ulong a) => System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -126,6 +147,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) =>
         TPath.Float(hart, context, operation, format, roundingMode, a, b, c, out result);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Fence()
     {
         Interlocked.MemoryBarrier();
@@ -142,6 +164,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     /// <summary>The target stands in the block's exit.</summary>
     public readonly bool Jump(int offset) => true;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool JumpTo(ulong address)
     {
         Target = address & ~1UL;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Atomic instructions (RV-Unpriv §14), each as word and double word. The aq and rl bits ask for less order than they always get.</summary>
@@ -35,6 +37,7 @@ internal readonly struct LoadReserved<W> : IInstruction where W : struct, IAtomi
 {
     public static Encoding Encoding => A.Row<W>("lr", 0x02, extraMask: 0x01f00000);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.LoadReserved(W.Width, b.X(o.Rs1), out V value) && b.SetX(o.Rd, value);
 }
@@ -44,6 +47,7 @@ internal readonly struct StoreConditional<W> : IInstruction where W : struct, IA
 {
     public static Encoding Encoding => A.Row<W>("sc", 0x03);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.StoreConditional(W.Width, b.X(o.Rs1), b.X(o.Rs2), out V failed) && b.SetX(o.Rd, failed);
 }
@@ -53,6 +57,7 @@ internal readonly struct Atomic<T, W> : IInstruction where T : struct, IAmo wher
 {
     public static Encoding Encoding => A.Row<W>(T.Name, T.Funct5);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Atomic(T.Operation, W.Width, b.X(o.Rs1), b.X(o.Rs2), out V old) && b.SetX(o.Rd, old);
 }

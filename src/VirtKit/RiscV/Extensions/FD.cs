@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Single and double floating point (RV-Unpriv §20, §21): every instruction once, over its format. The arithmetic is the backend's.</summary>
@@ -62,6 +64,7 @@ internal readonly struct FloatLoad<T> : IInstruction where T : struct, IFloatFor
 {
     public static Encoding Encoding => Encoding.Of("fl" + T.WidthSuffix, InstructionFormat.FloatLoad, 0x07, T.WidthFunct3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Load(T.Width, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.SetF(o.Rd, T.Box<B, V>(ref b, value));
 }
@@ -71,6 +74,7 @@ internal readonly struct FloatStore<T> : IInstruction where T : struct, IFloatFo
 {
     public static Encoding Encoding => Encoding.Of("fs" + T.WidthSuffix, InstructionFormat.FloatStore, 0x27, T.WidthFunct3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Store(T.Width, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.F(o.Rs2));
 }
@@ -80,6 +84,7 @@ internal readonly struct FloatBinary<O, T> : IInstruction where O : struct, IFlo
 {
     public static Encoding Encoding => FD.Row<T>(O.Name, O.Funct5, InstructionFormat.FloatR);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetF(o.Rd, result);
 }
@@ -89,6 +94,7 @@ internal readonly struct FloatSquareRoot<T> : IInstruction where T : struct, IFl
 {
     public static Encoding Encoding => FD.RowSelect<T>("fsqrt" + T.Suffix, 0x0b, 0, InstructionFormat.FloatUnary);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(FloatOperation.SquareRoot, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
 }
@@ -98,6 +104,7 @@ internal readonly struct FloatFused<O, T> : IInstruction where O : struct, IFloa
 {
     public static Encoding Encoding => new(O.Name + T.Suffix, 0x0600007f, O.Funct5 | T.Fmt << 25, InstructionFormat.FloatR4);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.F(o.Rs1), b.F(o.Rs2), b.F(o.Rs3), out V result) && b.SetF(o.Rd, result);
 }
@@ -107,6 +114,7 @@ internal readonly struct FloatExact<O, T> : IInstruction where O : struct, IFloa
 {
     public static Encoding Encoding => FD.Row3<T>(O.Name, O.Funct5, O.Funct3, InstructionFormat.FloatRNoRounding);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetF(o.Rd, result);
 }
@@ -116,6 +124,7 @@ internal readonly struct FloatCompare<O, T> : IInstruction where O : struct, IFl
 {
     public static Encoding Encoding => FD.Row3<T>(O.Name, O.Funct5, O.Funct3, InstructionFormat.FloatCompare);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetX(o.Rd, result);
 }
@@ -125,6 +134,7 @@ internal readonly struct FloatClassify<T> : IInstruction where T : struct, IFloa
 {
     public static Encoding Encoding => new("fclass" + T.Suffix, 0xfff0707f, 0xe0001053 | T.Fmt << 25, InstructionFormat.FloatMoveToInteger);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(FloatOperation.Classify, T.Format, 0, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetX(o.Rd, result);
 }
@@ -134,6 +144,7 @@ internal readonly struct FloatConvert<T> : IInstruction where T : struct, IFloat
 {
     public static Encoding Encoding => FD.RowSelect<T>("fcvt" + T.Suffix + T.OtherSuffix, 0x08, T.Fmt ^ 1, InstructionFormat.FloatUnary);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(FloatOperation.Convert, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
 }
@@ -143,6 +154,7 @@ internal readonly struct FloatToInteger<N, T> : IInstruction where N : struct, I
 {
     public static Encoding Encoding => FD.RowSelect<T>("fcvt" + N.Suffix + T.Suffix, 0x18, N.Selector, InstructionFormat.FloatToInteger);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(N.To, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetX(o.Rd, result);
 }
@@ -152,6 +164,7 @@ internal readonly struct IntegerToFloat<N, T> : IInstruction where N : struct, I
 {
     public static Encoding Encoding => FD.RowSelect<T>("fcvt" + T.Suffix + N.Suffix, 0x1a, N.Selector, InstructionFormat.IntegerToFloat);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.Float(N.From, T.Format, o.RoundingMode, b.X(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
 }
@@ -161,6 +174,7 @@ internal readonly struct FloatMoveToInteger<T> : IInstruction where T : struct, 
 {
     public static Encoding Encoding => new("fmv.x." + T.WidthSuffix, 0xfff0707f, 0xe0000053 | T.Fmt << 25, InstructionFormat.FloatMoveToInteger);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.SetX(o.Rd, b.SignExtend(b.F(o.Rs1), T.Bits));
 }
@@ -170,6 +184,7 @@ internal readonly struct IntegerMoveToFloat<T> : IInstruction where T : struct, 
 {
     public static Encoding Encoding => new("fmv." + T.WidthSuffix + ".x", 0xfff0707f, 0xf0000053 | T.Fmt << 25, InstructionFormat.IntegerMoveToFloat);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.UseFloat() && b.SetF(o.Rd, T.Box<B, V>(ref b, b.X(o.Rs1)));
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>RV64I (RV-Unpriv §2, §4).</summary>
@@ -63,6 +65,7 @@ internal readonly struct Lui : IInstruction
 {
     public static Encoding Encoding => Encoding.OfOpcode("lui", InstructionFormat.U, 0x37);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Constant((ulong)o.Imm));
 }
@@ -72,6 +75,7 @@ internal readonly struct Auipc : IInstruction
 {
     public static Encoding Encoding => Encoding.OfOpcode("auipc", InstructionFormat.U, 0x17, InstructionForm.PcRelative);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.PcPlus(o.Imm));
 }
@@ -81,6 +85,7 @@ internal readonly struct Jal : IInstruction
 {
     public static Encoding Encoding => Encoding.OfOpcode("jal", InstructionFormat.J, 0x6f, InstructionForm.Jump);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         b.SetX(o.Rd, b.NextPc());
@@ -93,6 +98,7 @@ internal readonly struct Jalr : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("jalr", InstructionFormat.Load, 0x67, 0, InstructionForm.JumpRegister);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         V target = b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm));
@@ -106,6 +112,7 @@ internal readonly struct Beq : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("beq", InstructionFormat.B, 0x63, 0, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.Equal, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -115,6 +122,7 @@ internal readonly struct Bne : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("bne", InstructionFormat.B, 0x63, 1, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.NotEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -124,6 +132,7 @@ internal readonly struct Blt : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("blt", InstructionFormat.B, 0x63, 4, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -133,6 +142,7 @@ internal readonly struct Bge : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("bge", InstructionFormat.B, 0x63, 5, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.GreaterOrEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -142,6 +152,7 @@ internal readonly struct Bltu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("bltu", InstructionFormat.B, 0x63, 6, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -151,6 +162,7 @@ internal readonly struct Bgeu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("bgeu", InstructionFormat.B, 0x63, 7, InstructionForm.Branch);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Branch(Comparison.GreaterOrEqualUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
 }
@@ -160,6 +172,7 @@ internal readonly struct Lb : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lb", InstructionFormat.Load, 0x03, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.SignedByte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -173,6 +186,7 @@ internal readonly struct Lh : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lh", InstructionFormat.Load, 0x03, 1);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.SignedHalf, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -186,6 +200,7 @@ internal readonly struct Lw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lw", InstructionFormat.Load, 0x03, 2);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.SignedWord, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -199,6 +214,7 @@ internal readonly struct Ld : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("ld", InstructionFormat.Load, 0x03, 3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -212,6 +228,7 @@ internal readonly struct Lbu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lbu", InstructionFormat.Load, 0x03, 4);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -225,6 +242,7 @@ internal readonly struct Lhu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lhu", InstructionFormat.Load, 0x03, 5);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -238,6 +256,7 @@ internal readonly struct Lwu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("lwu", InstructionFormat.Load, 0x03, 6);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
@@ -251,6 +270,7 @@ internal readonly struct Sb : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("sb", InstructionFormat.S, 0x23, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Store(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
 }
@@ -260,6 +280,7 @@ internal readonly struct Sh : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("sh", InstructionFormat.S, 0x23, 1);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Store(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
 }
@@ -269,6 +290,7 @@ internal readonly struct Sw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("sw", InstructionFormat.S, 0x23, 2);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Store(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
 }
@@ -278,6 +300,7 @@ internal readonly struct Sd : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("sd", InstructionFormat.S, 0x23, 3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Store(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
 }
@@ -287,6 +310,7 @@ internal readonly struct Addi : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("addi", InstructionFormat.I, 0x13, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -296,6 +320,7 @@ internal readonly struct Slti : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("slti", InstructionFormat.I, 0x13, 2);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -305,6 +330,7 @@ internal readonly struct Sltiu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("sltiu", InstructionFormat.I, 0x13, 3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -314,6 +340,7 @@ internal readonly struct Xori : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("xori", InstructionFormat.I, 0x13, 4);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -323,6 +350,7 @@ internal readonly struct Ori : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("ori", InstructionFormat.I, 0x13, 6);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -332,6 +360,7 @@ internal readonly struct Andi : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("andi", InstructionFormat.I, 0x13, 7);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -341,6 +370,7 @@ internal readonly struct Slli : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("slli", InstructionFormat.Shift, 0x13, 1, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -350,6 +380,7 @@ internal readonly struct Srli : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("srli", InstructionFormat.Shift, 0x13, 5, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -359,6 +390,7 @@ internal readonly struct Srai : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("srai", InstructionFormat.Shift, 0x13, 5, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -368,6 +400,7 @@ internal readonly struct Add : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("add", InstructionFormat.R, 0x33, 0, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -377,6 +410,7 @@ internal readonly struct Sub : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sub", InstructionFormat.R, 0x33, 0, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Sub(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -386,6 +420,7 @@ internal readonly struct Sll : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sll", InstructionFormat.R, 0x33, 1, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -395,6 +430,7 @@ internal readonly struct Slt : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("slt", InstructionFormat.R, 0x33, 2, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -404,6 +440,7 @@ internal readonly struct Sltu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sltu", InstructionFormat.R, 0x33, 3, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -413,6 +450,7 @@ internal readonly struct Xor : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("xor", InstructionFormat.R, 0x33, 4, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -422,6 +460,7 @@ internal readonly struct Srl : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("srl", InstructionFormat.R, 0x33, 5, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -431,6 +470,7 @@ internal readonly struct Sra : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sra", InstructionFormat.R, 0x33, 5, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -440,6 +480,7 @@ internal readonly struct Or : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("or", InstructionFormat.R, 0x33, 6, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -449,6 +490,7 @@ internal readonly struct And : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("and", InstructionFormat.R, 0x33, 7, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -458,6 +500,7 @@ internal readonly struct Addiw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("addiw", InstructionFormat.I, 0x1b, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
 }
@@ -467,6 +510,7 @@ internal readonly struct Slliw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("slliw", InstructionFormat.Shift, 0x1b, 1, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
 }
@@ -476,6 +520,7 @@ internal readonly struct Srliw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("srliw", InstructionFormat.Shift, 0x1b, 5, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)), 32));
 }
@@ -485,6 +530,7 @@ internal readonly struct Sraiw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sraiw", InstructionFormat.Shift, 0x1b, 5, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
 }
@@ -494,6 +540,7 @@ internal readonly struct Addw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("addw", InstructionFormat.R, 0x3b, 0, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.X(o.Rs2)), 32));
 }
@@ -503,6 +550,7 @@ internal readonly struct Subw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("subw", InstructionFormat.R, 0x3b, 0, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.Sub(b.X(o.Rs1), b.X(o.Rs2)), 32));
 }
@@ -512,6 +560,7 @@ internal readonly struct Sllw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sllw", InstructionFormat.R, 0x3b, 1, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.And(b.X(o.Rs2), b.Constant(31))), 32));
 }
@@ -521,6 +570,7 @@ internal readonly struct Srlw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("srlw", InstructionFormat.R, 0x3b, 5, 0x00);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))), 32));
 }
@@ -530,6 +580,7 @@ internal readonly struct Sraw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sraw", InstructionFormat.R, 0x3b, 5, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))));
 }
@@ -539,6 +590,7 @@ internal readonly struct Fence : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("fence", InstructionFormat.None, 0x0f, 0);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Fence();
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Integer multiplication and division (RV-Unpriv §13).</summary>
@@ -26,6 +28,7 @@ internal readonly struct Mul : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("mul", InstructionFormat.R, 0x33, 0, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Mul(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -35,6 +38,7 @@ internal readonly struct Mulh : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("mulh", InstructionFormat.R, 0x33, 1, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.MulHigh(Signedness.Signed, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -44,6 +48,7 @@ internal readonly struct Mulhsu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("mulhsu", InstructionFormat.R, 0x33, 2, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.MulHigh(Signedness.Mixed, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -53,6 +58,7 @@ internal readonly struct Mulhu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("mulhu", InstructionFormat.R, 0x33, 3, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.MulHigh(Signedness.Unsigned, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -62,6 +68,7 @@ internal readonly struct Div : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("div", InstructionFormat.R, 0x33, 4, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -71,6 +78,7 @@ internal readonly struct Divu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("divu", InstructionFormat.R, 0x33, 5, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -80,6 +88,7 @@ internal readonly struct Rem : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("rem", InstructionFormat.R, 0x33, 6, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -89,6 +98,7 @@ internal readonly struct Remu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("remu", InstructionFormat.R, 0x33, 7, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -98,6 +108,7 @@ internal readonly struct Mulw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("mulw", InstructionFormat.R, 0x3b, 0, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.Mul(b.X(o.Rs1), b.X(o.Rs2)), 32));
 }
@@ -107,6 +118,7 @@ internal readonly struct Divw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("divw", InstructionFormat.R, 0x3b, 4, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -116,6 +128,7 @@ internal readonly struct Divuw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("divuw", InstructionFormat.R, 0x3b, 5, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -125,6 +138,7 @@ internal readonly struct Remw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("remw", InstructionFormat.R, 0x3b, 6, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -134,6 +148,7 @@ internal readonly struct Remuw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("remuw", InstructionFormat.R, 0x3b, 7, 0x01);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Privileged instructions (RV-Priv §3.3, §12.2) and Zifencei (RV-Unpriv §6).</summary>
@@ -28,6 +30,7 @@ internal readonly struct Ecall : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("ecall", 0x00000073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.Ecall, o);
 }
@@ -37,6 +40,7 @@ internal readonly struct Ebreak : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("ebreak", 0x00100073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.Ebreak, o);
 }
@@ -46,6 +50,7 @@ internal readonly struct Mret : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("mret", 0x30200073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.Mret, o);
 }
@@ -55,6 +60,7 @@ internal readonly struct Sret : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("sret", 0x10200073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.Sret, o);
 }
@@ -64,6 +70,7 @@ internal readonly struct Wfi : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("wfi", 0x10500073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.Wfi, o);
 }
@@ -73,6 +80,7 @@ internal readonly struct FenceI : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("fence.i", InstructionFormat.None, 0x0f, 1, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.FenceI, o);
 }
@@ -82,6 +90,7 @@ internal readonly struct SfenceVma : IInstruction
 {
     public static Encoding Encoding => new("sfence.vma", 0xfe007fff, 0x12000073, InstructionFormat.Fence2, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.SfenceVma, o);
 }
@@ -91,6 +100,7 @@ internal readonly struct SinvalVma : IInstruction
 {
     public static Encoding Encoding => new("sinval.vma", 0xfe007fff, 0x16000073, InstructionFormat.Fence2, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.SfenceVma, o);
 }
@@ -100,6 +110,7 @@ internal readonly struct SfenceWInval : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("sfence.w.inval", 0x18000073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.SfenceInval, o);
 }
@@ -109,6 +120,7 @@ internal readonly struct SfenceInvalIr : IInstruction
 {
     public static Encoding Encoding => Encoding.OfWord("sfence.inval.ir", 0x18100073);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&PrivilegedInstructions.SfenceInval, o);
 }

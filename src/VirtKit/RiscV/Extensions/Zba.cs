@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Address generation (RV-Unpriv §28.2).</summary>
@@ -21,6 +23,7 @@ internal readonly struct AddUw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("add.uw", InstructionFormat.R, 0x3b, 0, 0x04);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ZeroExtend(b.X(o.Rs1), 32)));
 }
@@ -30,6 +33,7 @@ internal readonly struct Sh1add : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh1add", InstructionFormat.R, 0x33, 2, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(1))));
 }
@@ -39,6 +43,7 @@ internal readonly struct Sh1addUw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh1add.uw", InstructionFormat.R, 0x3b, 2, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(1))));
 }
@@ -48,6 +53,7 @@ internal readonly struct Sh2add : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh2add", InstructionFormat.R, 0x33, 4, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(2))));
 }
@@ -57,6 +63,7 @@ internal readonly struct Sh2addUw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh2add.uw", InstructionFormat.R, 0x3b, 4, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(2))));
 }
@@ -66,6 +73,7 @@ internal readonly struct Sh3add : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh3add", InstructionFormat.R, 0x33, 6, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(3))));
 }
@@ -75,6 +83,7 @@ internal readonly struct Sh3addUw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("sh3add.uw", InstructionFormat.R, 0x3b, 6, 0x10);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(3))));
 }
@@ -84,6 +93,7 @@ internal readonly struct SlliUw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("slli.uw", InstructionFormat.Shift, 0x1b, 1, 0x02);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
 }

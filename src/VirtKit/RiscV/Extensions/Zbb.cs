@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Basic bit manipulation (RV-Unpriv §28.3).</summary>
@@ -37,6 +39,7 @@ internal readonly struct Andn : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("andn", InstructionFormat.R, 0x33, 7, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
 }
@@ -46,6 +49,7 @@ internal readonly struct Orn : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("orn", InstructionFormat.R, 0x33, 6, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
 }
@@ -55,6 +59,7 @@ internal readonly struct Xnor : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("xnor", InstructionFormat.R, 0x33, 4, 0x20);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Not(b.Xor(b.X(o.Rs1), b.X(o.Rs2))));
 }
@@ -64,6 +69,7 @@ internal readonly struct Clz : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("clz", InstructionFormat.Unary, 0x13, 1, 0x600);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 64, b.X(o.Rs1)));
 }
@@ -73,6 +79,7 @@ internal readonly struct Ctz : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("ctz", InstructionFormat.Unary, 0x13, 1, 0x601);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 64, b.X(o.Rs1)));
 }
@@ -82,6 +89,7 @@ internal readonly struct Cpop : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("cpop", InstructionFormat.Unary, 0x13, 1, 0x602);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.Ones, 64, b.X(o.Rs1)));
 }
@@ -91,6 +99,7 @@ internal readonly struct Clzw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("clzw", InstructionFormat.Unary, 0x1b, 1, 0x600);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 32, b.X(o.Rs1)));
 }
@@ -100,6 +109,7 @@ internal readonly struct Ctzw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("ctzw", InstructionFormat.Unary, 0x1b, 1, 0x601);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 32, b.X(o.Rs1)));
 }
@@ -109,6 +119,7 @@ internal readonly struct Cpopw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("cpopw", InstructionFormat.Unary, 0x1b, 1, 0x602);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Count(BitCount.Ones, 32, b.X(o.Rs1)));
 }
@@ -118,6 +129,7 @@ internal readonly struct SextB : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("sext.b", InstructionFormat.Unary, 0x13, 1, 0x604);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 8));
 }
@@ -127,6 +139,7 @@ internal readonly struct SextH : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("sext.h", InstructionFormat.Unary, 0x13, 1, 0x605);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 16));
 }
@@ -136,6 +149,7 @@ internal readonly struct ZextH : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("zext.h", InstructionFormat.Unary, 0x3b, 4, 0x080);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ZeroExtend(b.X(o.Rs1), 16));
 }
@@ -145,6 +159,7 @@ internal readonly struct OrcB : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("orc.b", InstructionFormat.Unary, 0x13, 5, 0x287);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.OrCombine(b.X(o.Rs1)));
 }
@@ -154,6 +169,7 @@ internal readonly struct Rev8 : IInstruction
 {
     public static Encoding Encoding => Encoding.Of12("rev8", InstructionFormat.Unary, 0x13, 5, 0x6b8);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.ReverseBytes(b.X(o.Rs1)));
 }
@@ -163,6 +179,7 @@ internal readonly struct Min : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("min", InstructionFormat.R, 0x33, 4, 0x05);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         V a = b.X(o.Rs1), c = b.X(o.Rs2);
@@ -175,6 +192,7 @@ internal readonly struct Minu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("minu", InstructionFormat.R, 0x33, 5, 0x05);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         V a = b.X(o.Rs1), c = b.X(o.Rs2);
@@ -187,6 +205,7 @@ internal readonly struct Max : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("max", InstructionFormat.R, 0x33, 6, 0x05);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         V a = b.X(o.Rs1), c = b.X(o.Rs2);
@@ -199,6 +218,7 @@ internal readonly struct Maxu : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("maxu", InstructionFormat.R, 0x33, 7, 0x05);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         V a = b.X(o.Rs1), c = b.X(o.Rs2);
@@ -211,6 +231,7 @@ internal readonly struct Rol : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("rol", InstructionFormat.R, 0x33, 1, 0x30);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
 }
@@ -220,6 +241,7 @@ internal readonly struct Ror : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("ror", InstructionFormat.R, 0x33, 5, 0x30);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -229,6 +251,7 @@ internal readonly struct Rori : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("rori", InstructionFormat.Shift, 0x13, 5, 0x18);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }
@@ -238,6 +261,7 @@ internal readonly struct Rolw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("rolw", InstructionFormat.R, 0x3b, 1, 0x30);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
 }
@@ -247,6 +271,7 @@ internal readonly struct Rorw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("rorw", InstructionFormat.R, 0x3b, 5, 0x30);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.X(o.Rs2)));
 }
@@ -256,6 +281,7 @@ internal readonly struct Roriw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("roriw", InstructionFormat.Shift, 0x1b, 5, 0x30);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
 }

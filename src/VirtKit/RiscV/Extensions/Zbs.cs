@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Single-bit instructions (RV-Unpriv §28.5).</summary>
@@ -21,6 +23,7 @@ internal readonly struct Bclr : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("bclr", InstructionFormat.R, 0x33, 1, 0x24);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.X(o.Rs2)))));
 }
@@ -30,6 +33,7 @@ internal readonly struct Bclri : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("bclri", InstructionFormat.Shift, 0x13, 1, 0x12);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm)))));
 }
@@ -39,6 +43,7 @@ internal readonly struct Bext : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("bext", InstructionFormat.R, 0x33, 5, 0x24);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)), b.Constant(1)));
 }
@@ -48,6 +53,7 @@ internal readonly struct Bexti : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("bexti", InstructionFormat.Shift, 0x13, 5, 0x12);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.Constant(1)));
 }
@@ -57,6 +63,7 @@ internal readonly struct Binv : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("binv", InstructionFormat.R, 0x33, 1, 0x34);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
 }
@@ -66,6 +73,7 @@ internal readonly struct Binvi : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("binvi", InstructionFormat.Shift, 0x13, 1, 0x1a);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
 }
@@ -75,6 +83,7 @@ internal readonly struct Bset : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("bset", InstructionFormat.R, 0x33, 1, 0x14);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
 }
@@ -84,6 +93,7 @@ internal readonly struct Bseti : IInstruction
 {
     public static Encoding Encoding => Encoding.Of6("bseti", InstructionFormat.Shift, 0x13, 1, 0x0a);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Cache-block operations, Zicbom and Zicboz (RV-Unpriv §19).</summary>
@@ -18,6 +20,7 @@ internal readonly struct CboInval : IInstruction
 {
     public static Encoding Encoding => Encoding.OfAddress("cbo.inval", 0x0000200f);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CacheBlockInstructions.CboInval, o);
 }
@@ -27,6 +30,7 @@ internal readonly struct CboClean : IInstruction
 {
     public static Encoding Encoding => Encoding.OfAddress("cbo.clean", 0x0010200f);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CacheBlockInstructions.CboClean, o);
 }
@@ -36,6 +40,7 @@ internal readonly struct CboFlush : IInstruction
 {
     public static Encoding Encoding => Encoding.OfAddress("cbo.flush", 0x0020200f);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CacheBlockInstructions.CboClean, o);
 }
@@ -45,6 +50,7 @@ internal readonly struct CboZero : IInstruction
 {
     public static Encoding Encoding => Encoding.OfAddress("cbo.zero", 0x0040200f);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CacheBlockInstructions.CboZero, o);
 }

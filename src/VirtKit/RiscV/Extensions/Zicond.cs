@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Integer conditional operations (RV-Unpriv §12).</summary>
@@ -15,6 +17,7 @@ internal readonly struct CzeroEqz : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("czero.eqz", InstructionFormat.R, 0x33, 5, 0x07);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.X(o.Rs1), b.Constant(0)));
 }
@@ -24,6 +27,7 @@ internal readonly struct CzeroNez : IInstruction
 {
     public static Encoding Encoding => Encoding.Of7("czero.nez", InstructionFormat.R, 0x33, 7, 0x07);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.Constant(0), b.X(o.Rs1)));
 }

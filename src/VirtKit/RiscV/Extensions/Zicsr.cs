@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>CSR instructions (RV-Unpriv §7). What a CSR is stands in its row of <see cref="CsrFile"/>.</summary>
@@ -19,6 +21,7 @@ internal readonly struct Csrrw : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrw", InstructionFormat.Csr, 0x73, 1, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.Write, o);
 }
@@ -28,6 +31,7 @@ internal readonly struct Csrrs : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrs", InstructionFormat.Csr, 0x73, 2, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.SetBits, o);
 }
@@ -37,6 +41,7 @@ internal readonly struct Csrrc : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrc", InstructionFormat.Csr, 0x73, 3, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.ClearBits, o);
 }
@@ -46,6 +51,7 @@ internal readonly struct Csrrwi : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrwi", InstructionFormat.CsrImmediate, 0x73, 5, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.WriteImmediate, o);
 }
@@ -55,6 +61,7 @@ internal readonly struct Csrrsi : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrsi", InstructionFormat.CsrImmediate, 0x73, 6, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.SetBitsImmediate, o);
 }
@@ -64,6 +71,7 @@ internal readonly struct Csrrci : IInstruction
 {
     public static Encoding Encoding => Encoding.Of("csrrci", InstructionFormat.CsrImmediate, 0x73, 7, InstructionForm.System);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Call(&CsrInstructions.ClearBitsImmediate, o);
 }
