@@ -42,7 +42,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         ArgumentOutOfRangeException.ThrowIfZero(contexts.Count, nameof(contexts));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(contexts.Count, MaximumContexts, nameof(contexts));
         _contexts = [.. contexts];
-        _state = State.AtReset(_contexts.Length, default);
+        _state = State.AtReset(_contexts.Length);
     }
 
     /// <inheritdoc/>
@@ -115,8 +115,8 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
     /// <inheritdoc/>
     public void Reset()
     {
-        // The levels are the devices' state, not the controller's: a gateway sees them anew.
-        _state = State.AtReset(_contexts.Length, _state.Level);
+        // Levels are forgotten too: a machine resets its devices after the controller, and what they had asserted must not stay pending.
+        _state = State.AtReset(_contexts.Length);
         UpdateLines();
     }
 
@@ -195,11 +195,9 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         public SourceSet[] Enabled;
         public byte[] Threshold;
 
-        public static State AtReset(int contexts, SourceSet level) => new()
+        public static State AtReset(int contexts) => new()
         {
             Priority = new byte[Sources + 1],
-            Pending = level,
-            Level = level,
             Enabled = new SourceSet[contexts],
             Threshold = new byte[contexts],
         };

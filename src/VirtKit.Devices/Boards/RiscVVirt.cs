@@ -78,7 +78,7 @@ public sealed class RiscVVirt : IDisposable
         }
     }
 
-    /// <summary>The machine, ready to run after <see cref="BootSupervisor"/> or <see cref="BootFirmware"/>.</summary>
+    /// <summary>The machine, ready to run after <see cref="BootSupervisor"/> or <see cref="BootFirmware(Gpa)"/>.</summary>
     public Machine Machine { get; }
 
     /// <summary>The first address of DRAM, where firmware is loaded and starts.</summary>
@@ -141,6 +141,10 @@ public sealed class RiscVVirt : IDisposable
             hart.SetState(in state);
         }
     }
+
+    /// <summary>As <see cref="BootFirmware(Gpa, Gpa)"/>, with the kernel at <see cref="KernelAddress"/>.</summary>
+    /// <inheritdoc cref="BootFirmware(Gpa, Gpa)"/>
+    public void BootFirmware(Gpa entry) => BootFirmware(entry, KernelAddress);
 
     /// <summary>Sets the harts up to start firmware, or any bare-metal program, in machine mode: all of them at its entry, with the hart ID in a0, the device tree
     /// in a1 and OpenSBI's <c>fw_dynamic</c> information in a2.</summary>

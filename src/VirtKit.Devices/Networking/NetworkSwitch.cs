@@ -4,6 +4,7 @@ namespace VirtKit.Devices.Networking;
 
 /// <summary>An Ethernet switch in the host's process: joins the machines whose interfaces are plugged into its ports. It learns which address is behind which
 /// port. Thread-safe.</summary>
+/// <remarks>Frames are handed over on the thread pool: when they arrive depends on the host, also for a machine whose own time is virtual.</remarks>
 public sealed class NetworkSwitch
 {
     /// <summary>The most addresses it remembers. A guest that sends from more makes it forget all, and flood until it has learned again.</summary>

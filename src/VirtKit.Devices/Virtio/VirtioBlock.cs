@@ -19,6 +19,9 @@ public sealed class VirtioBlock : VirtioDevice
     private const int MaximumSegments = 254;
     private const uint UnmapFlag = 1;
 
+    /// <summary>What a flush costs of a turn: as much as moving so many bytes.</summary>
+    private const long FlushCost = 4 << 20;
+
     private readonly IBlockBackend _backend;
     private readonly byte[] _id = new byte[IdSize];
 
@@ -104,6 +107,7 @@ public sealed class VirtioBlock : VirtioDevice
             case TypeOut:
                 return _backend.IsReadOnly ? StatusIoError : Write(sector, payload);
             case TypeFlush:
+                Queue(0).Charge(FlushCost);
                 _backend.Flush();
                 return StatusOk;
             case TypeGetId:
@@ -162,6 +166,7 @@ public sealed class VirtioBlock : VirtioDevice
             long length = (long)count * IBlockBackend.SectorSize;
             if (count > MaximumRangeSectors || !TryLocate(sector, length, out long offset))
                 return StatusIoError;
+            Queue(0).Charge(length);
             if (type == TypeDiscard)
                 _backend.Discard(offset, length);
             else

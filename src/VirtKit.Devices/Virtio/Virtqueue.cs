@@ -107,6 +107,14 @@ public sealed class Virtqueue
             _interrupt();
     }
 
+    /// <summary>Counts work that the lengths of the chain do not show against the queue's turn, so that a guest cannot keep the device busy without end.</summary>
+    /// <param name="bytes">The work, expressed in bytes moved: 0 or more.</param>
+    public void Charge(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        _turnBytes -= Math.Min(bytes, MaximumChainBytes);
+    }
+
     internal void BeginTurn()
     {
         _turnChains = Math.Max(MaximumSize, 64);

@@ -28,7 +28,7 @@ public sealed class RiscVVirtTests
         string path = Path.GetTempFileName();
         try
         {
-            Run(qemu, ["-M", "virt,dumpdtb=" + path, "-smp", "2", "-m", "256", "-nographic"], [], out _);
+            Run(qemu, ["-M", "virt,dumpdtb=" + path, "-smp", "2", "-m", "256", "-nographic"], out _);
             Dictionary<string, string> theirs = Places(Decompile(File.ReadAllBytes(path), out _));
             using RiscVVirt board = Build(new RiscVVirtOptions(), sbi: false, harts: 2);
             Dictionary<string, string> ours = Places(Decompile(board.BuildDeviceTree(), out _));
@@ -133,18 +133,24 @@ public sealed class RiscVVirtTests
         },
     });
 
-    private static string Decompile(byte[] blob, out string warnings) =>
-        Run(Require.Program("dtc", "device-tree-compiler"), ["-I", "dtb", "-O", "dts", "-W", "no-interrupt_provider"], blob, out warnings);
-
-    private static string Run(string program, string[] arguments, byte[] input, out string errors)
+    private static string Decompile(byte[] blob, out string warnings)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments)
+        string path = Path.GetTempFileName();
+        try
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
+            File.WriteAllBytes(path, blob);
+            return Run(Require.Program("dtc", "device-tree-compiler"), ["-I", "dtb", "-O", "dts", "-W", "no-interrupt_provider", path], out warnings);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static string Run(string program, string[] arguments, out string errors)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> error = process.StandardError.ReadToEndAsync();
-        process.StandardInput.BaseStream.Write(input);
-        process.StandardInput.Close();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);

@@ -79,6 +79,32 @@ public sealed class VirtioMmioTests
         Snapshot.Verify(script.ToString());
     }
 
+    public static TheoryData<string> VirtioNames => DeviceCatalog.VirtioNames;
+
+    [Theory]
+    [MemberData(nameof(VirtioNames))]
+    public void Device_SeenByItsDriver_IsAsReviewed(string name)
+    {
+        using var wiring = new Wiring();
+        IDevice device = DeviceCatalog.Create(name, wiring);
+        using var script = new RegisterScript(device, wiring.Lines);
+        script.Read("DeviceID", 0x008, 4);
+        script.Read("DeviceFeatures", 0x010, 4);
+        script.Write("DeviceFeatSel", 0x014, 4, 1);
+        script.Read("DeviceFeatures", 0x010, 4);
+        for (ulong queue = 0; queue < 3; queue++)
+        {
+            script.Write("QueueSel", 0x030, 4, queue);
+            script.Read("QueueNumMax", 0x034, 4);
+        }
+
+        script.Note("configuration space");
+        for (ulong offset = 0x100; offset < 0x140; offset += 4)
+            script.Read("Config", offset, 4);
+        Snapshot.Verify(script.ToString(), name);
+        (device as IDisposable)?.Dispose();
+    }
+
     [Fact]
     public void EmptySlot_DeviceId_IsZero()
     {
