@@ -54,7 +54,7 @@ internal sealed class BootSession : IDisposable
                 VcpuCount = options.Cpus,
                 Scheduling = VcpuScheduling.Threads,
             },
-            MemorySize = options.Memory,
+            MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,
             VirtioConsole = consoles.Virtio,
             Disks = _disks,
@@ -97,7 +97,7 @@ internal sealed class BootSession : IDisposable
     {
         (Gpa entry, Gpa end) = GuestImage.Parse(_guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
         if (!_guest.Initrd.IsEmpty && _board.LoadInitrd(_guest.Initrd.Span) < end)
-            throw new InvalidImageException($"{_options.Memory >> 20} MiB of memory are too few for this kernel and its initial RAM disk.");
+            throw new InvalidImageException($"{_options.Memory} of memory is too little for this kernel and its initial RAM disk.");
         if (_options.Firmware is null)
             _board.BootSupervisor(entry);
         else
