@@ -32,7 +32,8 @@ internal sealed class BootSession : IDisposable
         _options = options;
         _guest = guest;
         bool command = options.Run is not null;
-        Stream output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        Stream output = Console.OpenStandardOutput();
+        // Not the console's own stream, which edits lines where it reads from a terminal.
         Stream? input = command ? null : new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, bufferSize: 0);
         if (input is not null && RawTerminal.IsPresent)
             input = new EscapeStream(input, () => Leave(0));
