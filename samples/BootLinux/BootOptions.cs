@@ -13,7 +13,7 @@ internal sealed record BootOptions
 
     public int Cpus { get; init; } = 1;
 
-    public ulong Memory { get; init; } = 256 << 20;
+    public MemorySize Memory { get; init; } = new(256 << 20);
 
     public string Engine { get; init; } = EngineName.Default;
 

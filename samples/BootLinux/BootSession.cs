@@ -32,7 +32,8 @@ internal sealed class BootSession : IDisposable
         _options = options;
         _guest = guest;
         bool command = options.Run is not null;
-        Stream output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        Stream output = Console.OpenStandardOutput();
+        // Not the console's own stream, which edits lines where it reads from a terminal.
         Stream? input = command ? null : new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, bufferSize: 0);
         if (input is not null && RawTerminal.IsPresent)
             input = new EscapeStream(input, () => Leave(0));
@@ -54,7 +55,7 @@ internal sealed class BootSession : IDisposable
                 VcpuCount = options.Cpus,
                 Scheduling = VcpuScheduling.Threads,
             },
-            MemorySize = options.Memory,
+            MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,
             VirtioConsole = consoles.Virtio,
             Disks = _disks,
@@ -97,7 +98,7 @@ internal sealed class BootSession : IDisposable
     {
         (Gpa entry, Gpa end) = GuestImage.Parse(_guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
         if (!_guest.Initrd.IsEmpty && _board.LoadInitrd(_guest.Initrd.Span) < end)
-            throw new InvalidImageException($"{_options.Memory >> 20} MiB of memory are too few for this kernel and its initial RAM disk.");
+            throw new InvalidImageException($"{_options.Memory} of memory is too little for this kernel and its initial RAM disk.");
         if (_options.Firmware is null)
             _board.BootSupervisor(entry);
         else

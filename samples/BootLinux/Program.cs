@@ -9,7 +9,7 @@ var initrd = new Option<FileInfo>("--initrd") { Description = "Initial RAM disk.
 var disk = new Option<FileInfo[]>("--disk") { Description = "Disk image, read and written; may be repeated", HelpName = "FILE", DefaultValueFactory = _ => [] };
 var append = new Option<string>("--append") { Description = "Text added to the kernel's command line", HelpName = "TEXT", DefaultValueFactory = _ => "" };
 Option<int> cpus = SharedOptions.Cpus();
-Option<ulong> memory = SharedOptions.Memory("256M");
+Option<MemorySize> memory = SharedOptions.Memory(new MemorySize(256 << 20));
 Option<string> engine = SharedOptions.Engine();
 var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that starts in machine mode and then starts the kernel, such as OpenSBI. Default: none, VirtKit answers SBI calls", HelpName = "FILE" };
 var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };

@@ -15,7 +15,7 @@ var image = new Argument<FileInfo>("image.elf") { Description = "A bare-metal RV
 image.AcceptExistingOnly();
 Option<string> engine = SharedOptions.Engine();
 Option<int> cpus = SharedOptions.Cpus();
-Option<ulong> memory = SharedOptions.Memory("128M");
+Option<MemorySize> memory = SharedOptions.Memory(new MemorySize(128 << 20));
 var budget = new Option<ulong?>("--budget") { Description = "Stop after so many instructions, with exit code 124", HelpName = "N" };
 
 var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, budget };
@@ -33,13 +33,13 @@ command.SetAction(parsed =>
 });
 return command.Parse(args).Invoke();
 
-static int Run(FileInfo file, string engine, int cpus, ulong memory, ulong? budget)
+static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong? budget)
 {
     ElfImage image = ElfImage.Parse(File.ReadAllBytes(file.FullName), ElfMachine.RiscV);
     using Stream output = Console.OpenStandardOutput();
     using var console = new StreamConsole(input: null, output);
     var options = new MachineOptions { Architecture = new RiscVArchitecture(), Engine = EngineName.Create(engine), VcpuCount = cpus };
-    using var board = new RiscVVirt(new RiscVVirtOptions { Machine = options, MemorySize = memory, Console = console });
+    using var board = new RiscVVirt(new RiscVVirtOptions { Machine = options, MemorySize = memory.Bytes, Console = console });
     image.Load(board.Machine.Memory);
     board.BootFirmware(image.Entry, RiscVVirt.KernelAddress);
     Gpa? toHost = image.TryFindSymbol("tohost", out Gva symbol) ? image.ToPhysical(symbol) : null;

@@ -20,23 +20,22 @@ internal static class SharedOptions
         return option;
     }
 
-    public static Option<ulong> Memory(string size)
+    public static Option<MemorySize> Memory(MemorySize byDefault)
     {
-        var option = new Option<ulong>("--memory")
+        return new Option<MemorySize>("--memory")
         {
-            Description = $"Guest memory with a suffix K, M or G; {size} by default",
+            Description = "Guest memory, with a suffix K, M or G",
             HelpName = "SIZE",
             CustomParser = Parse,
-            DefaultValueFactory = _ => MemorySize.TryParse(size, out ulong bytes) ? bytes : 0,
+            DefaultValueFactory = _ => byDefault,
         };
-        return option;
 
-        static ulong Parse(ArgumentResult result)
+        static MemorySize Parse(ArgumentResult result)
         {
             string text = result.Tokens[0].Value;
-            if (!MemorySize.TryParse(text, out ulong bytes) || bytes == 0 || bytes % AddressSpace.PageSize != 0 || bytes > 64UL << 30)
-                result.AddError($"--memory takes a size such as 512M, a multiple of 4K up to 64G, not '{text}'.");
-            return bytes;
+            if (!MemorySize.TryParse(text, out MemorySize size) || size.Bytes == 0 || size.Bytes > 64UL << 30)
+                result.AddError($"--memory takes a size such as 512M, up to 64G, not '{text}'.");
+            return size;
         }
     }
 

@@ -9,4 +9,15 @@ flags="-march=rv64imac_zicsr -mabi=lp64 -mcmodel=medany -Os -ffreestanding -fno-
     -nostdlib -static -no-pie -Wl,--build-id=none -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096 -Wl,--strip-all"
 # Names relative to this folder and no debug information: the same compiler gives the same bytes anywhere.
 riscv64-linux-gnu-gcc $flags -T default/link.ld -o "$output/default.elf" default/start.S default/main.c default/print.c default/fdt.c default/virtio.c default/memory.c
-riscv64-linux-gnu-gcc $flags -Wl,-Ttext=0x80000000 -o "$output/squarer.elf" squarer/squarer.S
+riscv64-linux-gnu-gcc $flags -Wl,-N -Wl,-Ttext=0x80000000 -o "$output/squarer.elf" squarer/squarer.S
+
+ending() {
+    riscv64-linux-gnu-gcc ${flags%-Wl,--strip-all} -Wl,-N -Wl,-Ttext=0x80000000 "$2" -o "$output/$1.elf" endings/endings.S
+    # Only tohost is found by its name; the others would keep the compiler's temporary names.
+    riscv64-linux-gnu-strip --strip-all --keep-symbol=tohost "$output/$1.elf"
+}
+ending finish-pass -DFINISH=0x5555
+ending finish-fail -DFINISH=0x2a3333
+ending tohost-pass -DTOHOST=1
+ending tohost-fail -DTOHOST=43
+ending spin -DSPIN

@@ -136,6 +136,8 @@ public sealed class RiscVVirt : IDisposable
             state.Medeleg = 0xb1ff;
             state.Mideleg = 0x222;
             state.Mcounteren = 0b111;
+            // As firmware leaves it: a kernel without a PMU driver never sets it, and programs read time directly.
+            state.Scounteren = 0b111;
             // RV-Priv §3.1.18: STCE, CBZE, CBCFE, CBIE = invalidate. ADUE stays off, as the SBI demands at boot, and PBMTE, which the harts do not have.
             state.Menvcfg = 1ul << 63 | 1ul << 7 | 1ul << 6 | 0b11ul << 4;
             hart.SetState(in state);

@@ -12,7 +12,7 @@ public sealed class BootFuzzTests
     private static readonly Gpa Ram = new(0x8000_0000);
 
     [Fact]
-    public void Elf_MutatedAndRandom_LoadsOrIsRefused() => Fuzz([ElfSample.Create()], (file, memory) =>
+    public void Elf_MutatedAndRandom_LoadsOrIsRefused() => Fuzz([ElfSample.Create(), ElfSample.Program("tohost-pass.elf"), ElfSample.Program("squarer.elf")], (file, memory) =>
     {
         ElfImage image = ElfImage.Parse(file, ElfMachine.RiscV);
         image.TryFindSymbol("tohost", out Gva value);

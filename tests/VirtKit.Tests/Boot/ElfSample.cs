@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace VirtKit.Tests.Boot;
@@ -70,4 +71,8 @@ internal static class ElfSample
         void U32(int at, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(at), value);
         void U64(int at, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(at), value);
     }
+
+    /// <summary>A program that the compiler built, of samples/guests.</summary>
+    public static byte[] Program(string name, [CallerFilePath] string here = "") =>
+        File.ReadAllBytes(Path.Combine(Path.GetDirectoryName(here)!, "../../../samples/guests", name));
 }

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using VirtKit.Boot;
+using VirtKit.Samples.BootLinux.Fetch;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Boot;
 
@@ -39,9 +41,8 @@ public sealed class LinuxImageTests
     [Fact]
     public void Parse_DebiansOwnKernel_IsAnEfiStubImage()
     {
-        string path = Directory.EnumerateFiles(CacheFolder(), "vmlinux-*-riscv64", SearchOption.AllDirectories).FirstOrDefault()
-            ?? Path.Combine(CacheFolder(), "vmlinux-riscv64");
-        LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Support.Require.File(path, "samples/BootLinux fetches it")));
+        string path = GuestFiles.FindCached()?.Kernel ?? Path.Combine(GuestFiles.CacheFolder(), "vmlinux");
+        LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Require.File(path, "samples/BootLinux fetches it")));
         Assert.True(image.IsEfiStub);
         Assert.Equal(2UL << 20, image.TextOffset);
         Assert.True(image.MemorySize > (ulong)image.Content.Length);
@@ -111,13 +112,5 @@ public sealed class LinuxImageTests
         var memory = new AddressSpace();
         memory.MapRam(Ram, size);
         return memory;
-    }
-
-    private static string CacheFolder()
-    {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "VirtKit.sln")))
-            folder = Path.GetDirectoryName(folder)!;
-        return Directory.CreateDirectory(Path.Combine(folder, ".cache")).FullName;
     }
 }
