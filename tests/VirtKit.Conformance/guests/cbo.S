@@ -58,35 +58,35 @@ main:   .ifdef QEMU                     # 7.2 has neither
         test 3                          # S-mode needs menvcfg, U-mode senvcfg as well
         run S, do_zero
         equal s2, ILLEGAL
-        li t0, CBZE
-        csrw MENVCFG, t0
+        li s7, CBZE
+        csrw MENVCFG, s7
         run S, do_zero
         equal s2, NONE
         run U, do_zero
         equal s2, ILLEGAL
-        csrw senvcfg, t0
+        csrw senvcfg, s7
         run U, do_zero
         equal s2, NONE
         run S, do_clean
         equal s2, ILLEGAL
-        li t0, CBCFE
-        csrs MENVCFG, t0
+        li s7, CBCFE
+        csrs MENVCFG, s7
         run S, do_clean
         equal s2, NONE
         run U, do_clean
         equal s2, ILLEGAL
-        csrs senvcfg, t0
+        csrs senvcfg, s7
         run U, do_clean
         equal s2, NONE
         run S, do_inval
         equal s2, ILLEGAL
-        li t0, CBIE
-        csrs MENVCFG, t0
+        li s7, CBIE
+        csrs MENVCFG, s7
         run S, do_inval
         equal s2, NONE
         run U, do_inval
         equal s2, ILLEGAL
-        csrs senvcfg, t0
+        csrs senvcfg, s7
         run U, do_inval
         equal s2, NONE
 
