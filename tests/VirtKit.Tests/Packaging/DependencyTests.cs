@@ -1,0 +1,80 @@
+using System.Reflection;
+
+namespace VirtKit.Tests.Packaging;
+
+/// <summary>The layers of the design, held by what the compiled assemblies refer to.</summary>
+public sealed class DependencyTests
+{
+    private const BindingFlags Everything = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+
+    [Theory]
+    [InlineData("VirtKit", "")]
+    [InlineData("VirtKit.Devices", "VirtKit")]
+    [InlineData("VirtKit.Accel", "VirtKit")]
+    public void References_OfAnAssembly_AreTheFrameworkAndTheLayerBelow(string assembly, string allowed)
+    {
+        using var metadata = new AssemblyMetadata(assembly);
+        Assert.All(metadata.References, name => Assert.True(
+            name == allowed || name == "Microsoft.Extensions.Logging.Abstractions" || name.StartsWith("System.", StringComparison.Ordinal), name));
+    }
+
+    [Fact]
+    public void Devices_Code_IsSafeAndManaged()
+    {
+        using var metadata = new AssemblyMetadata("VirtKit.Devices");
+        Assert.False(metadata.HasUnverifiableCode);
+        Assert.Empty(metadata.NativeMethods);
+        using var core = new AssemblyMetadata("VirtKit");
+        Assert.True(core.HasUnverifiableCode, "The check itself: VirtKit has unsafe code.");
+    }
+
+    [Theory]
+    [InlineData("VirtKit.Devices", "")]
+    [InlineData("VirtKit.Accel", "VirtKit.Accel.Kvm")]
+    public void Uses_OfVirtKit_ArePublic(string assembly, string inNamespace)
+    {
+        using var metadata = new AssemblyMetadata(assembly);
+        Assembly core = typeof(Machine).Assembly;
+        Assert.Equal([], metadata.Uses("VirtKit", inNamespace).Where(use => !IsPublic(core, use)));
+    }
+
+    [Theory]
+    [InlineData("VirtKit.Machine", true)]
+    [InlineData("VirtKit.Machine::Run", true)]
+    [InlineData("VirtKit.Engines.EnginePartition::Dispose", true)]
+    [InlineData("VirtKit.Machine::PendingStop", false)]
+    [InlineData("VirtKit.Machine::get_PendingStop", false)]
+    [InlineData("VirtKit.Machine+StopRequest", false)]
+    [InlineData("VirtKit.Time.VirtualClock", false)]
+    public void IsPublic_OfAMember_IsKnown(string use, bool expected) => Assert.Equal(expected, IsPublic(typeof(Machine).Assembly, use));
+
+    [Fact]
+    public void Uses_OfVirtKitByItsTests_IncludeInternalOnes()
+    {
+        using var metadata = new AssemblyMetadata("VirtKit.Tests");
+        SortedSet<string> uses = metadata.Uses("VirtKit");
+        Assert.Contains("VirtKit.Machine::Run", uses);
+        Assert.Contains("VirtKit.Time.TimerQueue::Fire", uses);
+    }
+
+    /// <summary>Whether a third party could use it: a public type, and of that a public or protected member by this name.</summary>
+    private static bool IsPublic(Assembly assembly, string use)
+    {
+        string[] parts = use.Split("::");
+        Type? type = assembly.GetType(parts[0]);
+        if (type is not { IsVisible: true })
+            return false;
+        return parts.Length == 1 || Hierarchy(type).SelectMany(t => t.GetMember(parts[1], Everything)).Any(member => member switch
+        {
+            MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
+            FieldInfo field => field.IsPublic || field.IsFamily || field.IsFamilyOrAssembly,
+            _ => false,
+        });
+
+        static IEnumerable<Type> Hierarchy(Type? type)
+        {
+            for (; type is not null; type = type.BaseType)
+                yield return type;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using VirtKit.Tests.Support;
+
+namespace VirtKit.Tests.Spine;
+
+public sealed class AddressSpaceTests
+{
+    private static readonly Gpa Ram = new(0x1000);
+
+    [Fact]
+    public void TryGetSpan_AcrossTheEnd_IsRefused()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(Ram, 0x2000);
+        Assert.True(space.TryGetSpan(new Gpa(0x1ff8), 0x1008, out Span<byte> span));
+        Assert.Equal(0x1008, span.Length);
+        Assert.False(space.TryGetSpan(new Gpa(0x1ff8), 0x1009, out _));
+        Assert.False(space.TryGetSpan(new Gpa(ulong.MaxValue), 2, out _));
+        Assert.False(space.TryGetSpan(Ram, -1, out _));
+    }
+
+    [Fact]
+    public void TryGetSpan_OfRam_IsTheGuestsOwnBytes()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(Ram, 0x1000);
+        Assert.True(space.TryGetSpan(Ram, 8, out Span<byte> span));
+        span[3] = 7;
+        Assert.True(space.TryRead(Ram, out ulong value));
+        Assert.Equal(0x07000000UL, value);
+    }
+
+    [Fact]
+    public void TryGetSpan_OfRomOrDevice_IsRefused()
+    {
+        using var space = new AddressSpace();
+        space.MapRom(Ram, 0x1000);
+        space.Map(new Gpa(0x4000), new FakeDevice());
+        Assert.False(space.TryGetSpan(Ram, 4, out _));
+        Assert.False(space.TryGetSpan(new Gpa(0x4000), 4, out _));
+    }
+
+    [Fact]
+    public void Read_AcrossNeighbouringRegions_IsOneCopy()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(Ram, 0x1000);
+        space.MapRom(new Gpa(0x2000), 0x1000);
+        space.Write(new Gpa(0x1ffe), [1, 2, 3, 4]);
+        byte[] bytes = new byte[4];
+        space.Read(new Gpa(0x1ffe), bytes);
+        Assert.Equal<byte>([1, 2, 3, 4], bytes);
+    }
+
+    [Fact]
+    public void TryWrite_PartlyOutside_WritesNothing()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(Ram, 0x1000);
+        space.MapRom(new Gpa(0x2000), 0x1000);
+        Assert.False(space.TryWrite(new Gpa(0x1ffe), new byte[] { 1, 2, 3, 4 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => space.Write(new Gpa(0x2ffe), [1, 2, 3, 4]));
+        Assert.True(space.TryRead(new Gpa(0x1ff8), out ulong ram) && space.TryRead(new Gpa(0x2ff8), out ulong rom) && ram == 0 && rom == 0);
+    }
+
+    [Fact]
+    public void TryStore_ToRom_IsRefused()
+    {
+        using var space = new AddressSpace();
+        space.MapRom(Ram, 0x1000);
+        Assert.False(space.TryStore(Ram, 4, 1));
+        Assert.True(space.TryLoad(Ram, 4, out ulong value));
+        Assert.Equal(0UL, value);
+    }
+
+    [Theory]
+    [InlineData(1, 0xffUL)]
+    [InlineData(2, 0xffffUL)]
+    [InlineData(4, 0xffffffffUL)]
+    [InlineData(8, ulong.MaxValue)]
+    public void TryLoad_WhereNothingAnswers_IsAllOnes(int size, ulong ones)
+    {
+        using var space = new AddressSpace();
+        Assert.False(space.TryLoad(Ram, size, out ulong value));
+        Assert.Equal(ones, value);
+        Assert.False(space.TryStore(Ram, size, 0));
+    }
+
+    [Theory]
+    [InlineData(0x0UL, 1, false)]
+    [InlineData(0x0UL, 2, true)]
+    [InlineData(0x1UL, 2, false)]
+    [InlineData(0x2UL, 4, false)]
+    [InlineData(0x4UL, 4, true)]
+    [InlineData(0x0UL, 8, false)]
+    [InlineData(0x8UL, 2, true)]
+    [InlineData(0x8UL, 4, false)]
+    public void Access_OfUndeclaredWidthOrAlignment_NeverReachesTheDevice(ulong offset, int size, bool answered)
+    {
+        using var space = new AddressSpace();
+        int calls = 0;
+        space.Map(Ram, new FakeDevice
+        {
+            Window = new DeviceWindow("narrow", 10, AccessWidths.HalfWord | AccessWidths.Word),
+            OnRead = (_, _) => (ulong)++calls,
+            OnWrite = (_, _, _) => calls++,
+        });
+        Assert.Equal(answered, space.TryLoad(Ram + offset, size, out _));
+        Assert.Equal(answered, space.TryStore(Ram + offset, size, 0));
+        Assert.Equal(answered ? 2 : 0, calls);
+    }
+
+    [Fact]
+    public void Access_OfDevice_IsCutToItsWidth()
+    {
+        using var space = new AddressSpace();
+        ulong written = 0;
+        space.Map(Ram, new FakeDevice { OnRead = (_, _) => ulong.MaxValue, OnWrite = (_, _, value) => written = value });
+        Assert.True(space.TryLoad(Ram, 2, out ulong value));
+        Assert.Equal(0xffffUL, value);
+        Assert.True(space.TryStore(Ram, 1, 0x1234));
+        Assert.Equal(0x34UL, written);
+    }
+
+    [Fact]
+    public void Access_OfDeviceThatThrows_IsReportedAndRefused()
+    {
+        using var space = new AddressSpace();
+        var errors = new List<string>();
+        space.DeviceFailed += (device, error) => errors.Add(device.Window.Name + ": " + error.Message);
+        space.Map(Ram, new FakeDevice { OnRead = (_, _) => throw new InvalidOperationException("read"), OnWrite = (_, _, _) => throw new InvalidOperationException("write") });
+        Assert.False(space.TryLoad(Ram, 4, out ulong value));
+        Assert.Equal(0xffffffffUL, value);
+        Assert.False(space.TryStore(Ram, 4, 0));
+        Assert.Equal(["fake: read", "fake: write"], errors);
+    }
+
+    [Fact]
+    public void Access_OfDeviceFromManyThreads_IsSerialised()
+    {
+        using var space = new AddressSpace();
+        int inside = 0, worst = 0;
+        ulong count = 0;
+        space.Map(Ram, new FakeDevice
+        {
+            OnWrite = (_, _, _) =>
+            {
+                worst = Math.Max(worst, Interlocked.Increment(ref inside));
+                count++;
+                Interlocked.Decrement(ref inside);
+            },
+        });
+        Parallel.For(0, 4, _ =>
+        {
+            for (int i = 0; i < 10_000; i++)
+                space.TryStore(Ram, 4, 0);
+        });
+        Assert.Equal(1, worst);
+        Assert.Equal(40_000UL, count);
+    }
+
+    [Theory]
+    [InlineData(0x1000UL, 0UL)]
+    [InlineData(0x1000UL, 0x800UL)]
+    [InlineData(0x1800UL, 0x1000UL)]
+    [InlineData(0xffff_ffff_ffff_f000UL, 0x2000UL)]
+    [InlineData(0x1000UL, 0x8000_0000_0000_0000UL)]
+    [InlineData(0x5000UL, 0x2000UL)]
+    public void MapRam_OfImpossibleRange_Throws(ulong start, ulong size)
+    {
+        using var space = new AddressSpace();
+        space.MapRam(new Gpa(0x6000), 0x1000);
+        Assert.ThrowsAny<ArgumentException>(() => space.MapRam(new Gpa(start), size));
+        Assert.Single(space.Regions);
+    }
+
+    [Fact]
+    public void MapRam_AtTheVeryTop_IsReachable()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(new Gpa(0xffff_ffff_ffff_f000), 0x1000);
+        Assert.True(space.TryStore(new Gpa(0xffff_ffff_ffff_fff8), 8, 5));
+        Assert.True(space.TryLoad(new Gpa(0xffff_ffff_ffff_fff8), 8, out ulong value));
+        Assert.Equal(5UL, value);
+        Assert.False(space.TryLoad(new Gpa(0xffff_ffff_ffff_fffc), 8, out _));
+    }
+
+    [Fact]
+    public void Map_OfDeviceWithoutWidthsOrOverlapping_Throws()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(Ram, 0x1000);
+        Assert.Throws<ArgumentException>(() => space.Map(new Gpa(0x8000), new FakeDevice { Window = new DeviceWindow("none", 8, 0) }));
+        Assert.Throws<ArgumentException>(() => space.Map(new Gpa(0x1ff8), new FakeDevice()));
+        Assert.Throws<ArgumentException>(() => space.Map(new Gpa(0x8004), new FakeDevice()));
+        Assert.Throws<ArgumentException>(() => space.Map(new Gpa(0x8000), new FakeDevice { Window = new DeviceWindow("empty", 0) }));
+    }
+
+    [Fact]
+    public void Unmap_OfARegion_IsToldAndRefusesAccess()
+    {
+        using var space = new AddressSpace();
+        int changes = 0;
+        space.Changed += () => changes++;
+        MemoryRegion region = space.MapRam(Ram, 0x1000);
+        Assert.Same(region, space.Find(new Gpa(0x1fff)));
+        space.Unmap(region);
+        Assert.Equal(2, changes);
+        Assert.Null(space.Find(Ram));
+        Assert.False(space.TryLoad(Ram, 1, out _));
+        Assert.Throws<ArgumentException>(() => space.Unmap(region));
+    }
+
+    [Fact]
+    public void Regions_WhileTheMapChanges_IsASnapshotInOrder()
+    {
+        using var space = new AddressSpace();
+        space.MapRam(new Gpa(0x3000), 0x1000);
+        space.Map(Ram, new FakeDevice());
+        IReadOnlyList<MemoryRegion> before = space.Regions;
+        space.MapRam(new Gpa(0x2000), 0x1000);
+        Assert.Equal([0x1000UL, 0x3000UL], before.Select(r => r.Start.Value));
+        Assert.Equal([0x1000UL, 0x2000UL, 0x3000UL], space.Regions.Select(r => r.Start.Value));
+    }
+
+    [Fact]
+    public void Dispose_Twice_ReleasesAndRefusesMaps()
+    {
+        var space = new AddressSpace();
+        space.MapRam(Ram, 0x1000);
+        space.Dispose();
+        space.Dispose();
+        Assert.Empty(space.Regions);
+        Assert.Throws<ObjectDisposedException>(() => space.MapRam(Ram, 0x1000));
+        Assert.Throws<ObjectDisposedException>(() => space.Map(Ram, new FakeDevice()));
+    }
+}

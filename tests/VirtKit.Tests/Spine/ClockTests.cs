@@ -1,0 +1,183 @@
+using System.Diagnostics;
+using VirtKit.Tests.Support;
+using VirtKit.Time;
+
+namespace VirtKit.Tests.Spine;
+
+public sealed class ClockTests
+{
+    [Fact]
+    public void TimerQueue_Fire_RunsWhatIsDueInOrderOfDeadlineThenOfSetting()
+    {
+        var queue = new TimerQueue();
+        var fired = new List<string>();
+        ClockTimer Timer(string name) => queue.Create(this, () => fired.Add(name));
+        using ClockTimer late = Timer("late"), first = Timer("first"), second = Timer("second"), cancelled = Timer("cancelled");
+        late.Set(30);
+        cancelled.Set(5);
+        second.Set(40);
+        first.Set(10);
+        second.Set(10);
+        cancelled.Cancel();
+        Assert.Equal(10UL, queue.NextDeadline);
+        queue.Fire(9);
+        Assert.Empty(fired);
+        queue.Fire(29);
+        Assert.Equal(["first", "second"], fired);
+        queue.Fire(30);
+        Assert.Equal(["first", "second", "late"], fired);
+        Assert.Equal(ulong.MaxValue, queue.NextDeadline);
+    }
+
+    [Fact]
+    public void TimerQueue_Set_TellsOnlyOfTheEarliest()
+    {
+        var queue = new TimerQueue();
+        int told = 0;
+        queue.EarliestChanged += () => told++;
+        using ClockTimer a = queue.Create(this, () => { }), b = queue.Create(this, () => { });
+        a.Set(10);
+        b.Set(20);
+        Assert.Equal(1, told);
+        b.Set(5);
+        Assert.Equal(2, told);
+    }
+
+    [Fact]
+    public void TimerQueue_CallbackThatSetsItsTimer_FiresAgainInTheSameCallWhenDue()
+    {
+        var queue = new TimerQueue();
+        int count = 0;
+        ClockTimer timer = null!;
+        timer = queue.Create(this, () =>
+        {
+            if (++count < 3)
+                timer.Set((ulong)count);
+        });
+        timer.Set(0);
+        queue.Fire(2);
+        Assert.Equal(3, count);
+    }
+
+    [Fact]
+    public void TimerQueue_Callback_RunsUnderItsGate()
+    {
+        var queue = new TimerQueue();
+        object gate = new();
+        bool held = false;
+        using ClockTimer timer = queue.Create(gate, () => held = Monitor.IsEntered(gate));
+        timer.Set(0);
+        queue.Fire(0);
+        Assert.True(held);
+    }
+
+    [Fact]
+    public void VirtualClock_Slice_EndsAtTheDeadlineRoundedUp()
+    {
+        var clock = new VirtualClock(10, DateTimeOffset.UnixEpoch);
+        Assert.Equal(100UL, clock.Slice(100));
+        using ClockTimer timer = clock.CreateTimer(this, () => { });
+        timer.Set(95);
+        Assert.Equal(10UL, clock.Slice(100));
+        Assert.Equal(4UL, clock.Slice(4));
+        timer.Set(0);
+        Assert.Equal(1UL, clock.Slice(100));
+        timer.Set(ulong.MaxValue - 1);
+        Assert.Equal(100UL, clock.Slice(100));
+    }
+
+    [Fact]
+    public void VirtualClock_SkipToNextDeadline_JumpsAndNeverGoesBack()
+    {
+        var clock = new VirtualClock(10, DateTimeOffset.UnixEpoch + TimeSpan.FromSeconds(1));
+        Assert.False(clock.SkipToNextDeadline());
+        ulong seen = 0;
+        using ClockTimer timer = clock.CreateTimer(this, () => seen = clock.Now);
+        timer.Set(12345);
+        Assert.True(clock.SkipToNextDeadline());
+        Assert.Equal(12345UL, seen);
+        timer.Set(5);
+        Assert.True(clock.SkipToNextDeadline());
+        Assert.Equal(12345UL, clock.Now);
+        Assert.Equal(1_000_012_345UL, clock.CalendarNow);
+    }
+
+    [Fact]
+    public void VirtualClock_DuringARun_CountsInstructionsExactly()
+    {
+        var times = new List<ulong>();
+        var engine = new FakeEngine(core =>
+        {
+            times.Add(core.Context.Clock.Now);
+            return times.Count == 5 ? new VcpuExit(ExitReason.Shutdown) : null;
+        });
+        using Machine machine = engine.Compose();
+        machine.Run();
+        Assert.Equal([0UL, 10UL, 20UL, 30UL, 40UL], times);
+    }
+
+    [Fact]
+    public void VirtualClock_TimerSetFromInsideASlice_FiresAtItsInstruction()
+    {
+        ulong firedAt = 0;
+        ClockTimer? timer = null;
+        Machine machine = null!;
+        var engine = new FakeEngine(core =>
+        {
+            if (core.Retired == 3)
+                timer!.Set(core.Context.Clock.Now + 70);
+            return core.Retired == 50 ? new VcpuExit(ExitReason.Shutdown) : null;
+        });
+        using (machine = engine.Compose(quantum: 1000))
+        {
+            timer = machine.Clock.CreateTimer(this, () => firedAt = engine.Cores[0].Retired);
+            machine.Run();
+        }
+
+        Assert.Equal(10UL, firedAt);
+    }
+
+    [Fact]
+    public void HostClock_Timer_FiresOnceNotBeforeItsDeadline()
+    {
+        using var clock = new HostClock(DateTimeOffset.UnixEpoch);
+        using var fired = new ManualResetEventSlim();
+        ulong at = 0;
+        int count = 0;
+        using ClockTimer timer = clock.CreateTimer(this, () =>
+        {
+            at = clock.Now;
+            count++;
+            fired.Set();
+        });
+        ulong deadline = clock.Now + 20_000_000;
+        timer.Set(deadline);
+        Assert.True(fired.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.True(at >= deadline);
+        Thread.Sleep(50);
+        Assert.Equal(1, count);
+    }
+
+    [Fact]
+    public void HostClock_EarlierDeadlineSetLater_IsServedFirst()
+    {
+        using var clock = new HostClock(DateTimeOffset.UnixEpoch);
+        using var fired = new ManualResetEventSlim();
+        using ClockTimer far = clock.CreateTimer(this, () => { }), near = clock.CreateTimer(this, fired.Set);
+        far.Set(ulong.MaxValue - 1);
+        Thread.Sleep(20);
+        near.Set(clock.Now);
+        Assert.True(fired.Wait(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void HostClock_Dispose_EndsItsThreadWithTimersSet()
+    {
+        var clock = new HostClock(DateTimeOffset.UnixEpoch);
+        using ClockTimer timer = clock.CreateTimer(this, () => { });
+        timer.Set(ulong.MaxValue - 1);
+        var watch = Stopwatch.StartNew();
+        clock.Dispose();
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20));
+    }
+}
