@@ -31,6 +31,9 @@ static const int32_t collatz[] = {
     /* 67 */ PUSH, 1, ADD, STORE, 1, JUMP, 15,
 };
 
+// What the two programs have to answer.
+enum { SUM_OF_PRIMES = 3908641, COLLATZ_STEPS = 32494 };
+
 static int64_t memory[8192];
 static int64_t stack[64];
 
@@ -66,8 +69,10 @@ WORKLOAD("bytecode", 120)
     uint64_t checksum = 0;
     for (uint64_t i = 0; i < iterations; i++) {
         memset(memory, 0, sizeof memory);
-        checksum = fold(checksum, (uint64_t)execute(sieve));
-        checksum = fold(checksum, (uint64_t)execute(collatz));
+        int64_t sum = execute(sieve), steps = execute(collatz);
+        if (sum != SUM_OF_PRIMES || steps != COLLATZ_STEPS)
+            return 0;
+        checksum = fold(checksum, (uint64_t)(sum + steps) + i);
     }
     return checksum;
 }
