@@ -12,7 +12,7 @@ typedef struct node {
 static node nodes[NODES];
 static uint32_t order[NODES];
 
-WORKLOAD("chase", 16)
+WORKLOAD("chase", 24)
 {
     uint64_t random = 5, checksum = 0;
     for (uint32_t i = 0; i < NODES; i++)
