@@ -49,7 +49,8 @@ internal static class GuestsCommand
 
             bool complete = parsed.GetValue(only) is not { Length: > 0 } && parsed.GetValue(subject) is null && parsed.GetValue(scale) == 100;
             string? file = parsed.GetValue(output) ?? (complete ? Repository.PathOf("bench", "results", $"guests-{engineName}.md") : null);
-            string title = parsed.GetValue(subject) is null ? $"the {engineName}" : "a command of the user's";
+            string title = (parsed.GetValue(subject) is null ? $"the {engineName}" : "a command of the user's")
+                + (parsed.GetValue(scale) == 100 ? "" : $", {parsed.GetValue(scale)} % of the iterations");
             await ResultsPage.Write(await GuestsPage.Render(title, table, reference, cancellation), file);
 
             string[] differences = [.. table.Select(p => p.Difference()).OfType<string>()];
