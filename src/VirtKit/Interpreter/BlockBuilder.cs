@@ -77,6 +77,10 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
         Op* first = (Op*)header + BlockHeader.Slots;
         _ops.AsSpan(0, count).CopyTo(new Span<Op>(first, count));
         Op* last = first + length - 1;
+        Fuse(first, count);
+        // A fixed target stands in the exit, so the immediate is free to hold what the budget pays for the whole block.
+        if (form is InstructionForm.Branch or InstructionForm.Jump)
+            last->Operands.Imm = count;
         if (fallsThrough)
         {
             *last = new Op { Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)handlers.FallThrough };
@@ -94,6 +98,17 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
         }
 
         return first;
+    }
+
+    /// <summary>Gives two neighbours the handler that does both, where there is one.</summary>
+    private void Fuse(Op* first, int count)
+    {
+        for (int i = 0; i + 1 < count; i++)
+        {
+            nint pair = handlers.OfPair(first[i].Handler, first[i + 1].Handler);
+            if (pair != 0)
+                first[i++].Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)pair;
+        }
     }
 
     private void SetExit(BlockExit* exit, ulong target, ulong pc)

@@ -7,9 +7,6 @@ namespace VirtKit.Interpreter;
 /// <summary>Executes the primitives. What may miss, trap or change more than registers is the path's: <see cref="FastPath"/> gives up, <see cref="SlowPath"/> does it.</summary>
 internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterContext* context, Op* op) : IBackend<ulong> where TPath : struct, IExecutionPath
 {
-    /// <summary>Whether the branch was taken.</summary>
-    public bool Taken;
-
     /// <summary>Where a computed jump goes.</summary>
     public ulong Target;
 
@@ -155,11 +152,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool Branch(Comparison comparison, ulong a, ulong b, int offset)
-    {
-        Taken = Holds(comparison, a, b);
-        return true;
-    }
+    public readonly bool Branch(Comparison comparison, ulong a, ulong b, int offset) => Holds(comparison, a, b);
 
     /// <summary>The target stands in the block's exit.</summary>
     public readonly bool Jump(int offset) => true;

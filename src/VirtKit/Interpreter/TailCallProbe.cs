@@ -17,7 +17,7 @@ internal static unsafe class TailCallProbe
         for (int i = 0; i < length; i++)
         {
             ops[i] = default;
-            ops[i].Handler = &Handlers<Addi, TailDispatch>.Plain;
+            ops[i].Handler = &Handlers<Nothing, Addi, TailDispatch>.Plain;
         }
 
         ops[length].Handler = &End;

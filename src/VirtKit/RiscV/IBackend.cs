@@ -86,7 +86,8 @@ internal unsafe interface IBackend<V> where V : struct
 
     bool Fence();
 
-    /// <summary>Branches to an offset from this instruction where the comparison holds.</summary>
+    /// <summary>Branches to an offset from this instruction where the comparison holds; always the last primitive of a definition.</summary>
+    /// <returns>The backend's own: an executing one says whether the branch is taken.</returns>
     bool Branch(Comparison comparison, V a, V b, int offset);
 
     bool Jump(int offset);

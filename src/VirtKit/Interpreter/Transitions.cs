@@ -1,0 +1,35 @@
+using System.Runtime.CompilerServices;
+using VirtKit.RiscV;
+
+namespace VirtKit.Interpreter;
+
+/// <summary>What all handlers share about leaving a block.</summary>
+internal static unsafe class Transitions
+{
+    /// <summary>Makes pc and the retired count those of the op, before anything of the hart is called.</summary>
+    public static BlockHeader* Enter(Hart hart, Op* op, InterpreterContext* c, long budget)
+    {
+        BlockHeader* header = BlockHeader.Of(op);
+        int slot = op->Operands.Slot;
+        c->Hart.State.Pc = header->PcOf(slot);
+        c->Hart.Retired = c->RetiredAtZero - (ulong)budget + (ulong)slot;
+        return header;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long Leave<TDispatch>(InterpreterContext* c, ulong pc, long budget) where TDispatch : struct, IDispatch
+    {
+        c->Hart.State.Pc = pc;
+        if (typeof(TDispatch) == typeof(LoopDispatch))
+            c->Next = null;
+        return budget;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long Stop<TDispatch>(InterpreterContext* c) where TDispatch : struct, IDispatch
+    {
+        if (typeof(TDispatch) == typeof(LoopDispatch))
+            c->Next = null;
+        return c->BudgetLeft;
+    }
+}
