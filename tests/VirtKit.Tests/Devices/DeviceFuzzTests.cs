@@ -21,7 +21,7 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
     {
         output.WriteLine($"VIRTKIT_FUZZ_SEED={Seed}");
         var random = new Random(Seed);
-        using var wiring = new Wiring();
+        using var wiring = new Wiring { Console = new ErraticConsole(), Network = new ErraticNetwork() };
         IDevice device = DeviceCatalog.Create(name, wiring);
         long before = GC.GetTotalMemory(forceFullCollection: true);
         for (int i = 0; i < Cases; i++)
@@ -43,7 +43,8 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
     {
         output.WriteLine($"VIRTKIT_FUZZ_SEED={Seed}");
         var random = new Random(Seed);
-        VirtioDevice device = DeviceCatalog.CreateVirtio(name);
+        using var wiring = new Wiring { Console = new ErraticConsole(), Network = new ErraticNetwork() };
+        VirtioDevice device = DeviceCatalog.CreateVirtio(name, wiring);
         using var driver = new VirtioDriver(device);
         long before = GC.GetTotalMemory(forceFullCollection: true);
         int broken = 0, completed = 0;

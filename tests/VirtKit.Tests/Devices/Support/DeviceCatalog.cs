@@ -11,7 +11,7 @@ internal static class DeviceCatalog
 {
     private static readonly Dictionary<string, Func<Wiring, IDevice>> Devices = new()
     {
-        ["uart"] = w => new Ns16550A(new MemoryConsole(4096), w.Lines[0]),
+        ["uart"] = w => new Ns16550A(w.Console, w.Lines[0]),
         ["clint"] = w => new Aclint(w.Clock, 10_000_000, [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
         ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
         ["test"] = _ => new TestFinisher(_ => { }, () => { }),
@@ -19,13 +19,13 @@ internal static class DeviceCatalog
         ["virtio-empty"] = w => new VirtioMmio(new EmptySlot(), w.Memory, w.Clock, w.Lines[0]),
     };
 
-    private static readonly Dictionary<string, Func<VirtioDevice>> VirtioDevices = new()
+    private static readonly Dictionary<string, Func<Wiring, VirtioDevice>> VirtioDevices = new()
     {
-        ["virtio-console"] = () => new VirtioConsole(new MemoryConsole(4096)),
-        ["virtio-block"] = () => new VirtioBlock(new OverlayBlockBackend(new MemoryBlockBackend(1 << 20))),
-        ["virtio-block-readonly"] = () => new VirtioBlock(new MemoryBlockBackend(new byte[1 << 16], BlockAccess.ReadOnly)),
-        ["virtio-entropy"] = () => new VirtioEntropy(bytes => bytes.Fill(0x5a)),
-        ["virtio-net"] = () => new VirtioNet(new NetworkSwitch().AddPort(), MacAddress.Local(1)),
+        ["virtio-console"] = w => new VirtioConsole(w.Console),
+        ["virtio-block"] = _ => new VirtioBlock(new OverlayBlockBackend(new MemoryBlockBackend(1 << 20))),
+        ["virtio-block-readonly"] = _ => new VirtioBlock(new MemoryBlockBackend(new byte[1 << 16], BlockAccess.ReadOnly)),
+        ["virtio-entropy"] = _ => new VirtioEntropy(bytes => bytes.Fill(0x5a)),
+        ["virtio-net"] = w => new VirtioNet(w.Network, MacAddress.Local(1)),
     };
 
     public static TheoryData<string> Names => [.. Devices.Keys, .. VirtioDevices.Keys];
@@ -33,12 +33,12 @@ internal static class DeviceCatalog
     public static TheoryData<string> VirtioNames => [.. VirtioDevices.Keys];
 
     public static IDevice Create(string name, Wiring wiring) =>
-        Devices.TryGetValue(name, out var create) ? create(wiring) : new VirtioMmio(CreateVirtio(name), wiring.Memory, wiring.Clock, wiring.Lines[0]);
+        Devices.TryGetValue(name, out var create) ? create(wiring) : new VirtioMmio(CreateVirtio(name, wiring), wiring.Memory, wiring.Clock, wiring.Lines[0]);
 
-    public static VirtioDevice CreateVirtio(string name) => VirtioDevices[name]();
+    public static VirtioDevice CreateVirtio(string name, Wiring wiring) => VirtioDevices[name](wiring);
 }
 
-/// <summary>What a device is wired to in a test: memory at 0x80000000, a clock and lines.</summary>
+/// <summary>What a device is wired to in a test: memory at 0x80000000, a clock, lines, and backends that are quiet unless told otherwise.</summary>
 internal sealed class Wiring : IDisposable
 {
     public Wiring() => Memory.MapRam(new Gpa(VirtioDriver.Ram), VirtioDriver.RamSize);
@@ -48,6 +48,10 @@ internal sealed class Wiring : IDisposable
     public ManualClock Clock { get; } = new();
 
     public LineRecorder Lines { get; } = new();
+
+    public IConsoleBackend Console { get; init; } = new MemoryConsole(4096);
+
+    public INetworkBackend Network { get; init; } = new NetworkSwitch().AddPort();
 
     public void Dispose() => Memory.Dispose();
 }
