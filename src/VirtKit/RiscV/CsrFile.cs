@@ -22,7 +22,7 @@ internal static class CsrFile
         new(0x104, "sie", h => h.State.Mie & h.State.Mideleg, (h, v) => WriteEnable(h, h.State.Mie & ~h.State.Mideleg | v & h.State.Mideleg)),
         new(0x105, "stvec", h => h.State.Stvec, (h, v) => h.State.Stvec = v & ~2UL),
         new(0x106, "scounteren", h => h.State.Scounteren, (h, v) => h.State.Scounteren = v & CounterBits),
-        new(0x10a, "senvcfg", h => h.State.Senvcfg, (h, v) => h.State.Senvcfg = v & EnvironmentBits(h)),
+        new(0x10a, "senvcfg", h => h.State.Senvcfg, (h, v) => h.State.Senvcfg = LegalCbie(h.State.Senvcfg, v) & EnvironmentBits(h)),
         new(0x140, "sscratch", h => h.State.Sscratch, (h, v) => h.State.Sscratch = v),
         new(0x141, "sepc", h => h.State.Sepc, (h, v) => h.State.Sepc = v & ~1UL),
         new(0x142, "scause", h => h.State.Scause, (h, v) => h.State.Scause = v),
@@ -161,10 +161,15 @@ internal static class CsrFile
             | (extensions.Contains("zicboz") ? EnvironmentConfiguration.Cbze : 0);
     }
 
+    /// <summary>CBIE = 2 is reserved: the field then keeps its value.</summary>
+    private static ulong LegalCbie(ulong old, ulong value) => (value & EnvironmentConfiguration.Cbie) == 2UL << 4
+        ? (value & ~EnvironmentConfiguration.Cbie) | (old & EnvironmentConfiguration.Cbie)
+        : value;
+
     private static void WriteMenvcfg(Hart hart, ulong value)
     {
         ulong writable = EnvironmentBits(hart) | EnvironmentConfiguration.Adue | (hart.System.HasStimecmp ? EnvironmentConfiguration.Stce : 0);
-        hart.State.Menvcfg = value & writable;
+        hart.State.Menvcfg = LegalCbie(hart.State.Menvcfg, value) & writable;
         hart.UpdateStimecmp();
     }
 
