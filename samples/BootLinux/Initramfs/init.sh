@@ -11,14 +11,12 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 hostname virtkit
 
-load() {
-    while read -r module; do
-        insmod "/lib/modules/$1/$module.ko"
-    done < "/lib/modules/$1/order"
-}
-load devices
-# The host adds the file systems where the guest has a disk.
-[ -d /lib/modules/filesystems ] && load filesystems
+# Each module is verified as it loads, which takes its time: only those of the devices that are there.
+load virtio
+for device in /sys/bus/virtio/devices/*/device; do
+    name=virtio-$(cat "$device")
+    [ -d "/lib/modules/$name" ] && load "$name"
+done
 
 # The virtio console where the board has one, otherwise the serial line.
 console=/dev/hvc0
