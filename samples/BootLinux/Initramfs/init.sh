@@ -28,8 +28,11 @@ done
 
 status=0
 if [ -e /run/virtkit/command ]; then
-    stty -F $console raw -echo
-    sh /run/virtkit/command < /dev/null > $console 2>&1
+    # The driver forgets a mode when its device is closed; the group holds it open.
+    {
+        stty -F $console raw -echo
+        sh /run/virtkit/command
+    } < /dev/null > $console 2>&1
     status=$?
 else
     echo "Debian's kernel $(uname -r) on VirtKit. Ctrl-A x leaves; so does exit." > $console
