@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Spine;
@@ -24,7 +25,7 @@ public sealed class MachineTests
     [Fact]
     public void Constructor_WithAnEngineThatCannot_ThrowsItsReason()
     {
-        var error = Assert.Throws<VirtKitException>(() => new Machine(new MachineOptions { Architecture = new RiscV.RiscVArchitecture(), Engine = new FakeEngine(_ => null) }));
+        var error = Assert.Throws<VirtKitException>(() => new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new FakeEngine(_ => null) }));
         Assert.Contains("it is not fake", error.Message, StringComparison.Ordinal);
     }
 
@@ -145,7 +146,7 @@ public sealed class MachineTests
         Assert.Equal(123UL, vcpu.GetState<FakeState>().Retired);
         vcpu.SetState(new FakeState { Retired = 5 });
         Assert.Equal(5UL, vcpu.Counters.Retired);
-        Assert.Throws<ArgumentException>(() => vcpu.GetState<RiscV.RiscVState>());
+        Assert.Throws<ArgumentException>(() => vcpu.GetState<RiscVState>());
     }
 
     [Fact]
