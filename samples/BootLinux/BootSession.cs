@@ -117,6 +117,8 @@ internal sealed class BootSession : IDisposable
     private int Report(VcpuExit exit)
     {
         ulong retired = _board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
+        if (exit.Reason == ExitReason.Kicked)
+            Console.Error.WriteLine(); // The cursor stands where the guest left it.
         string init = _timeToInit is { } time ? time.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture) : "-";
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"retired={retired} seconds={_time.Elapsed.TotalSeconds:0.00} init={init} engine={_options.Engine}"));

@@ -28,12 +28,16 @@ internal sealed record Guest(GuestKind Kind, ReadOnlyMemory<byte> Kernel, ReadOn
         }
     }
 
-    private static byte[] JoinArchives(GuestFiles files, BootOptions options) =>
-    [
-        .. File.ReadAllBytes(files.Initramfs),
-        .. options.Disks.Count > 0 ? File.ReadAllBytes(files.FileSystems) : [],
-        .. options.Run is { } command ? InitramfsArchives.BuildCommand(command) : [],
-    ];
+    private static byte[] JoinArchives(GuestFiles files, BootOptions options)
+    {
+        var modules = new ModuleFolder(files.Modules);
+        return
+        [
+            .. InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), modules),
+            .. options.Disks.Count > 0 ? InitramfsArchives.BuildFileSystems(modules) : [],
+            .. options.Run is { } command ? InitramfsArchives.BuildCommand(command) : [],
+        ];
+    }
 
     private static byte[] DefaultGuest()
     {

@@ -2,9 +2,9 @@ namespace VirtKit.Samples.BootLinux.Fetch;
 
 /// <summary>What a Debian guest is booted from, in the cache.</summary>
 /// <param name="Kernel">The kernel, an EFI-stub Image.</param>
-/// <param name="Initramfs">The initial RAM file system that every run starts from.</param>
-/// <param name="FileSystems">The archive that goes behind it where the guest has a disk.</param>
-internal sealed record GuestFiles(string Kernel, string Initramfs, string FileSystems)
+/// <param name="Busybox">The statically linked busybox.</param>
+/// <param name="Modules">The folder of the modules that <see cref="InitramfsArchives"/> wants, decompressed.</param>
+internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
 {
     private const string CurrentName = "current";
 
@@ -29,7 +29,7 @@ internal sealed record GuestFiles(string Kernel, string Initramfs, string FileSy
         if (!File.Exists(Path.Combine(root, CurrentName)))
             return null;
         GuestFiles files = In(Path.Combine(root, File.ReadAllText(Path.Combine(root, CurrentName)).Trim()));
-        return File.Exists(files.Kernel) && File.Exists(files.Initramfs) && File.Exists(files.FileSystems) ? files : null;
+        return File.Exists(files.Kernel) && File.Exists(files.Busybox) && Directory.Exists(files.Modules) ? files : null;
     }
 
     /// <summary>Fetches the files into the cache. Several processes may do so at once: one works, the others wait.</summary>
@@ -54,9 +54,10 @@ internal sealed record GuestFiles(string Kernel, string Initramfs, string FileSy
         HostProgram.Run("dpkg-deb", "--extract", busybox, unpacked);
         Directory.CreateDirectory(target);
         GuestFiles files = In(target);
-        var modules = new ModuleFolder(Path.Combine(unpacked, "usr/lib/modules", release));
-        File.WriteAllBytes(files.Initramfs, InitramfsArchives.Build(File.ReadAllBytes(Path.Combine(unpacked, "usr/bin/busybox")), modules));
-        File.WriteAllBytes(files.FileSystems, InitramfsArchives.BuildFileSystems(modules));
+        Directory.CreateDirectory(files.Modules);
+        foreach ((string name, byte[] content) in new ModuleFolder(Path.Combine(unpacked, "usr/lib/modules", release)).Closure(InitramfsArchives.Modules))
+            File.WriteAllBytes(Path.Combine(files.Modules, name + ".ko"), content);
+        File.Move(Path.Combine(unpacked, "usr/bin/busybox"), files.Busybox);
         File.Move(Path.Combine(unpacked, "boot", "vmlinux-" + release), files.Kernel);
         RemoveFolder(unpacked);
 
@@ -72,7 +73,7 @@ internal sealed record GuestFiles(string Kernel, string Initramfs, string FileSy
 
     private static string Root() => Path.Combine(CacheFolder(), "debian-13-riscv64");
 
-    private static GuestFiles In(string folder) => new(Path.Combine(folder, "vmlinux"), Path.Combine(folder, "initramfs.cpio"), Path.Combine(folder, "filesystems.cpio"));
+    private static GuestFiles In(string folder) => new(Path.Combine(folder, "vmlinux"), Path.Combine(folder, "busybox"), Path.Combine(folder, "modules"));
 
     private static FileStream Lock(string path, TextWriter progress)
     {

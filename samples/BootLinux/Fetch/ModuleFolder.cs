@@ -7,7 +7,7 @@ internal sealed class ModuleFolder
 {
     private readonly Dictionary<string, string> _files;
 
-    public ModuleFolder(string folder) => _files = Directory.EnumerateFiles(Path.Combine(folder, "kernel"), "*.ko*", SearchOption.AllDirectories)
+    public ModuleFolder(string folder) => _files = Directory.EnumerateFiles(folder, "*.ko*", SearchOption.AllDirectories)
         .GroupBy(path => Normalise(Path.GetFileName(path).Split('.')[0])).ToDictionary(group => group.Key, group => group.First());
 
     /// <summary>The modules with all that they need, decompressed, in an order in which they load. One that is built in or not there is left out.</summary>

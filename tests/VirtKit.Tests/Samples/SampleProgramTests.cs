@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using VirtKit.Tests.Support;
 
@@ -16,9 +15,9 @@ public sealed partial class SampleProgramTests
         string output = Directory.CreateTempSubdirectory("virtkit-guests").FullName;
         try
         {
-            Tool.Run("/bin/sh", [], Guest("build.sh"), output);
+            Tool.Run("/bin/sh", [], SampleProgram.Guest("build.sh"), output);
             foreach (string built in Directory.EnumerateFiles(output))
-                Assert.Equal(File.ReadAllBytes(Guest(Path.GetFileName(built))), File.ReadAllBytes(built));
+                Assert.Equal(File.ReadAllBytes(SampleProgram.Guest(Path.GetFileName(built))), File.ReadAllBytes(built));
         }
         finally
         {
@@ -29,7 +28,7 @@ public sealed partial class SampleProgramTests
     [Fact]
     public void CustomDevice_Run_GuestGetsItsInterrupt()
     {
-        (int code, string output, string errors) = Run("CustomDevice");
+        (int code, string output, string errors) = SampleProgram.Run("CustomDevice");
         Assert.True(code == 0, errors);
         Assert.Contains("powered off with 36", output, StringComparison.Ordinal);
     }
@@ -37,7 +36,7 @@ public sealed partial class SampleProgramTests
     [Fact]
     public void RunElf_EndlessProgram_StopsExactlyAtTheBudget()
     {
-        (int code, _, string errors) = Run("RunElf", "--budget", "1234567", Guest("spin.elf"));
+        (int code, _, string errors) = SampleProgram.Run("RunElf", "--budget", "1234567", SampleProgram.Guest("spin.elf"));
         Assert.Equal(124, code);
         Assert.Matches(ResultLine(), errors);
         Assert.Contains("retired=1234567 ", errors, StringComparison.Ordinal);
@@ -50,7 +49,7 @@ public sealed partial class SampleProgramTests
     [InlineData("tohost-fail.elf", 21)]
     public void RunElf_EveryEnding_GivesItsExitCode(string program, int expected)
     {
-        (int code, _, string errors) = Run("RunElf", Guest(program));
+        (int code, _, string errors) = SampleProgram.Run("RunElf", SampleProgram.Guest(program));
         Assert.True(code == expected, $"{code}: {errors}");
         Assert.Matches(ResultLine(), errors);
     }
@@ -58,7 +57,7 @@ public sealed partial class SampleProgramTests
     [Fact]
     public void RunElf_NotAnElf_SaysSo()
     {
-        (int code, _, string errors) = Run("RunElf", Guest("build.sh"));
+        (int code, _, string errors) = SampleProgram.Run("RunElf", SampleProgram.Guest("build.sh"));
         Assert.Equal(1, code);
         Assert.Contains("Not an ELF file", errors, StringComparison.Ordinal);
     }
@@ -66,7 +65,7 @@ public sealed partial class SampleProgramTests
     [Fact]
     public void BootLinux_WithoutAKernel_BootsTheDefaultGuest()
     {
-        (int code, string output, string errors) = Run("BootLinux", "--no-fetch", "--append", "some words");
+        (int code, string output, string errors) = SampleProgram.RunWithoutCache("BootLinux", "--no-fetch", "--append", "some words");
         Assert.True(code == 0, errors + output);
         Assert.Contains("default guest", errors, StringComparison.Ordinal);
         foreach (string line in (string[])["Hello from VirtKit's default guest", "Command line: some words", "Disk, writing and reading back: good", "Entropy: good", "All is well"])
@@ -76,32 +75,10 @@ public sealed partial class SampleProgramTests
     [Fact]
     public void BootLinux_RunWithoutAKernel_Fails()
     {
-        (int code, _, string errors) = Run("BootLinux", "--no-fetch", "--run", "true");
+        (int code, _, string errors) = SampleProgram.RunWithoutCache("BootLinux", "--no-fetch", "--run", "true");
         Assert.Equal(1, code);
         Assert.Contains("the cache is empty", errors, StringComparison.Ordinal);
     }
-
-    private static (int Code, string Output, string Errors) Run(string sample, params string[] arguments)
-    {
-        string empty = Directory.CreateTempSubdirectory("virtkit-cache").FullName;
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, sample + ".dll"), .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment = { ["VIRTKIT_CACHE"] = empty },
-        };
-        using Process process = Process.Start(start)!;
-        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-        if (!process.WaitForExit(60_000))
-            process.Kill();
-        Directory.Delete(empty, recursive: true);
-        return (process.ExitCode, output.Result, errors.Result);
-    }
-
-    /// <summary>A file of samples/guests, found from this source file's place.</summary>
-    private static string Guest(string name, [System.Runtime.CompilerServices.CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../samples/guests", name));
 
     [GeneratedRegex(@"^retired=\d+ seconds=\d+\.\d+ mips=\d+\.\d+ engine=\w+$", RegexOptions.Multiline)]
     private static partial Regex ResultLine();

@@ -11,14 +11,12 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /tmp
 hostname virtkit
 
-load() {
-    while read -r module; do
-        insmod "/lib/modules/$1/$module.ko"
-    done < "/lib/modules/$1/order"
-}
-load devices
-# The host adds the file systems where the guest has a disk.
-[ -d /lib/modules/filesystems ] && load filesystems
+# Each module is verified as it loads, which takes its time: only those of the devices that are there.
+load virtio
+for device in /sys/bus/virtio/devices/*/device; do
+    name=virtio-$(cat "$device")
+    [ -d "/lib/modules/$name" ] && load "$name"
+done
 
 # The virtio console where the board has one, otherwise the serial line.
 console=/dev/hvc0
@@ -30,8 +28,11 @@ done
 
 status=0
 if [ -e /run/virtkit/command ]; then
-    stty -F $console raw -echo
-    sh /run/virtkit/command < /dev/null > $console 2>&1
+    # The driver forgets a mode when its device is closed; the group holds it open.
+    {
+        stty -F $console raw -echo
+        sh /run/virtkit/command
+    } < /dev/null > $console 2>&1
     status=$?
 else
     echo "Debian's kernel $(uname -r) on VirtKit. Ctrl-A x leaves; so does exit." > $console
