@@ -4,15 +4,24 @@ using VirtKit.Time;
 namespace VirtKit.Scheduling;
 
 /// <summary>All vCPUs in turns on one thread, in virtual time. A slice ends at the quantum or at the clock's next deadline, to the instruction.</summary>
-internal sealed class DeterministicScheduler(Machine machine, MachineOptions options) : VcpuScheduler(machine)
+internal sealed class DeterministicScheduler : VcpuScheduler
 {
     /// <summary>2000-01-01: a guest that checks its calendar gets a plausible date, and the same in every run.</summary>
     private static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    private readonly VirtualClock _clock = new(options.NanosecondsPerInstruction, options.CalendarStart ?? Epoch);
+    private readonly VirtualClock _clock;
+    private readonly ulong _quantum;
     private readonly AutoResetEvent _wake = new(initialState: false);
     private volatile bool _waiting;
     private int _turn;
+
+    public DeterministicScheduler(Machine machine, MachineOptions options) : base(machine)
+    {
+        _clock = new VirtualClock(options.NanosecondsPerInstruction, options.CalendarStart ?? Epoch);
+        _clock.TimerFailed += OnTimerFailed;
+        _clock.DeadlineChanged += WakeUp;
+        _quantum = options.Quantum;
+    }
 
     public override MachineClock Clock => _clock;
 
@@ -30,10 +39,8 @@ internal sealed class DeterministicScheduler(Machine machine, MachineOptions opt
                 {
                     worked = true;
                     _clock.Begin(core);
-                    VcpuExit exit = core.Run(_clock.Slice(options.Quantum));
+                    Run(core, _clock.Slice(_quantum));
                     _clock.End();
-                    if (StopsMachine(exit.Reason))
-                        Machine.RequestStop(exit);
                 }
 
                 if (Machine.PendingStop is { } stop)
@@ -46,11 +53,7 @@ internal sealed class DeterministicScheduler(Machine machine, MachineOptions opt
         }
     }
 
-    public override void Wake(int vcpu)
-    {
-        if (_waiting)
-            _wake.Set();
-    }
+    public override void Wake(int vcpu) => WakeUp();
 
     public override void Dispose() => _wake.Dispose();
 
@@ -60,8 +63,14 @@ internal sealed class DeterministicScheduler(Machine machine, MachineOptions opt
         _waiting = true;
         // TIMING POINT 1: a waker sets its pin first and reads _waiting then; here _waiting is set first and the pins are read then. One of the two sees the other.
         Interlocked.MemoryBarrier();
-        if (Machine.PendingStop is null && !vcpus.Any(v => v.Core.HasWork))
+        if (Machine.PendingStop is null && !_clock.HasDeadline && !vcpus.Any(v => v.Core.HasWork))
             _wake.WaitOne();
         _waiting = false;
+    }
+
+    private void WakeUp()
+    {
+        if (_waiting)
+            _wake.Set();
     }
 }

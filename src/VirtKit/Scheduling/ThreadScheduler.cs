@@ -4,10 +4,17 @@ using VirtKit.Time;
 namespace VirtKit.Scheduling;
 
 /// <summary>Each vCPU on a thread of its own, in the host's time.</summary>
-internal sealed class ThreadScheduler(Machine machine, MachineOptions options) : VcpuScheduler(machine)
+internal sealed class ThreadScheduler : VcpuScheduler
 {
-    private readonly HostClock _clock = new(options.CalendarStart ?? TimeProvider.System.GetUtcNow());
-    private readonly Sleeper[] _sleepers = [.. Enumerable.Range(0, options.VcpuCount).Select(_ => new Sleeper())];
+    private readonly HostClock _clock;
+    private readonly Sleeper[] _sleepers;
+
+    public ThreadScheduler(Machine machine, MachineOptions options) : base(machine)
+    {
+        _clock = new HostClock(options.CalendarStart ?? TimeProvider.System.GetUtcNow());
+        _clock.TimerFailed += OnTimerFailed;
+        _sleepers = [.. Enumerable.Range(0, options.VcpuCount).Select(_ => new Sleeper())];
+    }
 
     public override MachineClock Clock => _clock;
 
@@ -45,30 +52,20 @@ internal sealed class ThreadScheduler(Machine machine, MachineOptions options) :
     {
         VcpuCore core = vcpu.Core;
         Sleeper sleeper = _sleepers[vcpu.Index];
-        try
+        while (Machine.PendingStop is null)
         {
-            while (Machine.PendingStop is null)
+            if (core.HasWork)
             {
-                if (!core.HasWork)
-                {
-                    sleeper.Asleep = true;
-                    // TIMING POINT 2: as TIMING POINT 1, for one vCPU.
-                    Interlocked.MemoryBarrier();
-                    if (!core.HasWork && Machine.PendingStop is null)
-                        sleeper.Signal.WaitOne();
-                    sleeper.Asleep = false;
-                    continue;
-                }
-
-                VcpuExit exit = vcpu.Run();
-                if (StopsMachine(exit.Reason))
-                    Machine.RequestStop(exit);
+                Run(core, ulong.MaxValue);
+                continue;
             }
-        }
-        catch (Exception e) when (e is not OutOfMemoryException)
-        {
-            // Our own bug; an exception on this thread would end the host's process.
-            Machine.RequestStop(new VcpuExit(ExitReason.InternalError, 0, e.ToString()));
+
+            sleeper.Asleep = true;
+            // TIMING POINT 2: as TIMING POINT 1, for one vCPU.
+            Interlocked.MemoryBarrier();
+            if (!core.HasWork && Machine.PendingStop is null)
+                sleeper.Signal.WaitOne();
+            sleeper.Asleep = false;
         }
     }
 

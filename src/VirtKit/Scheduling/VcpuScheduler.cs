@@ -1,3 +1,5 @@
+using VirtKit.Engines;
+
 namespace VirtKit.Scheduling;
 
 /// <summary>Runs a machine's vCPUs until one exit or request stops them all.</summary>
@@ -14,6 +16,23 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
 
     public abstract void Dispose();
 
-    /// <summary>Whether an exit concerns the machine rather than the schedule.</summary>
-    protected static bool StopsMachine(ExitReason reason) => reason is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted);
+    /// <summary>Runs one vCPU and stops the machine if its exit concerns more than the schedule.</summary>
+    protected void Run(VcpuCore core, ulong budget)
+    {
+        VcpuExit exit;
+        try
+        {
+            exit = core.Run(budget);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // Our own bug; on a vCPU's thread an exception would end the host's process.
+            exit = new VcpuExit(ExitReason.InternalError, 0, e.ToString());
+        }
+
+        if (exit.Reason is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted))
+            Machine.RequestStop(exit);
+    }
+
+    protected void OnTimerFailed(Exception error) => Machine.RequestStop(new VcpuExit(ExitReason.InternalError, 0, $"A timer's callback failed: {error}"));
 }

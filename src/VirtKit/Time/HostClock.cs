@@ -19,6 +19,13 @@ internal sealed class HostClock : MachineClock, IDisposable
         _timers.EarliestChanged += OnEarliestChanged;
     }
 
+    /// <inheritdoc cref="TimerQueue.Failed"/>
+    public event Action<Exception>? TimerFailed
+    {
+        add => _timers.Failed += value;
+        remove => _timers.Failed -= value;
+    }
+
     public override ulong Now => (ulong)((Int128)(Stopwatch.GetTimestamp() - _start) * 1_000_000_000 / Stopwatch.Frequency);
 
     public override ulong CalendarNow => _calendarStart + Now;

@@ -22,12 +22,16 @@ internal sealed class TimerQueue
 
     public ClockTimer Create(object gate, Action expired) => new Timer(this, gate, expired);
 
+    /// <summary>A callback threw, which is a device's bug and must not end the host's process.</summary>
+    public event Action<Exception>? Failed;
+
     /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock.</summary>
     public void Fire(ulong now)
     {
         while (true)
         {
             Timer timer;
+            ulong version;
             lock (_gate)
             {
                 if (_set.Count == 0 || _set.Min.Deadline > now)
@@ -36,10 +40,23 @@ internal sealed class TimerQueue
                 _set.Remove(entry);
                 timer = entry.Timer;
                 timer.Entry = null;
+                version = timer.Version;
             }
 
             lock (timer.Gate)
-                timer.Expired();
+            {
+                // The device may have set or cancelled the timer while this thread waited for its gate.
+                if (Volatile.Read(ref timer.Version) != version)
+                    continue;
+                try
+                {
+                    timer.Expired();
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    Failed?.Invoke(e);
+                }
+            }
         }
     }
 
@@ -50,6 +67,7 @@ internal sealed class TimerQueue
         {
             if (timer.Entry is { } old)
                 _set.Remove(old);
+            timer.Version++;
             var entry = (deadline, _sequence++, timer);
             timer.Entry = entry;
             _set.Add(entry);
@@ -67,11 +85,15 @@ internal sealed class TimerQueue
             if (timer.Entry is { } old)
                 _set.Remove(old);
             timer.Entry = null;
+            timer.Version++;
         }
     }
 
     private sealed class Timer(TimerQueue queue, object gate, Action expired) : ClockTimer
     {
+        /// <summary>Counts settings and cancellations.</summary>
+        public ulong Version;
+
         public object Gate => gate;
 
         public Action Expired => expired;

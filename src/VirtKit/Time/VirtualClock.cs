@@ -18,8 +18,24 @@ internal sealed class VirtualClock : MachineClock
         _nanosecondsPerInstruction = nanosecondsPerInstruction;
         _calendarStart = (ulong)(calendarStart - DateTimeOffset.UnixEpoch).Ticks * 100;
         // A deadline set from inside the slice may lie inside it: the slice ends after this instruction and is cut anew, on every engine at the same place.
-        _timers.EarliestChanged += () => _running?.EndSlice();
+        _timers.EarliestChanged += () =>
+        {
+            _running?.EndSlice();
+            DeadlineChanged?.Invoke();
+        };
     }
+
+    /// <summary>A timer became the earliest, perhaps on a thread that is not the scheduler's.</summary>
+    public event Action? DeadlineChanged;
+
+    /// <inheritdoc cref="TimerQueue.Failed"/>
+    public event Action<Exception>? TimerFailed
+    {
+        add => _timers.Failed += value;
+        remove => _timers.Failed -= value;
+    }
+
+    public bool HasDeadline => _timers.NextDeadline != ulong.MaxValue;
 
     public override ulong Now
     {
