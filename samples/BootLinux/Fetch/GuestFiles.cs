@@ -41,6 +41,9 @@ internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
         if (FindCached() is { } cached)
             return cached;
 
+        // What a killed process left behind.
+        foreach (string part in Directory.EnumerateFiles(root, "*.part"))
+            File.Delete(part);
         var download = new Download(progress);
         DebianRepository repository = DebianRepository.Open(download, root, progress);
         string kernelPackage = repository.FindDependency("linux-image-riscv64", "linux-image-");
