@@ -45,6 +45,20 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
+    /// <summary>As <see cref="Plain"/>, for a definition that is too large to be inlined whole: a local whose address is taken would keep the compiler from
+    /// ending the handler in a jump, so the definition stands in a method of its own.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static long PlainCalled(Hart hart, Op* op, InterpreterContext* c, long budget)
+    {
+        if (!RunFast(op, c))
+            return Slow(hart, op, c, budget);
+        op++;
+        if (typeof(TDispatch) == typeof(TailDispatch))
+            return op->Handler(hart, op, c, budget);
+        c->Next = op;
+        return budget;
+    }
+
     /// <summary>A branch whose taken side lies ahead in the same page: it cannot loop, so only the budget is looked at.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long BranchAhead(Hart hart, Op* op, InterpreterContext* c, long budget)
@@ -159,6 +173,13 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     {
         var b = new InterpreterBackend<FastPath>(hart, c, op);
         return TFirst.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static bool RunFast(Op* op, InterpreterContext* c)
+    {
+        var b = new InterpreterBackend<FastPath>(null!, c, op);
+        return T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
     }
 
     /// <returns>Whether to go on with the next op; if not, <see cref="InterpreterContext.BudgetLeft"/> and the pc are set.</returns>

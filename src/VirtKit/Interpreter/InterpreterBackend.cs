@@ -31,7 +31,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly ulong F(int register) => context->Hart.State.F[register];
+    public readonly ulong F(int register) => ((ulong*)context)[32 + register];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool SetF(int register, ulong value)

@@ -138,6 +138,9 @@ internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match,
         or InstructionFormat.U or InstructionFormat.J or InstructionFormat.Csr or InstructionFormat.CsrImmediate or InstructionFormat.Atomic
         or InstructionFormat.FloatCompare or InstructionFormat.FloatToInteger or InstructionFormat.FloatMoveToInteger;
 
+    /// <summary>Whether the instruction computes with floating-point numbers, rather than only moving them.</summary>
+    public bool IsFloatArithmetic => Format is >= InstructionFormat.FloatR and <= InstructionFormat.IntegerToFloat;
+
     /// <summary>Takes the operands out of an instruction word that matches this row.</summary>
     public Operands Decode(uint word)
     {

@@ -37,7 +37,8 @@ internal unsafe struct HartContext
 [StructLayout(LayoutKind.Sequential)]
 internal struct TlbEntry
 {
-    public const int Count = 1024;
+    /// <summary>Large, because arrays that lie powers of two apart share entries.</summary>
+    public const int Count = 4096;
 
     /// <summary>A tag that no access matches.</summary>
     public const ulong Invalid = ulong.MaxValue;

@@ -19,7 +19,9 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly bool _napot;
     private readonly TlbEntry* _tables;
     private readonly CodeEntry[] _code = new CodeEntry[CodeEntries * 3];
-    private readonly bool[] _used = new bool[Modes];
+    /// <summary>The entries that were filled since the last flush, so that a flush costs what was filled; past the end it clears everything.</summary>
+    private readonly nint[] _filled = new nint[1024];
+    private int _filledCount;
     private MemoryRegion? _lastRegion;
     private ulong _largeBase = TlbEntry.Invalid, _largeMask = ulong.MaxValue;
 
@@ -73,7 +75,6 @@ internal sealed unsafe class Mmu : IDisposable
             PrivilegeMode.Supervisor => (_context->State.Mstatus & Mstatus.Sum) != 0 ? Mode.SupervisorWithUserMemory : Mode.Supervisor,
             _ => Mode.Machine,
         };
-        _used[(int)mode] = true;
         _context->ReadTlb = _tables + (int)mode * 2 * TlbEntry.Count;
         _context->WriteTlb = _context->ReadTlb + TlbEntry.Count;
     }
@@ -164,6 +165,9 @@ internal sealed unsafe class Mmu : IDisposable
             ulong page = physical & ~0xfffUL;
             entry->Addend = (nint)((ulong)region.HostAddress + (page - region.Start.Value) - (address & ~0xfffUL));
             entry->Tag = address & ~0xfffUL;
+            if (_filledCount < _filled.Length)
+                _filled[_filledCount] = (nint)entry;
+            _filledCount++;
         }
 
         return null;
@@ -322,14 +326,15 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void FlushData()
     {
-        for (int mode = 0; mode < Modes; mode++)
+        if (_filledCount > _filled.Length)
+            new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
+        else
         {
-            if (!_used[mode])
-                continue;
-            new Span<TlbEntry>(_tables + mode * 2 * TlbEntry.Count, 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
-            _used[mode] = false;
+            foreach (nint entry in _filled.AsSpan(0, _filledCount))
+                ((TlbEntry*)entry)->Tag = TlbEntry.Invalid;
         }
 
+        _filledCount = 0;
         _largeBase = TlbEntry.Invalid;
         _largeMask = ulong.MaxValue;
         SelectMode();

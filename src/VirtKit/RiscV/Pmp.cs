@@ -11,6 +11,7 @@ internal sealed class Pmp
     private readonly Entry[] _entries = new Entry[EntryCount];
     private int _active;
     private bool _locked;
+    private bool _open;
 
     /// <summary>Takes the ranges from the registers after one of them was written.</summary>
     public void Update(in RiscVState state)
@@ -34,6 +35,10 @@ internal sealed class Pmp
             _entries[_active++] = new Entry(first, last, configuration);
             _locked |= (configuration & Locked) != 0;
         }
+
+        // Firmware usually opens all of memory with one entry.
+        const byte All = Read | Write | Execute;
+        _open = _active > 0 && _entries[0] is { First: 0, Last: >= (1UL << 56) - 1 } && (_entries[0].Configuration & All) == All;
     }
 
     /// <summary>Whether the entry's registers may not be written any more until reset.</summary>
@@ -55,6 +60,8 @@ internal sealed class Pmp
     public bool Allows(ulong address, int size, MemoryAccess access, PrivilegeMode privilege, out bool wholePage)
     {
         wholePage = true;
+        if (_open)
+            return true;
         if (_active == 0)
             return privilege == PrivilegeMode.Machine;
         if (privilege == PrivilegeMode.Machine && !_locked)

@@ -6,130 +6,140 @@ namespace VirtKit.RiscV.FloatingPoint;
 /// <summary>The host's own arithmetic where its result is all there is to an operation: rounding to nearest even with the inexact flag standing already, a normal
 /// result, no NaN. Whatever else may be goes to <see cref="SoftFloat{TFormat}"/>. Never calls anything.</summary>
 /// <typeparam name="T"><see cref="float"/> or <see cref="double"/>.</typeparam>
-internal static class HostFloat<T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
-
-    private static bool IsDouble
-    {
-        [MethodImpl(Inline)]
-        get => typeof(T) == typeof(double);
-    }
 
     private static int FractionBits
     {
         [MethodImpl(Inline)]
-        get => IsDouble ? 52 : 23;
+        get => (sizeof(T) == 8) ? 52 : 23;
     }
 
     private static ulong MaxExponent
     {
         [MethodImpl(Inline)]
-        get => IsDouble ? 0x7ffUL : 0xff;
+        get => (sizeof(T) == 8) ? 0x7ffUL : 0xff;
     }
 
     private static ulong SignBit
     {
         [MethodImpl(Inline)]
-        get => IsDouble ? 1UL << 63 : 1UL << 31;
+        get => (sizeof(T) == 8) ? 1UL << 63 : 1UL << 31;
     }
 
     /// <param name="hostRounding"><see cref="HartContext.HostRounding"/>.</param>
     /// <param name="roundingMode">The instruction's rm field.</param>
     /// <param name="x">Register bits.</param>
     /// <returns>Whether <paramref name="result"/> is the whole effect; if not, nothing is known.</returns>
+    /// <remarks>Each case is a call to a small method, so that what is left of the switch for a constant operation is always inlined.</remarks>
     [MethodImpl(Inline)]
-    public static bool TryCompute(FloatOperation operation, uint hostRounding, int roundingMode, ulong x, ulong y, ulong z, out ulong result)
+    public static bool TryCompute(FloatOperation operation, uint hostRounding, int roundingMode, ulong x, ulong y, ulong z, out ulong result) => operation switch
     {
-        result = 0;
-        bool rounds = (hostRounding >> roundingMode & 1) != 0;
-        switch (operation)
-        {
-            case FloatOperation.Add:
-                return rounds & IsBoxed(x) & IsBoxed(y) && Finite(Number(x) + Number(y), out result);
-            case FloatOperation.Subtract:
-                return rounds & IsBoxed(x) & IsBoxed(y) && Finite(Number(x) - Number(y), out result);
-            case FloatOperation.Multiply:
-                return rounds & IsBoxed(x) & IsBoxed(y) && (Normal(Number(x) * Number(y), out result) || IsZero(x) & IsFinite(y) || IsZero(y) & IsFinite(x));
-            case FloatOperation.Divide:
-                return rounds & IsBoxed(x) & IsBoxed(y) && (Normal(Number(x) / Number(y), out result) || IsZero(x) & !IsZero(y) & IsFinite(y));
-            case FloatOperation.SquareRoot:
-                return rounds & IsBoxed(x) && Finite(T.Sqrt(Number(x)), out result);
-            case FloatOperation.MultiplyAdd:
-                return rounds & IsBoxed(x) & IsBoxed(y) & IsBoxed(z) && Normal(T.FusedMultiplyAdd(Number(x), Number(y), Number(z)), out result);
-            case FloatOperation.MultiplySubtract:
-                return rounds & IsBoxed(x) & IsBoxed(y) & IsBoxed(z) && Normal(T.FusedMultiplyAdd(Number(x), Number(y), -Number(z)), out result);
-            case FloatOperation.NegatedMultiplyAdd:
-                return rounds & IsBoxed(x) & IsBoxed(y) & IsBoxed(z) && Normal(T.FusedMultiplyAdd(-Number(x), Number(y), -Number(z)), out result);
-            case FloatOperation.NegatedMultiplySubtract:
-                return rounds & IsBoxed(x) & IsBoxed(y) & IsBoxed(z) && Normal(T.FusedMultiplyAdd(-Number(x), Number(y), Number(z)), out result);
-            case FloatOperation.Minimum:
-                result = Number(x) < Number(y) ? x : Number(x) > Number(y) ? y : x | y;
-                return IsBoxed(x) & IsBoxed(y) && !IsNaN(x) & !IsNaN(y);
-            case FloatOperation.Maximum:
-                result = Number(x) > Number(y) ? x : Number(x) < Number(y) ? y : x & y;
-                return IsBoxed(x) & IsBoxed(y) && !IsNaN(x) & !IsNaN(y);
-            case FloatOperation.SignCopy:
-                result = x & ~SignBit | y & SignBit;
-                return IsBoxed(x) & IsBoxed(y);
-            case FloatOperation.SignNegate:
-                result = x & ~SignBit | ~y & SignBit;
-                return IsBoxed(x) & IsBoxed(y);
-            case FloatOperation.SignXor:
-                result = x ^ y & SignBit;
-                return IsBoxed(x) & IsBoxed(y);
-            case FloatOperation.Equal:
-                result = Number(x) == Number(y) ? 1UL : 0;
-                return IsBoxed(x) & IsBoxed(y) && !IsNaN(x) & !IsNaN(y);
-            case FloatOperation.Less:
-                result = Number(x) < Number(y) ? 1UL : 0;
-                return IsBoxed(x) & IsBoxed(y) && !IsNaN(x) & !IsNaN(y);
-            case FloatOperation.LessOrEqual:
-                result = Number(x) <= Number(y) ? 1UL : 0;
-                return IsBoxed(x) & IsBoxed(y) && !IsNaN(x) & !IsNaN(y);
-            case FloatOperation.Convert:
-                return IsDouble ? TryWiden(roundingMode, hostRounding, x, out result) : rounds && Normal(T.CreateTruncating(BitConverter.UInt64BitsToDouble(x)), out result);
-            case FloatOperation.ToInt32:
-            {
-                T number = Number(x);
-                int integer = IsDouble ? (int)BitConverter.UInt64BitsToDouble(x) : (int)BitConverter.UInt32BitsToSingle((uint)x);
-                result = (ulong)integer;
-                return IsBoxed(x) && (IsDouble ? Between(x, -2147483648.0, 2147483648.0) : Between(x, -2147483648.0f, 2147483648.0f))
-                    && Truncated(integer, number, roundingMode, hostRounding);
-            }
+        FloatOperation.Add => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & Finite(Number(x) + Number(y), out result),
+        FloatOperation.Subtract => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & Finite(Number(x) - Number(y), out result),
+        FloatOperation.Multiply => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & Product(x, y, out result),
+        FloatOperation.Divide => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & Quotient(x, y, out result),
+        FloatOperation.SquareRoot => Rounds(hostRounding, roundingMode) & IsBoxed(x) & Finite(T.Sqrt(Number(x)), out result),
+        FloatOperation.MultiplyAdd => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & IsBoxed(z) & Fused(Number(x), Number(y), Number(z), out result),
+        FloatOperation.MultiplySubtract => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & IsBoxed(z) & Fused(Number(x), Number(y), -Number(z), out result),
+        FloatOperation.NegatedMultiplyAdd => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & IsBoxed(z) & Fused(-Number(x), Number(y), -Number(z), out result),
+        FloatOperation.NegatedMultiplySubtract => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & IsBoxed(z) & Fused(-Number(x), Number(y), Number(z), out result),
+        FloatOperation.Minimum => AreNumbers(x, y) & Lesser(x, y, out result),
+        FloatOperation.Maximum => AreNumbers(x, y) & Greater(x, y, out result),
+        FloatOperation.SignCopy => AreBoxed(x, y) & Yields(x & ~SignBit | y & SignBit, out result),
+        FloatOperation.SignNegate => AreBoxed(x, y) & Yields(x & ~SignBit | ~y & SignBit, out result),
+        FloatOperation.SignXor => AreBoxed(x, y) & Yields(x ^ y & SignBit, out result),
+        FloatOperation.Equal => AreNumbers(x, y) & Yields(Number(x) == Number(y) ? 1UL : 0, out result),
+        FloatOperation.Less => AreNumbers(x, y) & Yields(Number(x) < Number(y) ? 1UL : 0, out result),
+        FloatOperation.LessOrEqual => AreNumbers(x, y) & Yields(Number(x) <= Number(y) ? 1UL : 0, out result),
+        FloatOperation.Convert => Convert(x, roundingMode, hostRounding, out result),
+        FloatOperation.ToInt32 => ToInt32(x, roundingMode, hostRounding, out result),
+        FloatOperation.ToInt64 => ToInt64(x, roundingMode, hostRounding, out result),
+        FloatOperation.FromInt32 => FromInteger((int)x, roundingMode, hostRounding, out result),
+        FloatOperation.FromUInt32 => FromInteger((uint)x, roundingMode, hostRounding, out result),
+        FloatOperation.FromInt64 => FromInteger((long)x, roundingMode, hostRounding, out result),
+        _ => !Yields(0, out result),
+    };
 
-            case FloatOperation.ToInt64:
-            {
-                T number = Number(x);
-                long integer = IsDouble ? (long)BitConverter.UInt64BitsToDouble(x) : (long)BitConverter.UInt32BitsToSingle((uint)x);
-                result = (ulong)integer;
-                return IsBoxed(x) && (IsDouble ? Between(x, -9223372036854775808.0, 9223372036854775808.0) : Between(x, -9223372036854775808.0f, 9223372036854775808.0f))
-                    && Truncated(integer, number, roundingMode, hostRounding);
-            }
+    [MethodImpl(Inline)]
+    private static bool Rounds(uint hostRounding, int roundingMode) => (hostRounding >> roundingMode & 1) != 0;
 
-            case FloatOperation.FromInt32:
-                return FromInteger((int)x, roundingMode, hostRounding, out result);
-            case FloatOperation.FromUInt32:
-                return FromInteger((uint)x, roundingMode, hostRounding, out result);
-            case FloatOperation.FromInt64:
-                return FromInteger((long)x, roundingMode, hostRounding, out result);
-            default:
-                return false;
-        }
+    [MethodImpl(Inline)]
+    private static bool Yields(ulong value, out ulong result)
+    {
+        result = value;
+        return true;
+    }
+
+    /// <summary>A product of 0 has no normal result, but is exact where the other operand is finite.</summary>
+    [MethodImpl(Inline)]
+    private static bool Product(ulong x, ulong y, out ulong result) =>
+        Normal(Number(x) * Number(y), out result) || (IsZero(x) & IsFinite(y)) || (IsZero(y) & IsFinite(x));
+
+    [MethodImpl(Inline)]
+    private static bool Quotient(ulong x, ulong y, out ulong result) =>
+        (Normal(Number(x) / Number(y), out result) & IsFinite(y)) || (IsZero(x) & !IsZero(y) & IsFinite(y));
+
+    [MethodImpl(Inline)]
+    private static bool Fused(T x, T y, T z, out ulong result) => Normal(T.FusedMultiplyAdd(x, y, z), out result);
+
+    /// <summary>Of two zeros, the negative one is the lesser.</summary>
+    [MethodImpl(Inline)]
+    private static bool Lesser(ulong x, ulong y, out ulong result) => Yields(Number(x) < Number(y) ? x : Number(x) > Number(y) ? y : x | y, out result);
+
+    [MethodImpl(Inline)]
+    private static bool Greater(ulong x, ulong y, out ulong result) => Yields(Number(x) > Number(y) ? x : Number(x) < Number(y) ? y : x & y, out result);
+
+    [MethodImpl(Inline)]
+    private static bool AreBoxed(ulong x, ulong y) => (sizeof(T) == 8) || (x & y) >> 32 == uint.MaxValue;
+
+    [MethodImpl(Inline)]
+    private static bool AreNumbers(ulong x, ulong y) => AreBoxed(x, y) & !T.IsNaN(Number(x)) & !T.IsNaN(Number(y));
+
+    [MethodImpl(Inline)]
+    private static bool Convert(ulong x, int roundingMode, uint hostRounding, out ulong result)
+    {
+        if ((sizeof(T) == 8))
+            return TryWiden(roundingMode, hostRounding, x, out result);
+        float narrowed = (float)BitConverter.UInt64BitsToDouble(x);
+        return Normal(Unsafe.BitCast<float, T>(narrowed), out result) & Rounds(hostRounding, roundingMode);
     }
 
     [MethodImpl(Inline)]
-    private static T Number(ulong bits) => IsDouble
+    private static bool ToInt32(ulong x, int roundingMode, uint hostRounding, out ulong result)
+    {
+        double number = Double(x);
+        int integer = (int)number;
+        result = (ulong)integer;
+        return IsBoxed(x) & number > -2147483649.0 & number < 2147483648.0 && Truncated(integer == number, roundingMode, hostRounding);
+    }
+
+    [MethodImpl(Inline)]
+    private static bool ToInt64(ulong x, int roundingMode, uint hostRounding, out ulong result)
+    {
+        double number = Double(x);
+        long integer = (long)number;
+        result = (ulong)integer;
+        return IsBoxed(x) & number >= -9223372036854775808.0 & number < 9223372036854775808.0 && Truncated(integer == number, roundingMode, hostRounding);
+    }
+
+    /// <summary>The operand as a double, which every single is exactly.</summary>
+    [MethodImpl(Inline)]
+    private static double Double(ulong bits) => (sizeof(T) == 8) ? BitConverter.UInt64BitsToDouble(bits) : BitConverter.UInt32BitsToSingle((uint)bits);
+
+    [MethodImpl(Inline)]
+    private static T Number(ulong bits) => (sizeof(T) == 8)
         ? Unsafe.BitCast<double, T>(BitConverter.UInt64BitsToDouble(bits))
         : Unsafe.BitCast<float, T>(BitConverter.UInt32BitsToSingle((uint)bits));
 
     [MethodImpl(Inline)]
-    private static ulong Bits(T number) => IsDouble
+    private static ulong Bits(T number) => (sizeof(T) == 8)
         ? BitConverter.DoubleToUInt64Bits(Unsafe.BitCast<T, double>(number))
         : NanBox.Box(BitConverter.SingleToUInt32Bits(Unsafe.BitCast<T, float>(number)));
 
     [MethodImpl(Inline)]
-    private static bool IsBoxed(ulong bits) => IsDouble || bits >> 32 == uint.MaxValue;
+    private static bool IsBoxed(ulong bits) => (sizeof(T) == 8) || bits >> 32 == uint.MaxValue;
 
     [MethodImpl(Inline)]
     private static ulong Exponent(ulong bits) => bits >> FractionBits & MaxExponent;
@@ -139,9 +149,6 @@ internal static class HostFloat<T> where T : unmanaged, IBinaryFloatingPointIeee
 
     [MethodImpl(Inline)]
     private static bool IsZero(ulong bits) => (bits & (SignBit - 1)) == 0;
-
-    [MethodImpl(Inline)]
-    private static bool IsNaN(ulong bits) => T.IsNaN(Number(bits));
 
     /// <summary>Sums and roots cannot underflow: a subnormal one is exact.</summary>
     [MethodImpl(Inline)]
@@ -167,21 +174,15 @@ internal static class HostFloat<T> where T : unmanaged, IBinaryFloatingPointIeee
         return x >> 32 == uint.MaxValue & (x >> 23 & 0xff) != 0xff && IsValid(roundingMode, hostRounding);
     }
 
-    [MethodImpl(Inline)]
-    private static bool Between(ulong bits, double low, double high) => BitConverter.UInt64BitsToDouble(bits) >= low && BitConverter.UInt64BitsToDouble(bits) < high;
-
-    [MethodImpl(Inline)]
-    private static bool Between(ulong bits, float low, float high) => BitConverter.UInt32BitsToSingle((uint)bits) >= low && BitConverter.UInt32BitsToSingle((uint)bits) < high;
-
     /// <summary>A whole number converts exactly in every mode; another one towards zero, and its inexactness has to be flagged already.</summary>
     [MethodImpl(Inline)]
-    private static bool Truncated(long integer, T number, int roundingMode, uint hostRounding) =>
-        T.CreateTruncating(integer) == number ? IsValid(roundingMode, hostRounding) : roundingMode == 1 & (hostRounding & 1) != 0;
+    private static bool Truncated(bool exact, int roundingMode, uint hostRounding) =>
+        exact ? IsValid(roundingMode, hostRounding) : roundingMode == 1 & (hostRounding & 1) != 0;
 
     [MethodImpl(Inline)]
     private static bool FromInteger(long integer, int roundingMode, uint hostRounding, out ulong result)
     {
-        result = IsDouble ? BitConverter.DoubleToUInt64Bits(integer) : NanBox.Box(BitConverter.SingleToUInt32Bits(integer));
+        result = (sizeof(T) == 8) ? BitConverter.DoubleToUInt64Bits(integer) : NanBox.Box(BitConverter.SingleToUInt32Bits(integer));
         long limit = 1L << (FractionBits + 1);
         return (integer >= -limit & integer <= limit && IsValid(roundingMode, hostRounding)) || (hostRounding >> roundingMode & 1) != 0;
     }
