@@ -60,6 +60,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     }
 
     /// <summary>A branch whose taken side lies ahead in the same page: it cannot loop, so only the budget is looked at.</summary>
+    /// <remarks>Each side has its own jump: choosing one target for a shared jump would hide the branch from the host's branch predictor.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long BranchAhead(Hart hart, Op* op, InterpreterContext* c, long budget)
     {
@@ -68,11 +69,22 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         if (IsPair)
             op++;
         var b = new InterpreterBackend<FastPath>(hart, c, op);
-        BlockExit* exit = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands) ? BlockExit.Taken(op) : BlockExit.Next(op);
+        bool taken = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
+        if (taken)
+        {
+            if (budget < 0)
+                return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
+            op = BlockExit.Taken(op)->Link;
+            if (typeof(TDispatch) == typeof(TailDispatch))
+                return op->Handler(hart, op, c, budget);
+            c->Next = op;
+            return budget;
+        }
+
         if (budget < 0)
-            return Transitions.Leave<TDispatch>(c, exit->Pc, budget);
-        op = exit->Link;
+            return Transitions.Leave<TDispatch>(c, BlockExit.Next(op)->Pc, budget);
+        op = BlockExit.Next(op)->Link;
         if (typeof(TDispatch) == typeof(TailDispatch))
             return op->Handler(hart, op, c, budget);
         c->Next = op;
@@ -88,11 +100,22 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         if (IsPair)
             op++;
         var b = new InterpreterBackend<FastPath>(hart, c, op);
-        BlockExit* exit = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands) ? BlockExit.Taken(op) : BlockExit.Next(op);
+        bool taken = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
-        if (budget < 0 || Volatile.Read(ref c->Hart.Attention) != 0)
-            return Transitions.Leave<TDispatch>(c, exit->Pc, budget);
-        op = exit->Link;
+        if (taken)
+        {
+            if (budget < 0 || Volatile.Read(ref c->Hart.Attention) != 0)
+                return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
+            op = BlockExit.Taken(op)->Link;
+            if (typeof(TDispatch) == typeof(TailDispatch))
+                return op->Handler(hart, op, c, budget);
+            c->Next = op;
+            return budget;
+        }
+
+        if (budget < 0)
+            return Transitions.Leave<TDispatch>(c, BlockExit.Next(op)->Pc, budget);
+        op = BlockExit.Next(op)->Link;
         if (typeof(TDispatch) == typeof(TailDispatch))
             return op->Handler(hart, op, c, budget);
         c->Next = op;
