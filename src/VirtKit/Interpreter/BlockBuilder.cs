@@ -16,9 +16,10 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
     public delegate ushort? FetchHalf(ulong address);
 
     /// <summary>Decodes from <paramref name="pc"/> to the first jump, the end of what can be fetched, or <paramref name="limit"/> instructions, whichever comes first.</summary>
+    /// <param name="links">Whether the block's exits into its own page may be linked: not where the block can outlive what that page is mapped to.</param>
     /// <param name="allocate">Gives room for a number of slots.</param>
     /// <returns>The block's first op, or null where not even one whole instruction can be fetched.</returns>
-    public Op* Build(ulong pc, int limit, FetchHalf fetch, Func<int, nint> allocate)
+    public Op* Build(ulong pc, int limit, FetchHalf fetch, ExitLinks links, Func<int, nint> allocate)
     {
         int count = 0, literals = 0;
         ulong longMask = 0, at = pc;
@@ -62,13 +63,13 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
             if (form is InstructionForm.Plain or InstructionForm.PcRelative)
                 at += isLong ? 4u : 2u;
             else
-                return Place(pc, longMask, count, literals, form, at + (ulong)jumpOffset, at + (isLong ? 4u : 2u), allocate);
+                return Place(pc, longMask, count, literals, form, at + (ulong)jumpOffset, at + (isLong ? 4u : 2u), links, allocate);
         }
 
-        return count == 0 ? null : Place(pc, longMask, count, literals, InstructionForm.Plain, 0, at, allocate);
+        return count == 0 ? null : Place(pc, longMask, count, literals, InstructionForm.Plain, 0, at, links, allocate);
     }
 
-    private Op* Place(ulong pc, ulong longMask, int count, int literals, InstructionForm form, ulong taken, ulong next, Func<int, nint> allocate)
+    private Op* Place(ulong pc, ulong longMask, int count, int literals, InstructionForm form, ulong taken, ulong next, ExitLinks links, Func<int, nint> allocate)
     {
         bool fallsThrough = form == InstructionForm.Plain;
         int length = count + (fallsThrough ? 1 : 0);
@@ -87,8 +88,8 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
             last->Operands.Slot = (byte)count;
         }
 
-        SetExit(BlockExit.Taken(last), taken, pc);
-        SetExit(BlockExit.Next(last), next, pc);
+        SetExit(BlockExit.Taken(last), taken, pc, links);
+        SetExit(BlockExit.Next(last), next, pc, links);
         var pool = (ulong*)(last + 1 + BlockExit.Slots);
         for (int i = 0; i < literals; i++)
         {
@@ -111,12 +112,19 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
         }
     }
 
-    private void SetExit(BlockExit* exit, ulong target, ulong pc)
+    private void SetExit(BlockExit* exit, ulong target, ulong pc, ExitLinks links)
     {
         Op* stub = (Op*)(exit + 2);
-        bool samePage = (target ^ pc) >> 12 == 0;
+        bool samePage = links == ExitLinks.WithinPage && (target ^ pc) >> 12 == 0;
         *stub = new Op { Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)(samePage ? handlers.Unlinked : handlers.OtherPage) };
         exit->Link = stub;
         exit->Pc = target;
     }
+}
+
+/// <summary>Which exits of a block may be linked to the block that they lead to.</summary>
+internal enum ExitLinks : byte
+{
+    None,
+    WithinPage,
 }

@@ -10,6 +10,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private const long Limit = 64L << 20;
 
     private const int Modes = 3;
+    private const int CrossingCount = 256;
 
     private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
     private readonly CodeArena _arena = new();
@@ -19,6 +20,7 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly Op* _scratch;
     private readonly Func<int, nint> _allocate;
     private readonly Func<int, nint> _allocateScratch;
+    private readonly Crossing[] _crossings = new Crossing[CrossingCount];
     private ulong _generation;
 
     public CodeCache(InstructionSet set, HandlerTable handlers)
@@ -56,7 +58,7 @@ internal sealed unsafe class CodeCache : IDisposable
         CodePage found = code;
         ref Op* block = ref found.BlockAt((int)(pc & 0xfff));
         if (block == null)
-            block = _builder.Build(pc, Op.MaxBlockLength, at => (at & ~0xfffUL) == virtualPage ? found.HalfAt((int)(at & 0xfff)) : null, _allocate);
+            block = _builder.Build(pc, Op.MaxBlockLength, at => (at & ~0xfffUL) == virtualPage ? found.HalfAt((int)(at & 0xfff)) : null, ExitLinks.WithinPage, _allocate);
         return block;
     }
 
@@ -69,16 +71,27 @@ internal sealed unsafe class CodeCache : IDisposable
             page.Dispose();
         _pages.Clear();
         _arena.Clear();
+        Array.Clear(_crossings);
         _used.AsSpan().Fill(true);
         ForgetJumps();
         return true;
     }
 
     /// <summary>A block that is used once, because it is cut short or its bytes cannot be kept.</summary>
-    public Op* BuildOnce(ulong pc, int limit, BlockBuilder.FetchHalf fetch) => _builder.Build(pc, limit, fetch, _allocateScratch);
+    public Op* BuildOnce(ulong pc, int limit, BlockBuilder.FetchHalf fetch) => _builder.Build(pc, limit, fetch, ExitLinks.None, _allocateScratch);
 
-    /// <summary>Whether a block is one of <see cref="BuildOnce"/>, to which nothing may be linked.</summary>
-    public bool IsOnce(Op* op) => op == _scratch + BlockHeader.Slots;
+    /// <summary>The block of one instruction whose halves lie in two pages. It follows from address and bits alone, so that no mapping can make it stale.</summary>
+    public Op* FindCrossing(ulong pc, uint word)
+    {
+        ref Crossing crossing = ref _crossings[pc >> 12 & (CrossingCount - 1)];
+        if (crossing.Block == null || crossing.Pc != pc || crossing.Word != word)
+        {
+            Op* block = _builder.Build(pc, 1, at => (ushort)(at == pc ? word : word >> 16), ExitLinks.None, _allocate);
+            crossing = new Crossing { Pc = pc, Word = word, Block = block };
+        }
+
+        return crossing.Block;
+    }
 
     public void BytesChanged()
     {
@@ -119,5 +132,12 @@ internal sealed unsafe class CodeCache : IDisposable
         _arena.Dispose();
         NativeMemory.AlignedFree(_jumps);
         NativeMemory.AlignedFree(_scratch);
+    }
+
+    private struct Crossing
+    {
+        public ulong Pc;
+        public uint Word;
+        public Op* Block;
     }
 }

@@ -135,8 +135,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
             return null;
         if (c->WantsLink != null)
         {
-            // An interrupt may have come in between; then the exit asks again next time.
-            if (c->WantsLink->Pc == pc && !_code.IsOnce(op))
+            // An interrupt may have come in between, and only what stands in the jump cache is kept; otherwise the exit asks again.
+            if (c->WantsLink->Pc == pc && JumpEntry.At(c->Jumps, pc)->Op == op)
                 c->WantsLink->Link = op;
             c->WantsLink = null;
         }
@@ -154,13 +154,20 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
             _context->WantsLink = null;
         Op* op = _code.Find(pc, page, host);
         if (op == null)
-            return BuildOnce(pc, 1);
+            return FindCrossing(pc, host);
         entry->Pc = pc;
         entry->Op = op;
         return op;
     }
 
-    /// <summary>A block that is not kept: cut to the budget, or of code that crosses into another page.</summary>
+    private Op* FindCrossing(ulong pc, byte* host)
+    {
+        if (_hart.Mmu.TranslateCode(pc + 2, out _, out byte* nextHost, out _) is { } cause)
+            return Trap(cause, pc + 2);
+        return _code.FindCrossing(pc, *(ushort*)(host + 0xffe) | (uint)*(ushort*)nextHost << 16);
+    }
+
+    /// <summary>A block that is not kept: cut to the budget, or of code whose translation is not.</summary>
     private Op* BuildOnce(ulong pc, int limit)
     {
         TrapCause? cause = null;
