@@ -23,7 +23,7 @@ internal static unsafe class KvmIoctl
     public static readonly nuint Run = Io(0x80), Nmi = Io(0x9a);
     public static readonly nuint GetRegs = Ior(0x81, sizeof(KvmRegs)), SetRegs = Iow(0x82, sizeof(KvmRegs)), GetSregs = Ior(0x83, sizeof(KvmSregs)), SetSregs = Iow(0x84, sizeof(KvmSregs));
     public static readonly nuint Interrupt = Iow(0x86, 4), GetMsrs = Iowr(0x88, 8), SetMsrs = Iow(0x89, 8), SetSignalMask = Iow(0x8b, 4);
-    public static readonly nuint GetLapic = Ior(0x8e, 1024), SetLapic = Iow(0x8f, 1024), SetCpuid2 = Iow(0x90, 8), GetMpState = Ior(0x98, 4), SetMpState = Iow(0x99, 4);
+    public static readonly nuint GetLapic = Ior(0x8e, 1024), SetLapic = Iow(0x8f, 1024), SetCpuid2 = Iow(0x90, 8), GetCpuid2 = Iowr(0x91, 8), GetMpState = Ior(0x98, 4), SetMpState = Iow(0x99, 4);
     public static readonly nuint GetVcpuEvents = Ior(0x9f, sizeof(KvmVcpuEvents)), SetVcpuEvents = Iow(0xa0, sizeof(KvmVcpuEvents));
     public static readonly nuint GetDebugregs = Ior(0xa1, sizeof(KvmDebugregs)), SetDebugregs = Iow(0xa2, sizeof(KvmDebugregs));
     public static readonly nuint GetXsave = Ior(0xa4, 4096), SetXsave = Iow(0xa5, 4096), GetXcrs = Ior(0xa6, sizeof(KvmXcrs)), SetXcrs = Iow(0xa7, sizeof(KvmXcrs));

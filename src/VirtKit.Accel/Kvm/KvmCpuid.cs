@@ -26,8 +26,36 @@ internal static unsafe class KvmCpuid
         return entries;
     }
 
+    /// <summary>Reads a table: the system's offer, or what a vCPU has.</summary>
+    public static CpuidEntry[] Read(KvmDescriptor descriptor, nuint request)
+    {
+        for (int capacity = 256; ; capacity *= 2)
+        {
+            byte[] table = new byte[8 + (capacity * sizeof(KvmCpuidEntry2))];
+            // SAFETY: the table has room for the number of entries that its head tells the kernel.
+            fixed (byte* pointer = table)
+            {
+                *(int*)pointer = capacity;
+                int result = descriptor.TryCall(request, (nint)pointer);
+                if (result == -Libc.E2big && capacity < 4096)
+                    continue;
+                if (result < 0)
+                    throw new VirtKitException($"KVM refuses to list its CPUID answers: {Libc.Message(-result)}.");
+                var entries = new CpuidEntry[*(int*)pointer];
+                for (int i = 0; i < entries.Length; i++)
+                {
+                    ref KvmCpuidEntry2 e = ref ((KvmCpuidEntry2*)(pointer + 8))[i];
+                    entries[i] = new CpuidEntry(e.Function, e.Index, (e.Flags & KvmCpuidEntry2.SignificantIndex) != 0, new CpuidResult(e.Eax, e.Ebx, e.Ecx, e.Edx));
+                }
+
+                return entries;
+            }
+        }
+    }
+
     /// <summary>Gives a vCPU its table. The kernel answers from it without leaving the guest for us.</summary>
-    public static void Set(KvmDescriptor vcpu, CpuidTable table)
+    /// <returns>The table as the kernel took it: a nested one may show what it cannot hide.</returns>
+    public static CpuidTable Set(KvmDescriptor vcpu, CpuidTable table)
     {
         byte[] bytes = new byte[8 + (table.Entries.Count * sizeof(KvmCpuidEntry2))];
         // SAFETY: the buffer has room for the number of entries in its head.
@@ -52,5 +80,7 @@ internal static unsafe class KvmCpuid
 
             vcpu.Call(KvmIoctl.SetCpuid2, (nint)pointer, "take the CPUID table");
         }
+
+        return table.Corrected(Read(vcpu, KvmIoctl.GetCpuid2), "the kernel answers so in spite of the policy");
     }
 }

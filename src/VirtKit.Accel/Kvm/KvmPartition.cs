@@ -18,6 +18,7 @@ public sealed unsafe class KvmPartition : EnginePartition
     private readonly KvmOptions _options;
     private readonly CpuidEntry[] _offer;
     private readonly uint[] _savedMsrs;
+    private readonly List<CpuidTable> _cpuid = [];
 
     internal KvmPartition(KvmSystem system, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
@@ -61,14 +62,17 @@ public sealed unsafe class KvmPartition : EnginePartition
         }
     }
 
+    /// <summary>What CPUID answers on each vCPU in truth, with the audit of what the policy changed and of what the kernel shows in spite of it.</summary>
+    public IReadOnlyList<CpuidTable> Cpuid => _cpuid;
+
     /// <inheritdoc/>
     public override VcpuCore CreateVcpu(int index)
     {
         var vcpu = new KvmDescriptor(_vm.Call(KvmIoctl.CreateVcpu, index, $"create vCPU {index}"));
         try
         {
-            CpuidTable table = _architecture.Cpuid.Build(_offer, index, _context.VcpuCount);
-            KvmCpuid.Set(vcpu, table);
+            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_offer, index, _context.VcpuCount));
+            _cpuid.Add(table);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _savedMsrs, HasKernelController), _context, _architecture, HasKernelController);
         }
         catch

@@ -77,31 +77,7 @@ internal sealed unsafe class KvmSystem : IDisposable
     public KvmDescriptor CreateVm() => new(_descriptor.Call(KvmIoctl.CreateVm, 0, "create a virtual machine"));
 
     /// <summary>The CPUID answers that KVM can give a guest on this host.</summary>
-    public CpuidEntry[] ReadSupportedCpuid()
-    {
-        for (int capacity = 256; ; capacity *= 2)
-        {
-            byte[] table = new byte[8 + (capacity * sizeof(KvmCpuidEntry2))];
-            // SAFETY: the table has room for the number of entries that its head tells the kernel.
-            fixed (byte* pointer = table)
-            {
-                *(int*)pointer = capacity;
-                int result = _descriptor.TryCall(KvmIoctl.GetSupportedCpuid, (nint)pointer);
-                if (result == -Libc.E2big && capacity < 4096)
-                    continue;
-                if (result < 0)
-                    throw new VirtKitException($"KVM refuses to list its CPUID answers: {Libc.Message(-result)}.");
-                var entries = new CpuidEntry[*(int*)pointer];
-                for (int i = 0; i < entries.Length; i++)
-                {
-                    ref KvmCpuidEntry2 e = ref ((KvmCpuidEntry2*)(pointer + 8))[i];
-                    entries[i] = new CpuidEntry(e.Function, e.Index, (e.Flags & KvmCpuidEntry2.SignificantIndex) != 0, new CpuidResult(e.Eax, e.Ebx, e.Ecx, e.Edx));
-                }
-
-                return entries;
-            }
-        }
-    }
+    public CpuidEntry[] ReadSupportedCpuid() => KvmCpuid.Read(_descriptor, KvmIoctl.GetSupportedCpuid);
 
     /// <summary>The MSRs that KVM saves and restores on this host.</summary>
     public uint[] ReadMsrList()

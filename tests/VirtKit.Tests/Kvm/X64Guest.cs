@@ -60,6 +60,9 @@ internal sealed class X64Guest : IDisposable
         return Vcpu.Run(cancellationToken: limit.Token);
     }
 
+    /// <summary>Runs without a limit, and without the allocations that one costs.</summary>
+    public VcpuExit RunUnlimited() => Vcpu.Run();
+
     public void Dispose() => Machine.Dispose();
 
     /// <summary>Puts the vCPU into a mode: flat segments, and in 64-bit mode an identity map of the first 4 GiB in 2 MiB pages.</summary>

@@ -102,30 +102,12 @@ internal sealed class CpuidDraft
         SetRegister(f.Leaf, f.Subleaf, f.Register, this[f.Leaf, f.Subleaf][f.Register] & ~(1u << f.Bit), "follows CR4");
     }
 
-    private IEnumerable<CpuidAuditLine> CompareWithHost()
-    {
-        foreach ((uint leaf, uint subleaf) in _host.Keys.Union(_entries.Keys).Order())
-        {
-            foreach (CpuidRegister register in Enum.GetValues<CpuidRegister>())
-            {
-                uint host = HostAnswer(leaf, subleaf)[register], guest = this[leaf, subleaf][register], changed = host ^ guest;
-                if (changed == 0)
-                    continue;
-                if (!CpuidFeature.IsFeatureRegister(leaf, subleaf, register))
-                {
-                    yield return new CpuidAuditLine(leaf, subleaf, register, null, "", host, guest, ReasonOf(leaf, subleaf, register, changed));
-                    continue;
-                }
-
-                for (int bit = 0; bit < 32; bit++)
-                {
-                    if (((changed >> bit) & 1) != 0)
-                        yield return new CpuidAuditLine(leaf, subleaf, register, bit, CpuidFeature.At(leaf, subleaf, register, bit)?.Name ?? "", (host >> bit) & 1, (guest >> bit) & 1,
-                            ReasonOf(leaf, subleaf, register, 1u << bit));
-                }
-            }
-        }
-    }
+    private IEnumerable<CpuidAuditLine> CompareWithHost() =>
+        from place in _host.Keys.Union(_entries.Keys).Order()
+        from register in Enum.GetValues<CpuidRegister>()
+        from line in CpuidAuditLine.Compare(place.Leaf, place.Subleaf, register, HostAnswer(place.Leaf, place.Subleaf)[register], this[place.Leaf, place.Subleaf][register],
+            changed => ReasonOf(place.Leaf, place.Subleaf, register, changed))
+        select line;
 
     private string ReasonOf(uint leaf, uint subleaf, CpuidRegister register, uint changed) =>
         string.Join(", ", Enumerable.Range(0, 32).Where(b => ((changed >> b) & 1) != 0).Select(b => _reasons[(leaf, subleaf, register, b)]).Distinct());
