@@ -1,4 +1,5 @@
 using VirtKit.Accel.Kvm;
+using VirtKit.RiscV;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -98,7 +99,7 @@ public sealed class KvmPolicyTests
         Assert.Contains("is missing", reason, StringComparison.Ordinal);
         Assert.False(new KvmEngine(new KvmOptions { Device = "/dev/null" }).Supports(new X64Architecture(), out reason));
         Assert.Equal("/dev/null is not KVM.", reason);
-        Assert.False(new KvmEngine().Supports(new RiscV.RiscVArchitecture(), out reason));
+        Assert.False(new KvmEngine().Supports(new RiscVArchitecture(), out reason));
         Assert.Contains("riscv64", reason, StringComparison.Ordinal);
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
+using VirtKit.Boot;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
@@ -202,6 +203,41 @@ public sealed class X64UserProgramTests
         Assert.Throws<ArgumentException>(() => program.Map(new Gva(0x7fff_ffff_f000), 0x1000, X64UserAccess.Write));
         Assert.False(program.TryRead(new Gva(0x7000_0000), new byte[1]));
         Assert.False(program.TryRead(new Gva(0xffff_ff80_0000_4000), new byte[1]));
+    }
+
+    [Fact]
+    public void Load_StaticExecutable_RunsAndAnswersThroughItsSystemCalls()
+    {
+        string compiler = Require.Program("gcc", "gcc");
+        Require.Kvm();
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("virtkit-user");
+        try
+        {
+            string source = Path.Combine(folder.FullName, "hello.c"), binary = Path.Combine(folder.FullName, "hello");
+            File.WriteAllText(source, """
+                static char text[] = "hello from ring 3";
+                static long call(long n, long a, long b, long c)
+                { long r; __asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory"); return r; }
+                void _start(void) { double x = 2; for (volatile int i = 0; i < 10; i++) x *= 1.5; call(231, call(1, 1, (long)text, sizeof text - 1) + (long)x, 0, 0); }
+                """);
+            using (Process build = Process.Start(compiler, ["-O1", "-static", "-nostdlib", "-fno-stack-protector", "-o", binary, source]))
+                build.WaitForExit();
+            using var program = new X64UserProgram(new X64UserOptions { Engine = new KvmEngine() });
+            program.Load(ElfImage.Parse(File.ReadAllBytes(binary), ElfMachine.X64));
+            Assert.Equal(X64UserExitReason.SystemCall, Run(program).Reason);
+            X64Registers registers = program.Registers;
+            byte[] text = new byte[registers.Rdx];
+            Assert.True(program.TryRead(new Gva(registers.Rsi), text));
+            Assert.Equal((1ul, "hello from ring 3"), (registers.Rax, System.Text.Encoding.ASCII.GetString(text)));
+            registers.Rax = registers.Rdx;
+            program.Registers = registers;
+            Assert.Equal(X64UserExitReason.SystemCall, Run(program).Reason);
+            Assert.Equal((231ul, 17ul + 115), (program.Registers.Rax, program.Registers.Rdi));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     private static X64UserExit RunOnce(Action<Assembler> write)

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using VirtKit.Boot;
 
 namespace VirtKit.X86;
 
@@ -111,6 +112,41 @@ public sealed class X64UserProgram : IDisposable
                 throw new ArgumentException($"0x{page:x} is mapped already.", nameof(address));
             _tables.Map(page, _tables.TakeFrame(), user: true, access);
         }
+    }
+
+    /// <summary>Maps a static executable and a stack, and sets RIP and RSP for its start: no arguments, no environment (System V ABI, AMD64 supplement, §3.4.1).</summary>
+    /// <param name="image">The executable. Its segments are mapped at their virtual addresses with the access that the file gives them.</param>
+    /// <param name="stackSize">The stack's length in bytes, a positive multiple of 4096; it ends below 0x7fff_ffff_f000, with nothing mapped under it.</param>
+    /// <exception cref="InvalidImageException">A segment lies outside the program's half or shares a page with another.</exception>
+    /// <exception cref="ArgumentException">The stack's length is not possible.</exception>
+    /// <exception cref="VirtKitException">The memory is used up; a part may be mapped.</exception>
+    public void Load(ElfImage image, ulong stackSize = 1 << 20)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ulong entry = image.Entry.Value;
+        foreach (ElfSegment segment in image.Segments.Where(s => s.MemorySize > 0))
+        {
+            ulong start = segment.VirtualAddress.Value & ~(PageSize - 1), padding = segment.VirtualAddress.Value - start;
+            if (segment.MemorySize > UserEnd || padding + segment.MemorySize > UserEnd)
+                throw new InvalidImageException($"An ELF segment of {segment.MemorySize} bytes is too long.");
+            X64UserAccess access = (segment.Access.HasFlag(ElfAccess.Write) ? X64UserAccess.Write : 0) | (segment.Access.HasFlag(ElfAccess.Execute) ? X64UserAccess.Execute : 0);
+            try
+            {
+                Map(new Gva(start), (padding + segment.MemorySize + PageSize - 1) & ~(PageSize - 1), access);
+            }
+            catch (ArgumentException e)
+            {
+                throw new InvalidImageException($"The ELF segment at {segment.VirtualAddress} cannot be mapped: {e.Message}", e);
+            }
+
+            TryWrite(segment.VirtualAddress, segment.Content.Span);
+            if (image.Entry - segment.PhysicalAddress < segment.MemorySize)
+                entry = segment.VirtualAddress.Value + (image.Entry - segment.PhysicalAddress);
+        }
+
+        Map(new Gva(UserEnd - stackSize), stackSize, X64UserAccess.Write);
+        // An empty vector of arguments, of environment strings and of auxiliary values: all zero already.
+        Registers = new X64Registers { Rip = entry, Rsp = UserEnd - 64, Rflags = 0x202 };
     }
 
     /// <summary>Copies out of the program's memory.</summary>
