@@ -70,7 +70,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     public override VcpuExit Run(ulong budget)
     {
         if (!HasWork)
-            return new VcpuExit(ExitReason.Halted);
+            return new VcpuExit((Interlocked.And(ref _requests, ~Kick) & Kick) != 0 ? ExitReason.Kicked : ExitReason.Halted);
         if (budget == 0)
             return new VcpuExit(ExitReason.BudgetExhausted);
         if (budget != ulong.MaxValue)

@@ -4,6 +4,7 @@ namespace VirtKit.X86;
 
 /// <summary>The general registers of a vCPU, the part of <see cref="X64State"/> that a host most often looks at. An x86 engine gives and takes it alone at a fraction of
 /// the cost of the whole state. Names are the specification's (SDM 1 §3.4.1).</summary>
+/// <remarks>Setting them lets a halted vCPU go on behind its HLT.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 public struct X64Registers : IEquatable<X64Registers>
 {

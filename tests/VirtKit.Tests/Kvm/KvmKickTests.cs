@@ -36,6 +36,9 @@ public sealed class KvmKickTests
         guest.Vcpu.Kick();
         Assert.Equal(ExitReason.Kicked, guest.Run().Reason);
         Assert.Equal(ExitReason.Halted, guest.Run().Reason);
+        guest.Vcpu.Kick();
+        Assert.Equal(ExitReason.Kicked, guest.Run().Reason);
+        Assert.Equal(ExitReason.Halted, guest.Run().Reason);
     }
 
     [Fact]

@@ -192,6 +192,51 @@ public sealed class KvmStateTests
         Assert.NotEqual(0ul, partition.ParavirtualClock);
     }
 
+    [Fact]
+    public void KernelController_InitAndSipi_StartTheSecondVcpu()
+    {
+        using var guest = new X64Guest(options: new KvmOptions { InterruptController = KvmInterruptController.Kernel }, vcpuCount: 2);
+        guest.Machine.Ports!.Map(new Gpa(0x500), new Finisher(guest.Machine));
+        Assert.Equal(X64Activity.Uninitialized, guest.Machine.Vcpus[1].GetState<X64State>().Activity);
+        guest.Load(32, a =>
+        {
+            Label wait = a.CreateLabel();
+            a.mov(__dword_ptr[0xfee0_00f0], 0x1ff); // the local APIC on
+            a.mov(__dword_ptr[0xfee0_0300], 0xc_4500); // INIT to all others
+            a.mov(__dword_ptr[0xfee0_0300], 0xc_4608); // start at 0x8000
+            a.Label(ref wait);
+            a.pause();
+            a.cmp(__dword_ptr[0x9000], 0x1234);
+            a.jne(wait);
+            a.mov(dx, 0x500);
+            a.mov(al, 5);
+            a.@out(dx, al);
+            a.hlt();
+        });
+        guest.Machine.Memory.Write(new Gpa(0x8000), X64Guest.Assemble(16, a =>
+        {
+            a.xor(ax, ax);
+            a.mov(ds, ax);
+            a.mov(__word_ptr[0x9000], 0x1234);
+            a.hlt();
+        }, 0));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), guest.Machine.Run(limit.Token));
+    }
+
+    private sealed class Finisher(Machine machine) : IDevice
+    {
+        public DeviceWindow Window => new("finisher", 8);
+
+        public ulong Read(ulong offset, int size) => 0;
+
+        public void Write(ulong offset, int size, ulong value) => machine.RequestShutdown((int)value);
+
+        public void Reset()
+        {
+        }
+    }
+
     /// <summary>Raises the interrupt when the guest is ready for it, and stops the guest when it has come.</summary>
     private sealed class Trigger(X64Guest guest, KvmEvent interrupt) : IDevice
     {

@@ -6,12 +6,12 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace VirtKit.Tests.Kvm;
 
-/// <summary>A machine of one vCPU and 2 MiB of RAM at 0 that runs code assembled in the test, in 16-, 32- or 64-bit mode.</summary>
+/// <summary>A machine of 2 MiB of RAM at 0 that runs code assembled in the test, in 16-, 32- or 64-bit mode.</summary>
 internal sealed class X64Guest : IDisposable
 {
     public const ulong Code = 0x10000, Stack = 0x20000, Tables = 0x1000, RamSize = 0x20_0000;
 
-    public X64Guest(X64Architecture? architecture = null, KvmOptions? options = null)
+    public X64Guest(X64Architecture? architecture = null, KvmOptions? options = null, int vcpuCount = 1)
     {
         Require.Kvm();
         Machine = new Machine(new MachineOptions
@@ -19,6 +19,7 @@ internal sealed class X64Guest : IDisposable
             Architecture = architecture ?? new X64Architecture(),
             Engine = new KvmEngine(options),
             Scheduling = VcpuScheduling.Threads,
+            VcpuCount = vcpuCount,
         });
         Ram = Machine.Memory.MapRam(new Gpa(0), RamSize);
     }
