@@ -13,6 +13,9 @@ internal static class ExitLoops
     private static readonly byte[] MmioLoop = [0xb8, 0x00, 0xa0, 0x8e, 0xd8, 0xa1, 0x00, 0x00, 0xeb, 0xfb];
     private static readonly byte[] Halt = [0xf4];
 
+    // One engine for all machines, as an embedder has it.
+    private static readonly KvmEngine Engine = new();
+
     public static double Port(int count)
     {
         using Machine machine = Create(PortLoop);
@@ -53,7 +56,7 @@ internal static class ExitLoops
 
     private static Machine Create(byte[] code)
     {
-        var machine = new Machine(new MachineOptions { Architecture = new X64Architecture(), Engine = new KvmEngine(), Scheduling = VcpuScheduling.Threads });
+        var machine = new Machine(new MachineOptions { Architecture = new X64Architecture(), Engine = Engine, Scheduling = VcpuScheduling.Threads });
         machine.Memory.MapRam(new Gpa(0), RamSize);
         machine.Memory.Write(new Gpa(Code), code);
         X64State state = machine.Vcpus[0].GetState<X64State>();

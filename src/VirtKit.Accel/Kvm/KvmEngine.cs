@@ -13,6 +13,9 @@ public sealed class KvmEngine : ExecutionEngine
 {
     private readonly KvmOptions _options;
 
+    /// <summary>What the host offers does not change, and asking takes half a millisecond where CPUID itself is trapped: one engine asks once.</summary>
+    private KvmHost? _host;
+
     /// <summary>Creates the engine.</summary>
     /// <param name="options">Its options; <see langword="null"/> for the defaults.</param>
     public KvmEngine(KvmOptions? options = null) => _options = options ?? new KvmOptions();
@@ -51,7 +54,7 @@ public sealed class KvmEngine : ExecutionEngine
             throw new VirtKitException(reason!);
         try
         {
-            return new KvmPartition(system!, context, architecture, _options);
+            return new KvmPartition(system!, ReadHost(system!), context, architecture, _options);
         }
         catch
         {
@@ -67,9 +70,17 @@ public sealed class KvmEngine : ExecutionEngine
         if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out string? reason))
             throw new VirtKitException(reason!);
         using (system)
-            return KvmCpuid.ReadOffer(system!, _options);
+            return ReadHost(system!).Cpuid;
     }
+
+    // Two threads may both ask at first; they find the same.
+    private KvmHost ReadHost(KvmSystem system) => _host ??= new KvmHost(KvmCpuid.ReadOffer(system, _options), KvmMsrRules.Saved(system));
 }
+
+/// <summary>What a host's KVM offers to every machine.</summary>
+/// <param name="Cpuid">The CPUID answers.</param>
+/// <param name="SavedMsrs">The MSRs that a state holds.</param>
+internal sealed record KvmHost(CpuidEntry[] Cpuid, uint[] SavedMsrs);
 
 /// <summary>Options of a <see cref="KvmEngine"/>.</summary>
 public sealed record KvmOptions

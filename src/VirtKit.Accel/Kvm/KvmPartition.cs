@@ -16,18 +16,16 @@ public sealed unsafe class KvmPartition : EnginePartition
     private readonly PartitionContext _context;
     private readonly X64Architecture _architecture;
     private readonly KvmOptions _options;
-    private readonly CpuidEntry[] _offer;
-    private readonly uint[] _savedMsrs;
+    private readonly KvmHost _host;
     private readonly List<CpuidTable> _cpuid = [];
 
-    internal KvmPartition(KvmSystem system, PartitionContext context, X64Architecture architecture, KvmOptions options)
+    internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
         _system = system;
         _context = context;
         _architecture = architecture;
         _options = options;
-        _offer = KvmCpuid.ReadOffer(system, options);
-        _savedMsrs = KvmMsrRules.Saved(system);
+        _host = host;
         int most = system.Check(KvmCap.MaxVcpus);
         if (most > 0 && context.VcpuCount > most)
             throw new VirtKitException($"The kernel's KVM runs at most {most} vCPUs in a machine.");
@@ -71,9 +69,9 @@ public sealed unsafe class KvmPartition : EnginePartition
         var vcpu = new KvmDescriptor(_vm.Call(KvmIoctl.CreateVcpu, index, $"create vCPU {index}"));
         try
         {
-            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_offer, index, _context.VcpuCount));
+            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Cpuid, index, _context.VcpuCount));
             _cpuid.Add(table);
-            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _savedMsrs, HasKernelController), _context, _architecture, HasKernelController);
+            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, HasKernelController);
         }
         catch
         {

@@ -21,7 +21,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly IX64InterruptController? _controller;
     private readonly int _hypercallPort;
     private readonly bool _kernelController;
-    private readonly X64State _powerOn;
+    private X64State _powerOn;
+    private bool _captured;
+    private bool _touched;
 
     private Timer? _sliceTimer;
     private X64Activity _activity;
@@ -46,17 +48,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             throw new VirtKitException($"vCPU {index} cannot share its state: {Libc.Message(Marshal.GetLastPInvokeError())}.");
         // SAFETY: the kernel keeps its structure at the start of the mapping, which this object alone unmaps.
         _run = (KvmRun*)run;
-        try
-        {
-            _kick = new KvmKick(vcpu, _run);
-            _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs);
-            GetState(out _powerOn);
-        }
-        catch
-        {
-            _ = Libc.munmap(run, (nuint)runSize);
-            throw;
-        }
+        _kick = new KvmKick(vcpu, _run);
+        _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs);
     }
 
     public override bool HasWork => _kernelController || _activity == X64Activity.Running || (_activity == X64Activity.Halted && IsWoken);
@@ -73,6 +66,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             return new VcpuExit((Interlocked.And(ref _requests, ~Kick) & Kick) != 0 ? ExitReason.Kicked : ExitReason.Halted);
         if (budget == 0)
             return new VcpuExit(ExitReason.BudgetExhausted);
+        Touch();
         if (budget != ulong.MaxValue)
             StartSliceTimer(budget);
         _kick.Enter();
@@ -120,11 +114,19 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     {
         _nmi = false;
         Interlocked.Exchange(ref _requests, 0);
-        SetState(in _powerOn);
+        if (_touched)
+            SetState(in _powerOn);
     }
 
     public void GetState(out X64State state)
     {
+        if (!_touched)
+        {
+            Capture();
+            state = _powerOn;
+            return;
+        }
+
         _registers.Get(out state);
         if (!_kernelController)
             state.Activity = _activity;
@@ -132,6 +134,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public void SetState(in X64State state)
     {
+        Touch();
         _registers.Set(in state);
         _activity = state.Activity;
         _run->Cr8 = state.Cr8;
@@ -144,6 +147,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public void SetState(in X64Registers state)
     {
+        Touch();
         _registers.Set(in state);
         _activity = X64Activity.Running;
         _run->IfFlag = (byte)((state.Rflags >> 9) & 1);
@@ -160,6 +164,25 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         }
 
         base.Dispose(disposing);
+    }
+
+    /// <summary>Keeps the state at power-on before the first change. A dozen requests to the kernel, and mostly the host asks for that state first anyway.</summary>
+    private void Touch()
+    {
+        if (_touched)
+            return;
+        Capture();
+        _touched = true;
+    }
+
+    private void Capture()
+    {
+        if (_captured)
+            return;
+        _registers.Get(out _powerOn);
+        if (!_kernelController)
+            _powerOn.Activity = _activity;
+        _captured = true;
     }
 
     private VcpuExit Enter()

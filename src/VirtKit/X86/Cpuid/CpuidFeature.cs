@@ -58,10 +58,11 @@ public sealed record CpuidFeature(string Name, uint Leaf, uint Subleaf, CpuidReg
     ];
 
     private static readonly FrozenDictionary<string, CpuidFeature> ByName = All.ToFrozenDictionary(f => f.Name);
+    private static readonly FrozenSet<(uint, uint, CpuidRegister)> FeatureRegisters = All.Select(f => (f.Leaf, f.Subleaf, f.Register)).ToFrozenSet();
     private static readonly FrozenDictionary<(uint, uint, CpuidRegister, int), CpuidFeature> ByPlace = All.ToFrozenDictionary(f => (f.Leaf, f.Subleaf, f.Register, f.Bit));
 
     /// <summary>Whether a register of a leaf is a set of features, rather than numbers.</summary>
-    internal static bool IsFeatureRegister(uint leaf, uint subleaf, CpuidRegister register) => All.Any(f => f.Leaf == leaf && f.Subleaf == subleaf && f.Register == register);
+    internal static bool IsFeatureRegister(uint leaf, uint subleaf, CpuidRegister register) => FeatureRegisters.Contains((leaf, subleaf, register));
 
     /// <summary>The feature in a bit, or <see langword="null"/> where none is known.</summary>
     internal static CpuidFeature? At(uint leaf, uint subleaf, CpuidRegister register, int bit) => ByPlace.GetValueOrDefault((leaf, subleaf, register, bit));
