@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using VirtKit.Engines;
 using VirtKit.X86;
 

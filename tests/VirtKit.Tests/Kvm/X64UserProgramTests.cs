@@ -194,6 +194,34 @@ public sealed class X64UserProgramTests
     }
 
     [Fact]
+    public void Run_RandomBytes_EndInTypedExits()
+    {
+        using X64UserProgram program = Create(a => a.nop());
+        int seed = Environment.TickCount;
+        var random = new Random(seed);
+        byte[] code = new byte[64];
+        for (int round = 0; round < 500; round++)
+        {
+            random.NextBytes(code);
+            Assert.True(program.TryWrite(new Gva(Code), code));
+            program.Registers = new X64Registers
+            {
+                Rip = Code,
+                Rsp = Stack + 0x800,
+                Rflags = (ulong)random.NextInt64(),
+                Rax = (ulong)random.NextInt64(),
+                Rbx = Stack,
+                Rcx = (ulong)random.NextInt64(),
+                Rdx = Code,
+                Rsi = Stack + 0x100,
+                Rdi = Stack + 0x200,
+            };
+            X64UserExit exit = program.Run(TimeSpan.FromMilliseconds(5), TestContext.Current.CancellationToken);
+            Assert.True(exit.Reason != X64UserExitReason.InternalError, $"seed {seed}, round {round}, {Convert.ToHexString(code)}: {exit}");
+        }
+    }
+
+    [Fact]
     public void Map_MoreThanThereIs_IsRefused()
     {
         using X64UserProgram program = Create(a => a.nop(), 0x10_0000);
