@@ -69,6 +69,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <summary>The engine that runs the guest.</summary>
     public ExecutionEngine Engine { get; }
 
+    /// <summary>What the engine keeps for this machine; an engine's own type offers what it has beyond the SPI (a dirty log, doorbells).</summary>
+    public EnginePartition Partition => _partition;
+
     /// <summary>The guest architecture with its configuration.</summary>
     public GuestArchitecture Architecture => _options.Architecture;
 

@@ -124,7 +124,8 @@ public sealed class ElfImage
             if (fileSize > memorySize)
                 throw new InvalidImageException($"An ELF segment has {fileSize} bytes in the file and only {memorySize} in memory.");
             ReadOnlyMemory<byte> content = fileSize == 0 ? default : Slice(file, U64(table, 8), fileSize, "a segment");
-            segments.Add(new ElfSegment(new Gva(U64(table, 16)), new Gpa(U64(table, 24)), content, memorySize));
+            segments.Add(new ElfSegment(new Gva(U64(table, 16)), new Gpa(U64(table, 24)), content, memorySize,
+                (ElfAccess)(BinaryPrimitives.ReadUInt32LittleEndian(table[4..]) & 7)));
         }
 
         return segments.Count > 0 ? [.. segments] : throw new InvalidImageException("The ELF file has no loadable segment.");

@@ -1,0 +1,103 @@
+using VirtKit.Engines;
+using VirtKit.X86;
+
+namespace VirtKit.Accel.Kvm;
+
+/// <summary>Runs x86-64 guests on the processor itself, through Linux's KVM.</summary>
+/// <remarks>
+/// It cannot count instructions: <see cref="VcpuCounters.Retired"/> stays 0, and a budget is taken as nanoseconds of host time, at least one millisecond, so that
+/// vCPUs can take turns. Use <see cref="VcpuScheduling.Threads"/>. A thread that runs a vCPU keeps real-time signal 63 blocked; the signal is never delivered.
+/// What KVM cannot carry out comes back as <see cref="ExitReason.Unsupported"/>, in front of the instruction, with the kernel's suberror as code.
+/// </remarks>
+public sealed class KvmEngine : ExecutionEngine
+{
+    private readonly KvmOptions _options;
+
+    /// <summary>What the host offers does not change, and asking takes half a millisecond where CPUID itself is trapped: one engine asks once.</summary>
+    private KvmHost? _host;
+
+    /// <summary>Creates the engine.</summary>
+    /// <param name="options">Its options; <see langword="null"/> for the defaults.</param>
+    public KvmEngine(KvmOptions? options = null) => _options = options ?? new KvmOptions();
+
+    /// <inheritdoc/>
+    public override string Name => "kvm";
+
+    /// <inheritdoc/>
+    public override bool Supports(GuestArchitecture architecture, out string? reason)
+    {
+        ArgumentNullException.ThrowIfNull(architecture);
+        if (architecture is not X64Architecture)
+        {
+            reason = $"KVM on x86-64 runs x86_64 guests, not {architecture.Name}.";
+            return false;
+        }
+
+        if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out reason))
+            return false;
+        using (system)
+        {
+            if (_options.InterruptController == KvmInterruptController.Kernel && system!.Check(KvmCap.Irqchip) == 0)
+                reason = "The kernel's KVM has no interrupt controller.";
+        }
+
+        return reason is null;
+    }
+
+    /// <inheritdoc/>
+    public override EnginePartition CreatePartition(PartitionContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        if (context.Architecture is not X64Architecture architecture)
+            throw new VirtKitException($"KVM on x86-64 runs x86_64 guests, not {context.Architecture.Name}.");
+        if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out string? reason))
+            throw new VirtKitException(reason!);
+        try
+        {
+            return new KvmPartition(system!, ReadHost(system!), context, architecture, _options);
+        }
+        catch
+        {
+            system!.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The CPUID answers that the engine can offer a guest on this host: what <see cref="CpuidPolicy.Build"/> starts from.</summary>
+    /// <exception cref="VirtKitException">KVM cannot be used; the message says why.</exception>
+    public IReadOnlyList<CpuidEntry> ReadHostCpuid()
+    {
+        if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out string? reason))
+            throw new VirtKitException(reason!);
+        using (system)
+            return ReadHost(system!).Cpuid;
+    }
+
+    // Two threads may both ask at first; they find the same.
+    private KvmHost ReadHost(KvmSystem system) => _host ??= new KvmHost(KvmCpuid.ReadOffer(system, _options), KvmMsrRules.Saved(system));
+}
+
+/// <summary>What a host's KVM offers to every machine.</summary>
+/// <param name="Cpuid">The CPUID answers.</param>
+/// <param name="SavedMsrs">The MSRs that a state holds.</param>
+internal sealed record KvmHost(CpuidEntry[] Cpuid, uint[] SavedMsrs);
+
+/// <summary>Options of a <see cref="KvmEngine"/>.</summary>
+public sealed record KvmOptions
+{
+    /// <summary>The device of the kernel's interface.</summary>
+    public string Device { get; init; } = "/dev/kvm";
+
+    /// <summary>Where interrupts are arbitrated.</summary>
+    public KvmInterruptController InterruptController { get; init; } = KvmInterruptController.External;
+}
+
+/// <summary>Where the interrupt controllers of a machine are.</summary>
+public enum KvmInterruptController
+{
+    /// <summary>Device models of the machine, through <see cref="X64Architecture.InterruptController"/> and the vCPUs' pins.</summary>
+    External,
+
+    /// <summary>The kernel's PIC, IOAPIC, local APICs and PIT. HLT is then the kernel's, too.</summary>
+    Kernel,
+}

@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace VirtKit.Accel.Kvm;
+
+/// <summary>An event of the kernel (<c>eventfd</c>) that is bound to a machine: a doorbell that the guest rings, or an interrupt that the host raises.
+/// Thread-safe. Dispose it before its machine.</summary>
+public sealed unsafe partial class KvmEvent : IDisposable
+{
+    private readonly KvmDescriptor _descriptor;
+    private readonly Action<int>? _unbind;
+
+    internal KvmEvent(Action<int> bind, Action<int>? unbind = null)
+    {
+        int number = Libc.eventfd(0, Libc.EfdCloexec | Libc.EfdNonblock);
+        if (number < 0)
+            throw new VirtKitException($"The host has no event to give: {Libc.Message(Marshal.GetLastPInvokeError())}.");
+        _descriptor = new KvmDescriptor(number);
+        _unbind = unbind;
+        try
+        {
+            bind(number);
+        }
+        catch
+        {
+            _descriptor.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The descriptor, for an event loop that waits on it. Owned by this object.</summary>
+    public SafeHandle Descriptor => _descriptor;
+
+    /// <summary>Signals the event.</summary>
+    public void Signal()
+    {
+        ulong one = 1;
+        _ = write(_descriptor.Number, &one, 8);
+    }
+
+    /// <summary>Takes the signals that have come.</summary>
+    /// <returns>How many, 0 where none has.</returns>
+    public ulong Take()
+    {
+        ulong count = 0;
+        return read(_descriptor.Number, &count, 8) == 8 ? count : 0;
+    }
+
+    /// <summary>Unbinds and closes the event.</summary>
+    public void Dispose()
+    {
+        if (_descriptor.IsClosed)
+            return;
+        _unbind?.Invoke(_descriptor.Number);
+        _descriptor.Dispose();
+    }
+
+    [LibraryImport("libc")]
+    private static partial nint write(int descriptor, void* bytes, nuint count);
+
+    [LibraryImport("libc")]
+    private static partial nint read(int descriptor, void* bytes, nuint count);
+}

@@ -1,0 +1,196 @@
+using VirtKit.Engines;
+using VirtKit.X86;
+
+namespace VirtKit.Accel.Kvm;
+
+/// <summary>One virtual machine of the kernel: what KVM offers for it beyond the engine SPI. <see cref="Machine.Partition"/> is of this type where the engine is <see cref="KvmEngine"/>.</summary>
+public sealed unsafe class KvmPartition : EnginePartition
+{
+    /// <summary>Intel processors without unrestricted guest mode need three pages and one that no guest uses; the place under the BIOS's last 16 MiB is customary.</summary>
+    private const uint IdentityMap = 0xfeff_c000, TaskState = IdentityMap + 0x1000;
+
+    private readonly KvmSystem _system;
+    private readonly KvmDescriptor _vm;
+    private readonly KvmMemory _memory;
+    private readonly PartitionContext _context;
+    private readonly X64Architecture _architecture;
+    private readonly KvmOptions _options;
+    private readonly KvmHost _host;
+    private readonly List<CpuidTable> _cpuid = [];
+
+    internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
+    {
+        _system = system;
+        _context = context;
+        _architecture = architecture;
+        _options = options;
+        _host = host;
+        int most = system.Check(KvmCap.MaxVcpus);
+        if (most > 0 && context.VcpuCount > most)
+            throw new VirtKitException($"The kernel's KVM runs at most {most} vCPUs in a machine.");
+        _vm = system.CreateVm();
+        try
+        {
+            Configure();
+            _memory = new KvmMemory(_vm, context.Memory);
+        }
+        catch
+        {
+            _vm.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The machine's paravirtual clock (kvmclock) in nanoseconds. No vCPU runs while it is set.</summary>
+    /// <exception cref="VirtKitException">The kernel refuses.</exception>
+    public ulong ParavirtualClock
+    {
+        get
+        {
+            KvmClock clock = default;
+            _vm.Call(KvmIoctl.GetClock, ref clock, "read the paravirtual clock");
+            return clock.Clock;
+        }
+
+        set
+        {
+            var clock = new KvmClock { Clock = value };
+            _vm.Call(KvmIoctl.SetClock, ref clock, "set the paravirtual clock");
+        }
+    }
+
+    /// <summary>What CPUID answers on each vCPU in truth, with the audit of what the policy changed and of what the kernel shows in spite of it.</summary>
+    public IReadOnlyList<CpuidTable> Cpuid => _cpuid;
+
+    /// <inheritdoc/>
+    public override VcpuCore CreateVcpu(int index)
+    {
+        var vcpu = new KvmDescriptor(_vm.Call(KvmIoctl.CreateVcpu, index, $"create vCPU {index}"));
+        try
+        {
+            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Cpuid, index, _context.VcpuCount));
+            _cpuid.Add(table);
+            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, HasKernelController);
+        }
+        catch
+        {
+            vcpu.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Starts recording which pages of a RAM region the guest writes. Costs a fault for each first write to a page between two collections.</summary>
+    /// <exception cref="ArgumentException">The region is not memory of this machine.</exception>
+    public void StartDirtyLog(MemoryRegion region) => _memory.SetLog(region, KvmUserspaceMemoryRegion.LogDirtyPages);
+
+    /// <summary>Stops recording.</summary>
+    /// <inheritdoc cref="StartDirtyLog"/>
+    public void StopDirtyLog(MemoryRegion region) => _memory.SetLog(region, 0);
+
+    /// <summary>Hands out which pages the guest has written since the last call, and forgets them. Writes by the host are not recorded.</summary>
+    /// <param name="region">The region.</param>
+    /// <param name="bitmap">One bit for each page of <see cref="AddressSpace.PageSize"/>, the first page in bit 0 of the first element: at least <c>(pages + 63) / 64</c> elements.</param>
+    /// <exception cref="ArgumentException">The region is not memory of this machine, or the bitmap is too short.</exception>
+    /// <exception cref="InvalidOperationException">No log has been started.</exception>
+    public void CollectDirtyPages(MemoryRegion region, Span<ulong> bitmap)
+    {
+        ArgumentNullException.ThrowIfNull(region);
+        ulong words = ((region.Size / AddressSpace.PageSize) + 63) / 64;
+        if ((ulong)bitmap.Length < words)
+            throw new ArgumentException($"The bitmap of {region.Name} needs {words} elements.", nameof(bitmap));
+        _memory.Collect(region, bitmap);
+    }
+
+    /// <summary>Sets an input of the kernel's interrupt controllers: the PIC's for 0 to 15, the IOAPIC's for 0 to 23.</summary>
+    /// <exception cref="InvalidOperationException">The interrupt controllers are not the kernel's.</exception>
+    public void SetInterruptLine(int input, bool level)
+    {
+        RequireKernelController();
+        var argument = new KvmIrqLevel { Irq = (uint)input, Level = level ? 1u : 0 };
+        _vm.Call(KvmIoctl.IrqLine, ref argument, $"set interrupt input {input}");
+    }
+
+    /// <summary>Creates an event whose signal raises an edge on an input of the kernel's interrupt controllers, without waking a thread of ours.</summary>
+    /// <param name="input">The input, 0 to 23.</param>
+    /// <exception cref="InvalidOperationException">The interrupt controllers are not the kernel's.</exception>
+    /// <exception cref="VirtKitException">The kernel refuses.</exception>
+    public KvmEvent CreateInterruptEvent(int input)
+    {
+        RequireKernelController();
+        return new KvmEvent(descriptor =>
+        {
+            var argument = new KvmIrqfd { Fd = (uint)descriptor, Gsi = (uint)input };
+            _vm.Call(KvmIoctl.Irqfd, ref argument, $"bind an event to interrupt input {input}");
+        });
+    }
+
+    /// <summary>Creates an event that a guest's store signals, without leaving the kernel for us: a doorbell.</summary>
+    /// <param name="address">The address of the register.</param>
+    /// <param name="size">The width of the store in bytes: 1, 2, 4 or 8.</param>
+    /// <param name="value">Only this value; <see langword="null"/> for every value.</param>
+    /// <exception cref="VirtKitException">The kernel refuses.</exception>
+    public KvmEvent CreateDoorbell(Gpa address, int size, ulong? value = null) => CreateDoorbell(address.Value, size, value, 0);
+
+    /// <summary>As <see cref="CreateDoorbell(Gpa, int, ulong?)"/>, for a port.</summary>
+    public KvmEvent CreatePortDoorbell(ushort port, int size, ulong? value = null) => CreateDoorbell(port, size, value, KvmIoeventfd.Pio);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _memory.Dispose();
+            _vm.Dispose();
+            _system.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private bool HasKernelController => _options.InterruptController == KvmInterruptController.Kernel;
+
+    private void Configure()
+    {
+        ulong identity = IdentityMap;
+        _vm.Call(KvmIoctl.SetIdentityMapAddr, ref identity, "place its identity map");
+        _vm.Call(KvmIoctl.SetTssAddr, unchecked((nint)TaskState), "place its task state segment");
+        // Without it, an instruction that the kernel cannot emulate in user mode becomes #UD, and nobody learns of it.
+        Enable(KvmCap.ExitOnEmulationFailure, 1);
+        Enable(KvmCap.ExitHypercall, (ulong)_system.Check(KvmCap.ExitHypercall));
+        if (HasKernelController)
+        {
+            _vm.Call(KvmIoctl.CreateIrqchip, 0, "create its interrupt controllers");
+            KvmPitConfig pit = default;
+            _vm.Call(KvmIoctl.CreatePit2, ref pit, "create its timer");
+        }
+
+        KvmMsrRules.Install(_vm, _architecture.Msrs);
+    }
+
+    private void Enable(KvmCap capability, ulong argument)
+    {
+        if (argument == 0 || _system.Check(capability) == 0)
+            return;
+        var enable = new KvmEnableCap { Cap = (uint)capability };
+        enable.Args[0] = argument;
+        _vm.Call(KvmIoctl.EnableCap, ref enable, $"enable capability {(uint)capability}");
+    }
+
+    private KvmEvent CreateDoorbell(ulong address, int size, ulong? value, uint space)
+    {
+        uint flags = space | (value is null ? 0 : KvmIoeventfd.Datamatch);
+        return new KvmEvent(descriptor => Bind(descriptor, flags), descriptor => Bind(descriptor, flags | KvmIoeventfd.Deassign));
+
+        void Bind(int descriptor, uint allFlags)
+        {
+            var argument = new KvmIoeventfd { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
+            _vm.Call(KvmIoctl.Ioeventfd, ref argument, $"bind a doorbell to 0x{address:x}");
+        }
+    }
+
+    private void RequireKernelController()
+    {
+        if (!HasKernelController)
+            throw new InvalidOperationException("The machine's interrupt controllers are not the kernel's.");
+    }
+}

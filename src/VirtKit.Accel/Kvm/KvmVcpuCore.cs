@@ -1,0 +1,345 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using VirtKit.Engines;
+using VirtKit.X86;
+
+namespace VirtKit.Accel.Kvm;
+
+/// <summary>One vCPU: enters the guest, answers what leaves it, and comes back only for what the host must decide.</summary>
+internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpuState<X64Registers>
+{
+    private const int Kick = 1, Slice = 2, SliceTimer = 4;
+    private const ulong NanosecondsPerMillisecond = 1_000_000;
+
+    private readonly int _index;
+    private readonly KvmDescriptor _vcpu;
+    private readonly KvmRun* _run;
+    private readonly int _runSize;
+    private readonly KvmRegisterFile _registers;
+    private readonly KvmKick _kick;
+    private readonly KvmBus _bus;
+    private readonly IX64InterruptController? _controller;
+    private readonly int _hypercallPort;
+    private readonly bool _kernelController;
+    private X64State _powerOn;
+    private bool _captured;
+    private bool _touched;
+
+    private Timer? _sliceTimer;
+    private X64Activity _activity;
+    private byte _priority;
+    private volatile bool _intr;
+    private volatile bool _nmi;
+    private int _requests;
+    private ulong _exits;
+
+    public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, bool kernelController)
+    {
+        _index = index;
+        _vcpu = vcpu;
+        _runSize = runSize;
+        _registers = registers;
+        _controller = architecture.InterruptController;
+        _hypercallPort = architecture.HypercallPort ?? -1;
+        _kernelController = kernelController;
+        _activity = index == 0 || kernelController ? X64Activity.Running : X64Activity.WaitForSipi;
+        nint run = Libc.mmap(0, (nuint)runSize, Libc.ProtRead | Libc.ProtWrite, Libc.MapShared, vcpu.Number, 0);
+        if (run == -1)
+            throw new VirtKitException($"vCPU {index} cannot share its state: {Libc.Message(Marshal.GetLastPInvokeError())}.");
+        // SAFETY: the kernel keeps its structure at the start of the mapping, which this object alone unmaps.
+        _run = (KvmRun*)run;
+        _kick = new KvmKick(vcpu, _run);
+        _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs);
+    }
+
+    public override bool HasWork => _kernelController || _activity == X64Activity.Running || (_activity == X64Activity.Halted && IsWoken);
+
+    public override ulong Retired => 0;
+
+    public override VcpuCounters Counters => new(0, _exits, _bus.Accesses, 0, 0);
+
+    private bool IsWoken => _nmi || (_intr && _run->IfFlag != 0);
+
+    public override VcpuExit Run(ulong budget)
+    {
+        if (!HasWork)
+            return new VcpuExit((Interlocked.And(ref _requests, ~Kick) & Kick) != 0 ? ExitReason.Kicked : ExitReason.Halted);
+        if (budget == 0)
+            return new VcpuExit(ExitReason.BudgetExhausted);
+        Touch();
+        if (budget != ulong.MaxValue)
+            StartSliceTimer(budget);
+        _kick.Enter();
+        try
+        {
+            return Enter();
+        }
+        finally
+        {
+            _kick.Leave();
+            _exits++;
+            if (budget != ulong.MaxValue)
+            {
+                _sliceTimer!.Change(Timeout.Infinite, Timeout.Infinite);
+                Interlocked.And(ref _requests, ~SliceTimer);
+            }
+        }
+    }
+
+    public override void RequestExit() => Request(Kick);
+
+    public override void EndSlice() => Request(Slice);
+
+    public override void SetPin(int pin, bool level)
+    {
+        switch (pin)
+        {
+            case X64Pin.Intr:
+                if (_intr == level)
+                    return;
+                _intr = level;
+                break;
+            case X64Pin.Nmi when level:
+                _nmi = true;
+                break;
+            default:
+                return;
+        }
+
+        if (level)
+            _kick.Send();
+    }
+
+    public override void Reset()
+    {
+        _nmi = false;
+        Interlocked.Exchange(ref _requests, 0);
+        if (_touched)
+            SetState(in _powerOn);
+    }
+
+    public void GetState(out X64State state)
+    {
+        if (!_touched)
+        {
+            Capture();
+            state = _powerOn;
+            return;
+        }
+
+        _registers.Get(out state);
+        if (!_kernelController)
+            state.Activity = _activity;
+    }
+
+    public void SetState(in X64State state)
+    {
+        Touch();
+        _registers.Set(in state);
+        _activity = state.Activity;
+        _run->Cr8 = state.Cr8;
+        // The shared copies are as old as the last exit.
+        _run->IfFlag = (byte)((state.Registers.Rflags >> 9) & 1);
+        _run->ReadyForInterruptInjection = 0;
+    }
+
+    public void GetState(out X64Registers state) => _registers.Get(out state);
+
+    public void SetState(in X64Registers state)
+    {
+        Touch();
+        _registers.Set(in state);
+        _activity = X64Activity.Running;
+        _run->IfFlag = (byte)((state.Rflags >> 9) & 1);
+        _run->ReadyForInterruptInjection = 0;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _sliceTimer?.Dispose();
+            _ = Libc.munmap((nint)_run, (nuint)_runSize);
+            _vcpu.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    /// <summary>Keeps the state at power-on before the first change. A dozen requests to the kernel, and mostly the host asks for that state first anyway.</summary>
+    private void Touch()
+    {
+        if (_touched)
+            return;
+        Capture();
+        _touched = true;
+    }
+
+    private void Capture()
+    {
+        if (_captured)
+            return;
+        _registers.Get(out _powerOn);
+        if (!_kernelController)
+            _powerOn.Activity = _activity;
+        _captured = true;
+    }
+
+    private VcpuExit Enter()
+    {
+        // An exit that is due once the instruction which made it has been completed.
+        VcpuExit due = default;
+        bool isDue = false;
+        while (true)
+        {
+            if (!_kernelController)
+                OfferInterrupts();
+            if (Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0)
+            {
+                int error = Marshal.GetLastPInvokeError();
+                if (error is not (Libc.Eintr or Libc.Eagain))
+                    return new VcpuExit(ExitReason.Unsupported, (ulong)error, $"KVM cannot run vCPU {_index}: {Libc.Message(error)}.");
+                _kick.Acknowledge();
+                int requests = Interlocked.Exchange(ref _requests, 0);
+                if (isDue)
+                {
+                    // What else was asked for is for the next run.
+                    if (requests != 0)
+                        Request(requests);
+                    return due;
+                }
+
+                if ((requests & Kick) != 0)
+                    return new VcpuExit(ExitReason.Kicked);
+                if (requests != 0)
+                    return new VcpuExit(ExitReason.BudgetExhausted);
+                continue;
+            }
+
+            NoteTaskPriority();
+            switch (_run->ExitReason)
+            {
+                case KvmExit.Io:
+                    if (_run->Io.Port == _hypercallPort && _run->Io is { Direction: 1, Count: 1 })
+                        Complete(new VcpuExit(ExitReason.Hypercall, _bus.OutValue));
+                    else
+                        _bus.AccessPorts();
+                    break;
+                case KvmExit.Mmio:
+                    _bus.AccessMemory();
+                    break;
+                case KvmExit.X86Rdmsr or KvmExit.X86Wrmsr:
+                    if (_bus.AccessMsr() is { } failure)
+                        Complete(new VcpuExit(ExitReason.InternalError, _run->Msr.Index, failure));
+                    break;
+                case KvmExit.Hypercall:
+                    _run->Hypercall.Ret = unchecked((ulong)-1000L); // KVM_ENOSYS, until the host answers in RAX
+                    Complete(new VcpuExit(ExitReason.Hypercall, _run->Hypercall.Nr));
+                    break;
+                case KvmExit.Hlt:
+                    if (IsWoken)
+                        break;
+                    _activity = X64Activity.Halted;
+                    return new VcpuExit(ExitReason.Halted);
+                case KvmExit.IrqWindowOpen or KvmExit.Intr or KvmExit.SetTpr or KvmExit.IoapicEoi:
+                    break;
+                default:
+                    return Leave();
+            }
+        }
+
+        void Complete(VcpuExit exit)
+        {
+            (due, isDue) = (exit, true);
+            // The kernel finishes the instruction and turns back before the next.
+            Volatile.Write(ref _run->ImmediateExit, 1);
+        }
+    }
+
+    /// <summary>The exits that the guest does not simply go on from.</summary>
+    private VcpuExit Leave()
+    {
+        switch (_run->ExitReason)
+        {
+            case KvmExit.Shutdown:
+                return new VcpuExit(ExitReason.Fault, 0, "Triple fault.");
+            case KvmExit.Debug:
+                return new VcpuExit(ExitReason.Breakpoint);
+            case KvmExit.SystemEvent:
+                return _run->SystemEvent.Type switch
+                {
+                    KvmRunSystemEvent.Shutdown => new VcpuExit(ExitReason.Shutdown),
+                    KvmRunSystemEvent.Reset => new VcpuExit(ExitReason.Reset),
+                    uint type => new VcpuExit(ExitReason.Fault, type, $"KVM reports system event {type}."),
+                };
+            case KvmExit.FailEntry:
+                return new VcpuExit(ExitReason.Unsupported, _run->HardwareExitReason, $"The processor refuses the vCPU's state: reason 0x{_run->HardwareExitReason:x}.");
+            case KvmExit.InternalError:
+                return new VcpuExit(ExitReason.Unsupported, _run->InternalError.Suberror, DescribeInternalError());
+            default:
+                return new VcpuExit(ExitReason.Unsupported, _run->HardwareExitReason, $"KVM left the guest for reason {(uint)_run->ExitReason}, which VirtKit does not know.");
+        }
+    }
+
+    private string DescribeInternalError()
+    {
+        ref KvmRunInternalError error = ref _run->InternalError;
+        Get(out ulong rip);
+        if (error.Suberror != 1)
+            return string.Create(CultureInfo.InvariantCulture, $"KVM's internal error {error.Suberror} at 0x{rip:x}.");
+        bool hasBytes = error.Ndata >= 3 && (error.Flags & KvmRunInternalError.HasInstructionBytes) != 0;
+        string bytes = hasBytes ? Convert.ToHexStringLower(new ReadOnlySpan<byte>(_run->InternalError.InsnBytes, Math.Min((int)error.InsnSize, 15))) : "unknown";
+        return string.Create(CultureInfo.InvariantCulture, $"KVM cannot emulate the instruction at 0x{rip:x}: {bytes}.");
+
+        void Get(out ulong value)
+        {
+            _registers.Get(out X64Registers registers);
+            value = registers.Rip;
+        }
+    }
+
+    private void OfferInterrupts()
+    {
+        if (_nmi)
+        {
+            _nmi = false;
+            if (_vcpu.TryCall(KvmIoctl.Nmi, 0) >= 0)
+                _activity = X64Activity.Running;
+        }
+
+        if (_intr && _controller is not null && _run->ReadyForInterruptInjection != 0 && _run->IfFlag != 0)
+        {
+            int vector = _controller.Acknowledge(_index);
+            if (vector is >= 0 and <= 255)
+            {
+                uint argument = (uint)vector;
+                _vcpu.TryCall(KvmIoctl.Interrupt, ref argument);
+                _run->ReadyForInterruptInjection = 0;
+            }
+        }
+
+        _run->RequestInterruptWindow = _intr && _controller is not null ? (byte)1 : (byte)0;
+        _activity = X64Activity.Running;
+    }
+
+    private void NoteTaskPriority()
+    {
+        byte priority = (byte)_run->Cr8;
+        if (priority == _priority || _kernelController)
+            return;
+        _priority = priority;
+        _controller?.SetTaskPriority(_index, priority);
+    }
+
+    private void StartSliceTimer(ulong budget)
+    {
+        _sliceTimer ??= new Timer(static core => ((KvmVcpuCore)core!).Request(SliceTimer), this, Timeout.Infinite, Timeout.Infinite);
+        _sliceTimer.Change((long)Math.Clamp(budget / NanosecondsPerMillisecond, 1, int.MaxValue), Timeout.Infinite);
+    }
+
+    private void Request(int request)
+    {
+        Interlocked.Or(ref _requests, request);
+        _kick.Send();
+    }
+}

@@ -1,0 +1,123 @@
+namespace VirtKit.X86;
+
+/// <summary>A CPUID table in the making: the host's answers, changed by one rule after the other, with the reason of each change.</summary>
+internal sealed class CpuidDraft
+{
+    private readonly SortedDictionary<(uint Leaf, uint Subleaf), CpuidEntry> _entries = [];
+    private readonly Dictionary<(uint Leaf, uint Subleaf), CpuidEntry> _host = [];
+    private readonly Dictionary<(uint Leaf, uint Subleaf, CpuidRegister Register, int Bit), string> _reasons = [];
+    private readonly HashSet<string> _promised = [];
+    private readonly List<string> _problems = [];
+
+    public CpuidDraft(IReadOnlyList<CpuidEntry> host, int vcpu)
+    {
+        Vcpu = vcpu;
+        foreach (CpuidEntry entry in host)
+            _host[(entry.Leaf, entry.Subleaf)] = _entries[(entry.Leaf, entry.Subleaf)] = entry;
+        SetRegister(1, 0, CpuidRegister.Ebx, (this[1, 0].Ebx & 0x00ff_ffff) | ((uint)vcpu << 24), "APIC ID");
+    }
+
+    public int Vcpu { get; }
+
+    /// <summary>The topology that was applied last.</summary>
+    public CpuidTopology Topology { get; set; } = new(1);
+
+    public IEnumerable<CpuidEntry> Entries => _entries.Values;
+
+    public CpuidResult this[uint leaf, uint subleaf] => _entries.TryGetValue((leaf, subleaf), out CpuidEntry entry) ? entry.Answer : default;
+
+    public CpuidResult HostAnswer(uint leaf, uint subleaf) => _host.TryGetValue((leaf, subleaf), out CpuidEntry entry) ? entry.Answer : default;
+
+    public void Refuse(string problem) => _problems.Add(problem);
+
+    public void SetEntry(uint leaf, uint? subleaf, CpuidResult answer, string reason)
+    {
+        foreach (CpuidRegister register in Enum.GetValues<CpuidRegister>())
+            NoteReasons(leaf, subleaf ?? 0, register, this[leaf, subleaf ?? 0][register] ^ answer[register], reason);
+        _entries[(leaf, subleaf ?? 0)] = new CpuidEntry(leaf, subleaf ?? 0, subleaf is not null, answer);
+    }
+
+    public void SetRegister(uint leaf, uint subleaf, CpuidRegister register, uint value, string reason)
+    {
+        if (!_entries.TryGetValue((leaf, subleaf), out CpuidEntry entry))
+        {
+            if (value == 0)
+                return;
+            entry = new CpuidEntry(leaf, subleaf, leaf is 4 or 7 or 0xb or 0xd or 0x1f, default);
+        }
+
+        NoteReasons(leaf, subleaf, register, entry.Answer[register] ^ value, reason);
+        _entries[(leaf, subleaf)] = entry with { Answer = entry.Answer.With(register, value) };
+    }
+
+    public void SetFeature(string name, bool on, string reason)
+    {
+        CpuidFeature f = CpuidFeature.Named(name);
+        uint old = this[f.Leaf, f.Subleaf][f.Register], bit = 1u << f.Bit;
+        SetRegister(f.Leaf, f.Subleaf, f.Register, on ? old | bit : old & ~bit, reason);
+        // "ht" and "hypervisor" describe the machine, not the processor: the host need not have them.
+        if (on && name is not ("ht" or "hypervisor"))
+            _promised.Add(name);
+        else
+            _promised.Remove(name);
+    }
+
+    public void RemoveLeaves(uint first, uint last, string reason)
+    {
+        foreach ((uint Leaf, uint Subleaf) key in _entries.Keys.Where(k => k.Leaf >= first && k.Leaf <= last).ToArray())
+        {
+            foreach (CpuidRegister register in Enum.GetValues<CpuidRegister>())
+                NoteReasons(key.Leaf, key.Subleaf, register, _entries[key].Answer[register], reason);
+            _entries.Remove(key);
+        }
+    }
+
+    /// <summary>Derives what follows from the features, checks the set and freezes it.</summary>
+    /// <exception cref="VirtKitException">The set cannot be.</exception>
+    public CpuidTable Finish()
+    {
+        // The engine sets these as the guest sets CR4.
+        ClearDynamic("osxsave");
+        ClearDynamic("ospke");
+        CpuidXsaveLeaf.Derive(this);
+        foreach (CpuidFeature f in CpuidFeature.All.Where(f => Has(f)))
+        {
+            foreach (string needed in f.Needs.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(n => !Has(CpuidFeature.Named(n))))
+                _problems.Add($"{f.Name} needs {needed}, which is hidden or missing");
+            if (_promised.Contains(f.Name) && ((HostAnswer(f.Leaf, f.Subleaf)[f.Register] >> f.Bit) & 1) == 0)
+                _problems.Add($"{f.Name} is not offered by the host");
+        }
+
+        if (_problems.Count > 0)
+            throw new VirtKitException($"The CPUID policy cannot be carried out: {string.Join("; ", _problems)}.");
+        CpuidEntry[] entries = [.. _entries.Values];
+        return new CpuidTable(entries, [.. CompareWithHost()]);
+    }
+
+    private bool Has(CpuidFeature f) => ((this[f.Leaf, f.Subleaf][f.Register] >> f.Bit) & 1) != 0;
+
+    private void ClearDynamic(string name)
+    {
+        CpuidFeature f = CpuidFeature.Named(name);
+        SetRegister(f.Leaf, f.Subleaf, f.Register, this[f.Leaf, f.Subleaf][f.Register] & ~(1u << f.Bit), "follows CR4");
+    }
+
+    private IEnumerable<CpuidAuditLine> CompareWithHost() =>
+        from place in _host.Keys.Union(_entries.Keys).Order()
+        from register in Enum.GetValues<CpuidRegister>()
+        from line in CpuidAuditLine.Compare(place.Leaf, place.Subleaf, register, HostAnswer(place.Leaf, place.Subleaf)[register], this[place.Leaf, place.Subleaf][register],
+            changed => ReasonOf(place.Leaf, place.Subleaf, register, changed))
+        select line;
+
+    private string ReasonOf(uint leaf, uint subleaf, CpuidRegister register, uint changed) =>
+        string.Join(", ", Enumerable.Range(0, 32).Where(b => ((changed >> b) & 1) != 0).Select(b => _reasons[(leaf, subleaf, register, b)]).Distinct());
+
+    private void NoteReasons(uint leaf, uint subleaf, CpuidRegister register, uint changed, string reason)
+    {
+        for (int bit = 0; bit < 32; bit++)
+        {
+            if (((changed >> bit) & 1) != 0)
+                _reasons[(leaf, subleaf, register, bit)] = reason;
+        }
+    }
+}

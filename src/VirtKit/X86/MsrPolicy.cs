@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+
+namespace VirtKit.X86;
+
+/// <summary>What a guest's RDMSR and WRMSR do: each MSR is allowed as the engine has it, emulated by the host application, or refused with #GP. Immutable.</summary>
+public sealed class MsrPolicy
+{
+    private readonly ImmutableSortedDictionary<uint, MsrRule> _rules;
+
+    private MsrPolicy(ImmutableSortedDictionary<uint, MsrRule> rules, IMsrHandler? unknown)
+    {
+        _rules = rules;
+        Unknown = unknown;
+    }
+
+    /// <summary>Every MSR that the engine knows is allowed; an unknown one raises #GP.</summary>
+    public static MsrPolicy Default { get; } = new(ImmutableSortedDictionary<uint, MsrRule>.Empty, null);
+
+    /// <summary>The rules in ascending order of MSR; an MSR without a rule is allowed.</summary>
+    public IReadOnlyDictionary<uint, MsrRule> Rules => _rules;
+
+    /// <summary>Who answers for an MSR that the engine does not know; <see langword="null"/> raises #GP.</summary>
+    public IMsrHandler? Unknown { get; }
+
+    /// <summary>Raises #GP for these MSRs.</summary>
+    /// <param name="first">The first MSR.</param>
+    /// <param name="count">How many follow each other, 1 to 8192.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The count is out of range.</exception>
+    public MsrPolicy Refuse(uint first, int count = 1) => With(first, count, new MsrRule(MsrAction.Refuse, null));
+
+    /// <summary>Lets the host application answer for these MSRs.</summary>
+    /// <param name="handler">Who answers.</param>
+    /// <inheritdoc cref="Refuse"/>
+    /// <param name="first">The first MSR.</param>
+    /// <param name="count">How many follow each other, 1 to 8192.</param>
+    public MsrPolicy Emulate(uint first, IMsrHandler handler, int count = 1)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return With(first, count, new MsrRule(MsrAction.Emulate, handler));
+    }
+
+    /// <summary>Takes the rules of these MSRs back: the engine's own MSR is used.</summary>
+    /// <inheritdoc cref="Refuse"/>
+    public MsrPolicy Allow(uint first, int count = 1)
+    {
+        CheckCount(first, count);
+        return new MsrPolicy(_rules.RemoveRange(Enumerable.Range(0, count).Select(i => first + (uint)i)), Unknown);
+    }
+
+    /// <summary>Lets the host application answer for MSRs that the engine does not know.</summary>
+    public MsrPolicy EmulateUnknown(IMsrHandler handler)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        return new MsrPolicy(_rules, handler);
+    }
+
+    private MsrPolicy With(uint first, int count, MsrRule rule)
+    {
+        CheckCount(first, count);
+        return new MsrPolicy(_rules.SetItems(Enumerable.Range(0, count).Select(i => KeyValuePair.Create(first + (uint)i, rule))), Unknown);
+    }
+
+    private static void CheckCount(uint first, int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, 8192);
+        if (first > uint.MaxValue - (uint)(count - 1))
+            throw new ArgumentOutOfRangeException(nameof(count), count, "The range ends past the last MSR.");
+    }
+}
+
+/// <summary>What happens to one MSR.</summary>
+/// <param name="Action">The action.</param>
+/// <param name="Handler">Who answers, for <see cref="MsrAction.Emulate"/>.</param>
+public readonly record struct MsrRule(MsrAction Action, IMsrHandler? Handler);
+
+/// <summary>What an <see cref="MsrPolicy"/> does with an access.</summary>
+public enum MsrAction
+{
+    /// <summary>The host application answers.</summary>
+    Emulate,
+
+    /// <summary>The guest gets #GP.</summary>
+    Refuse,
+}
+
+/// <summary>Answers for MSRs. Called from vCPU threads; what it throws stops the machine with <see cref="ExitReason.InternalError"/>.</summary>
+public interface IMsrHandler
+{
+    /// <summary>Answers RDMSR.</summary>
+    /// <param name="vcpu">The vCPU's index.</param>
+    /// <param name="index">The MSR.</param>
+    /// <param name="value">The value.</param>
+    /// <returns>Whether there is such a register; if not, the guest gets #GP.</returns>
+    bool TryRead(int vcpu, uint index, out ulong value);
+
+    /// <summary>Answers WRMSR.</summary>
+    /// <param name="vcpu">The vCPU's index.</param>
+    /// <param name="index">The MSR.</param>
+    /// <param name="value">The value.</param>
+    /// <returns>Whether the register takes this value; if not, the guest gets #GP.</returns>
+    bool TryWrite(int vcpu, uint index, ulong value);
+}
