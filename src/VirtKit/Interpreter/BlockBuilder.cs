@@ -60,7 +60,7 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
             if (isLong)
                 longMask |= 1UL << count;
             count++;
-            if (form is InstructionForm.Plain or InstructionForm.PcRelative)
+            if (form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex)
                 at += isLong ? 4u : 2u;
             else
                 return Place(pc, longMask, count, literals, form, at + (ulong)jumpOffset, at + (isLong ? 4u : 2u), links, allocate);

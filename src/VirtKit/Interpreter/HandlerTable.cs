@@ -59,7 +59,7 @@ internal sealed unsafe class HandlerTable
                 return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.JumpRegister, 0);
             case InstructionForm.System:
                 return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.System, 0);
-            case InstructionForm.Plain when T.Encoding.IsFloatArithmetic:
+            case InstructionForm.Complex:
                 return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.PlainCalled, 0);
             default:
                 return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.Plain, 0);

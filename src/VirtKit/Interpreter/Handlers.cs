@@ -47,6 +47,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
 
     /// <summary>As <see cref="Plain"/>, for a definition that is too large to be inlined whole: a local whose address is taken would keep the compiler from
     /// ending the handler in a jump, so the definition stands in a method of its own.</summary>
+    /// <remarks>The runtime makes no implicit tail call in a method that is marked as not to be inlined; that mark is for the methods that handlers call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long PlainCalled(Hart hart, Op* op, InterpreterContext* c, long budget)
     {
@@ -179,7 +180,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     }
 
     /// <summary>The instruction again, from its beginning, with everything that the fast path leaves out.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Slow(Hart hart, Op* op, InterpreterContext* c, long budget)
     {
         if (!Step(hart, op, c, budget))
@@ -220,7 +221,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         }
 
         // What the instruction did may concern the very next one: an interrupt that a device raised, the end of a slice.
-        if (Volatile.Read(ref c->Hart.Attention) == 0)
+        // The stack is checked in case handlers turn out to call each other after all.
+        if (Volatile.Read(ref c->Hart.Attention) == 0 && RuntimeHelpers.TryEnsureSufficientExecutionStack())
             return true;
         c->Hart.State.Pc = header->PcOf(slot + 1);
         c->BudgetLeft = budget - slot - 1;

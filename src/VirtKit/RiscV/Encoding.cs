@@ -91,6 +91,9 @@ internal enum InstructionForm : byte
     /// <summary>As plain, but it reads its own address.</summary>
     PcRelative,
 
+    /// <summary>As plain, but with a meaning that a compiler does not inline whole: an engine calls it from its handler.</summary>
+    Complex,
+
     /// <summary>A conditional branch.</summary>
     Branch,
 
@@ -137,9 +140,6 @@ internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match,
     public bool WritesX => Format is InstructionFormat.R or InstructionFormat.Unary or InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Load
         or InstructionFormat.U or InstructionFormat.J or InstructionFormat.Csr or InstructionFormat.CsrImmediate or InstructionFormat.Atomic
         or InstructionFormat.FloatCompare or InstructionFormat.FloatToInteger or InstructionFormat.FloatMoveToInteger;
-
-    /// <summary>Whether the instruction computes with floating-point numbers, rather than only moving them.</summary>
-    public bool IsFloatArithmetic => Format is >= InstructionFormat.FloatR and <= InstructionFormat.IntegerToFloat;
 
     /// <summary>Takes the operands out of an instruction word that matches this row.</summary>
     public Operands Decode(uint word)

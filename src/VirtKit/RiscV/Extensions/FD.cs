@@ -13,15 +13,15 @@ internal static class FD
 
     /// <summary>OP-FP with funct5 and the format.</summary>
     public static Encoding Row<T>(string name, uint funct5, InstructionFormat format) where T : struct, IFloatFormat =>
-        new(name + T.Suffix, 0xfe00007f, 0x53 | T.Fmt << 25 | funct5 << 27, format);
+        new(name + T.Suffix, 0xfe00007f, 0x53 | T.Fmt << 25 | funct5 << 27, format, InstructionForm.Complex);
 
     /// <summary>OP-FP with funct5, the format and funct3 in the place of rm.</summary>
     public static Encoding Row3<T>(string name, uint funct5, uint funct3, InstructionFormat format) where T : struct, IFloatFormat =>
-        new(name + T.Suffix, 0xfe00707f, 0x53 | funct3 << 12 | T.Fmt << 25 | funct5 << 27, format);
+        new(name + T.Suffix, 0xfe00707f, 0x53 | funct3 << 12 | T.Fmt << 25 | funct5 << 27, format, InstructionForm.Complex);
 
     /// <summary>OP-FP with funct5, the format and a selector in the place of rs2.</summary>
     public static Encoding RowSelect<T>(string name, uint funct5, uint rs2, InstructionFormat format) where T : struct, IFloatFormat =>
-        new(name, 0xfff0007f, 0x53 | rs2 << 20 | T.Fmt << 25 | funct5 << 27, format);
+        new(name, 0xfff0007f, 0x53 | rs2 << 20 | T.Fmt << 25 | funct5 << 27, format, InstructionForm.Complex);
 
     private static void AddFormat<T>(InstructionSet set) where T : struct, IFloatFormat
     {
@@ -102,7 +102,7 @@ internal readonly struct FloatSquareRoot<T> : IInstruction where T : struct, IFl
 /// <summary>fmadd and its kin: fd = ±(fs1 * fs2) ± fs3, rounded once.</summary>
 internal readonly struct FloatFused<O, T> : IInstruction where O : struct, IFloatOperation where T : struct, IFloatFormat
 {
-    public static Encoding Encoding => new(O.Name + T.Suffix, 0x0600007f, O.Funct5 | T.Fmt << 25, InstructionFormat.FloatR4);
+    public static Encoding Encoding => new(O.Name + T.Suffix, 0x0600007f, O.Funct5 | T.Fmt << 25, InstructionFormat.FloatR4, InstructionForm.Complex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
@@ -132,7 +132,7 @@ internal readonly struct FloatCompare<O, T> : IInstruction where O : struct, IFl
 /// <summary>fclass: rd = one bit for the class of fs1.</summary>
 internal readonly struct FloatClassify<T> : IInstruction where T : struct, IFloatFormat
 {
-    public static Encoding Encoding => new("fclass" + T.Suffix, 0xfff0707f, 0xe0001053 | T.Fmt << 25, InstructionFormat.FloatMoveToInteger);
+    public static Encoding Encoding => new("fclass" + T.Suffix, 0xfff0707f, 0xe0001053 | T.Fmt << 25, InstructionFormat.FloatMoveToInteger, InstructionForm.Complex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>

@@ -36,7 +36,7 @@ internal readonly struct Mul : IInstruction
 /// <summary>rd = the high half of rs1 * rs2.</summary>
 internal readonly struct Mulh : IInstruction
 {
-    public static Encoding Encoding => Encoding.Of7("mulh", InstructionFormat.R, 0x33, 1, 0x01);
+    public static Encoding Encoding => Encoding.Of7("mulh", InstructionFormat.R, 0x33, 1, 0x01, InstructionForm.Complex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
@@ -46,7 +46,7 @@ internal readonly struct Mulh : IInstruction
 /// <summary>rd = the high half of signed rs1 * unsigned rs2.</summary>
 internal readonly struct Mulhsu : IInstruction
 {
-    public static Encoding Encoding => Encoding.Of7("mulhsu", InstructionFormat.R, 0x33, 2, 0x01);
+    public static Encoding Encoding => Encoding.Of7("mulhsu", InstructionFormat.R, 0x33, 2, 0x01, InstructionForm.Complex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
@@ -56,7 +56,7 @@ internal readonly struct Mulhsu : IInstruction
 /// <summary>rd = the high half of unsigned rs1 * rs2.</summary>
 internal readonly struct Mulhu : IInstruction
 {
-    public static Encoding Encoding => Encoding.Of7("mulhu", InstructionFormat.R, 0x33, 3, 0x01);
+    public static Encoding Encoding => Encoding.Of7("mulhu", InstructionFormat.R, 0x33, 3, 0x01, InstructionForm.Complex);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
