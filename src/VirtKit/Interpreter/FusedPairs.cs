@@ -3,83 +3,87 @@ using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>Sees the pairs of instructions that one handler does.</summary>
-internal interface IInstructionPairVisitor
+/// <summary>The pairs of neighbours for which there is a handler that does both. Their meanings are their definitions'; only the dispatch between them is saved.</summary>
+/// <remarks>
+/// The instructions are those that make up nine tenths of what integer workloads and a booting kernel retire. A just-in-time compiler makes a handler only when
+/// its pair is first run, but an ahead-of-time compiler makes them all, so the list is not longer than it has to be.
+/// NOTE(design): spelled out rather than visited by generic calls, each of which would have to be compiled at start-up: 2,000 methods, a third of a second.
+/// </remarks>
+internal static unsafe class FusedPairs<TDispatch> where TDispatch : struct, IDispatch
 {
-    void Visit<TFirst, TSecond>() where TFirst : struct, IInstruction where TSecond : struct, IInstruction;
-}
-
-/// <summary>The pairs of neighbours for which a handler of their own is made. Their meanings are their definitions'; only the dispatch between them is saved.</summary>
-/// <remarks>The instructions are those that make up nine tenths of what integer workloads and a booting kernel retire. Compilers make a handler only when a pair
-/// is first run, but an ahead-of-time compiler makes them all, so the list is not longer than it has to be.</remarks>
-internal static class FusedPairs
-{
-    public static void Visit(IInstructionPairVisitor visitor)
+    public static void AddTo(HandlerTable table)
     {
-        VisitAfter<Addi>(visitor);
-        VisitAfter<Add>(visitor);
-        VisitAfter<Ld>(visitor);
-        VisitAfter<Slli>(visitor);
-        VisitAfter<Sd>(visitor);
-        VisitAfter<Lbu>(visitor);
-        VisitAfter<Lw>(visitor);
-        VisitAfter<Addiw>(visitor);
-        VisitAfter<Xor>(visitor);
-        VisitAfter<Andi>(visitor);
-        VisitAfter<Srli>(visitor);
-        VisitAfter<Srliw>(visitor);
-        VisitAfter<Lwu>(visitor);
-        VisitAfter<Or>(visitor);
-        VisitAfter<And>(visitor);
-        VisitAfter<Mul>(visitor);
-        VisitAfter<Sub>(visitor);
-        VisitAfter<Sw>(visitor);
-        VisitAfter<Sb>(visitor);
-        VisitAfter<Slliw>(visitor);
-        VisitAfter<Addw>(visitor);
-        VisitAfter<Lui>(visitor);
-        VisitFloat(visitor);
+        AddAfter<Addi>(table);
+        AddAfter<Add>(table);
+        AddAfter<Ld>(table);
+        AddAfter<Slli>(table);
+        AddAfter<Sd>(table);
+        AddAfter<Lbu>(table);
+        AddAfter<Lw>(table);
+        AddAfter<Addiw>(table);
+        AddAfter<Xor>(table);
+        AddAfter<Andi>(table);
+        AddAfter<Srli>(table);
+        AddAfter<Srliw>(table);
+        AddAfter<Lwu>(table);
+        AddAfter<Or>(table);
+        AddAfter<And>(table);
+        AddAfter<Mul>(table);
+        AddAfter<Sub>(table);
+        AddAfter<Sw>(table);
+        AddAfter<Sb>(table);
+        AddAfter<Slliw>(table);
+        AddAfter<Addw>(table);
+        AddAfter<Lui>(table);
+        AddFloat(table);
     }
 
-    private static void VisitAfter<TFirst>(IInstructionPairVisitor visitor) where TFirst : struct, IInstruction
+    private static void AddAfter<TFirst>(HandlerTable table) where TFirst : struct, IInstruction
     {
-        visitor.Visit<TFirst, Addi>();
-        visitor.Visit<TFirst, Add>();
-        visitor.Visit<TFirst, Ld>();
-        visitor.Visit<TFirst, Slli>();
-        visitor.Visit<TFirst, Sd>();
-        visitor.Visit<TFirst, Lbu>();
-        visitor.Visit<TFirst, Lw>();
-        visitor.Visit<TFirst, Addiw>();
-        visitor.Visit<TFirst, Xor>();
-        visitor.Visit<TFirst, Andi>();
-        visitor.Visit<TFirst, Srli>();
-        visitor.Visit<TFirst, Srliw>();
-        visitor.Visit<TFirst, Lwu>();
-        visitor.Visit<TFirst, Or>();
-        visitor.Visit<TFirst, And>();
-        visitor.Visit<TFirst, Mul>();
-        visitor.Visit<TFirst, Sub>();
-        visitor.Visit<TFirst, Sw>();
-        visitor.Visit<TFirst, Sb>();
-        visitor.Visit<TFirst, Slliw>();
-        visitor.Visit<TFirst, Addw>();
-        visitor.Visit<TFirst, Beq>();
-        visitor.Visit<TFirst, Bne>();
-        visitor.Visit<TFirst, Blt>();
-        visitor.Visit<TFirst, Bge>();
-        visitor.Visit<TFirst, Bltu>();
-        visitor.Visit<TFirst, Bgeu>();
-        visitor.Visit<TFirst, Jal>();
-        visitor.Visit<TFirst, Jalr>();
+        delegate*<Hart, Op*, InterpreterContext*, long, long> first = &Handlers<Nothing, TFirst, TDispatch>.Plain;
+        table.AddPair(first, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<TFirst, Addi, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Add, TDispatch>.Plain, &Handlers<TFirst, Add, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Ld, TDispatch>.Plain, &Handlers<TFirst, Ld, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Slli, TDispatch>.Plain, &Handlers<TFirst, Slli, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Sd, TDispatch>.Plain, &Handlers<TFirst, Sd, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Lbu, TDispatch>.Plain, &Handlers<TFirst, Lbu, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Lw, TDispatch>.Plain, &Handlers<TFirst, Lw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Addiw, TDispatch>.Plain, &Handlers<TFirst, Addiw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Xor, TDispatch>.Plain, &Handlers<TFirst, Xor, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Andi, TDispatch>.Plain, &Handlers<TFirst, Andi, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Srli, TDispatch>.Plain, &Handlers<TFirst, Srli, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Srliw, TDispatch>.Plain, &Handlers<TFirst, Srliw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Lwu, TDispatch>.Plain, &Handlers<TFirst, Lwu, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Or, TDispatch>.Plain, &Handlers<TFirst, Or, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, And, TDispatch>.Plain, &Handlers<TFirst, And, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Mul, TDispatch>.Plain, &Handlers<TFirst, Mul, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Sub, TDispatch>.Plain, &Handlers<TFirst, Sub, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Sw, TDispatch>.Plain, &Handlers<TFirst, Sw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Sb, TDispatch>.Plain, &Handlers<TFirst, Sb, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Slliw, TDispatch>.Plain, &Handlers<TFirst, Slliw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Addw, TDispatch>.Plain, &Handlers<TFirst, Addw, TDispatch>.Plain);
+        table.AddPair(first, &Handlers<Nothing, Beq, TDispatch>.BranchAhead, &Handlers<TFirst, Beq, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Beq, TDispatch>.BranchBack, &Handlers<TFirst, Beq, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Bne, TDispatch>.BranchAhead, &Handlers<TFirst, Bne, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Bne, TDispatch>.BranchBack, &Handlers<TFirst, Bne, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Blt, TDispatch>.BranchAhead, &Handlers<TFirst, Blt, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Blt, TDispatch>.BranchBack, &Handlers<TFirst, Blt, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Bge, TDispatch>.BranchAhead, &Handlers<TFirst, Bge, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Bge, TDispatch>.BranchBack, &Handlers<TFirst, Bge, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Bltu, TDispatch>.BranchAhead, &Handlers<TFirst, Bltu, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Bltu, TDispatch>.BranchBack, &Handlers<TFirst, Bltu, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Bgeu, TDispatch>.BranchAhead, &Handlers<TFirst, Bgeu, TDispatch>.BranchAhead);
+        table.AddPair(first, &Handlers<Nothing, Bgeu, TDispatch>.BranchBack, &Handlers<TFirst, Bgeu, TDispatch>.BranchBack);
+        table.AddPair(first, &Handlers<Nothing, Jal, TDispatch>.Jump, &Handlers<TFirst, Jal, TDispatch>.Jump);
+        table.AddPair(first, &Handlers<Nothing, Jalr, TDispatch>.JumpRegister, &Handlers<TFirst, Jalr, TDispatch>.JumpRegister);
     }
 
     /// <summary>What inner loops over arrays of doubles consist of beside the arithmetic, whose handlers are no leaves.</summary>
-    private static void VisitFloat(IInstructionPairVisitor visitor)
+    private static void AddFloat(HandlerTable table)
     {
-        visitor.Visit<FloatLoad<DoubleFormat>, FloatLoad<DoubleFormat>>();
-        visitor.Visit<FloatLoad<DoubleFormat>, Addi>();
-        visitor.Visit<Addi, FloatLoad<DoubleFormat>>();
-        visitor.Visit<FloatStore<DoubleFormat>, Addi>();
+        table.AddPair(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, FloatLoad<DoubleFormat>, TDispatch>.Plain);
+        table.AddPair(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, Addi, TDispatch>.Plain);
+        table.AddPair(&Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Addi, FloatLoad<DoubleFormat>, TDispatch>.Plain);
+        table.AddPair(&Handlers<Nothing, FloatStore<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatStore<DoubleFormat>, Addi, TDispatch>.Plain);
     }
 }

@@ -33,7 +33,7 @@ internal sealed unsafe class HandlerTable
             Illegal = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Illegal,
         };
         set.Visit(new Collector<TDispatch>(table));
-        FusedPairs.Visit(new PairCollector<TDispatch>(table));
+        FusedPairs<TDispatch>.AddTo(table);
         return table;
     }
 
@@ -45,43 +45,27 @@ internal sealed unsafe class HandlerTable
         delegate*<Hart, Op*, InterpreterContext*, long, long> first, delegate*<Hart, Op*, InterpreterContext*, long, long> second) =>
         _pairs.GetValueOrDefault(((nint)first, (nint)second));
 
-    private static (nint Handler, nint BranchBack) Of<TFirst, T, TDispatch>()
-        where TFirst : struct, IInstruction where T : struct, IInstruction where TDispatch : struct, IDispatch
-    {
-        switch (T.Encoding.Form)
-        {
-            case InstructionForm.Branch:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.BranchAhead,
-                    (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.BranchBack);
-            case InstructionForm.Jump:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.Jump, 0);
-            case InstructionForm.JumpRegister:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.JumpRegister, 0);
-            case InstructionForm.System:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.System, 0);
-            case InstructionForm.Complex:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.PlainCalled, 0);
-            default:
-                return ((nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<TFirst, T, TDispatch>.Plain, 0);
-        }
-    }
+    public void AddPair(
+        delegate*<Hart, Op*, InterpreterContext*, long, long> first,
+        delegate*<Hart, Op*, InterpreterContext*, long, long> second,
+        delegate*<Hart, Op*, InterpreterContext*, long, long> both) => _pairs.Add(((nint)first, (nint)second), (nint)both);
 
     private sealed class Collector<TDispatch>(HandlerTable table) : IInstructionVisitor where TDispatch : struct, IDispatch
     {
-        public void Visit<T>(int index) where T : struct, IInstruction =>
-            (table._handlers[index], table._branchesBack[index]) = Of<Nothing, T, TDispatch>();
-    }
-
-    private sealed class PairCollector<TDispatch>(HandlerTable table) : IInstructionPairVisitor where TDispatch : struct, IDispatch
-    {
-        public void Visit<TFirst, TSecond>() where TFirst : struct, IInstruction where TSecond : struct, IInstruction
+        public void Visit<T>(InstructionSet.Row row) where T : struct, IInstruction
         {
-            nint first = Of<Nothing, TFirst, TDispatch>().Handler;
-            (nint second, nint secondBack) = Of<Nothing, TSecond, TDispatch>();
-            (nint pair, nint pairBack) = Of<TFirst, TSecond, TDispatch>();
-            table._pairs.Add((first, second), pair);
-            if (secondBack != 0)
-                table._pairs.Add((first, secondBack), pairBack);
+            delegate*<Hart, Op*, InterpreterContext*, long, long> handler = row.Encoding.Form switch
+            {
+                InstructionForm.Complex => &Handlers<Nothing, T, TDispatch>.PlainCalled,
+                InstructionForm.Branch => &Handlers<Nothing, T, TDispatch>.BranchAhead,
+                InstructionForm.Jump => &Handlers<Nothing, T, TDispatch>.Jump,
+                InstructionForm.JumpRegister => &Handlers<Nothing, T, TDispatch>.JumpRegister,
+                InstructionForm.System => &Handlers<Nothing, T, TDispatch>.System,
+                _ => &Handlers<Nothing, T, TDispatch>.Plain,
+            };
+            table._handlers[row.Index] = (nint)handler;
+            if (row.Encoding.Form == InstructionForm.Branch)
+                table._branchesBack[row.Index] = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.BranchBack;
         }
     }
 }

@@ -16,6 +16,5 @@ internal interface IInstruction
 internal interface IInstructionVisitor
 {
     /// <summary>Called once for each row.</summary>
-    /// <param name="index">The row's index, as <see cref="InstructionSet.Decode"/> gives it.</param>
-    void Visit<T>(int index) where T : struct, IInstruction;
+    void Visit<T>(InstructionSet.Row row) where T : struct, IInstruction;
 }

@@ -109,6 +109,6 @@ internal sealed class InstructionSet
 
     private sealed class Row<T>(int index) : Row(index, T.Encoding) where T : struct, IInstruction
     {
-        public override void Accept(IInstructionVisitor visitor) => visitor.Visit<T>(Index);
+        public override void Accept(IInstructionVisitor visitor) => visitor.Visit<T>(this);
     }
 }
