@@ -57,7 +57,7 @@ internal sealed unsafe class HandlerTable
             delegate*<Hart, Op*, InterpreterContext*, long, long> handler = row.Encoding.Form switch
             {
                 InstructionForm.Complex => &Handlers<Nothing, T, TDispatch>.PlainCalled,
-                InstructionForm.Branch => &Handlers<Nothing, T, TDispatch>.BranchAhead,
+                InstructionForm.Branch => &Handlers<Nothing, T, TDispatch>.Branch<Ahead>,
                 InstructionForm.Jump => &Handlers<Nothing, T, TDispatch>.Jump,
                 InstructionForm.JumpRegister => &Handlers<Nothing, T, TDispatch>.JumpRegister,
                 InstructionForm.System => &Handlers<Nothing, T, TDispatch>.System,
@@ -65,7 +65,7 @@ internal sealed unsafe class HandlerTable
             };
             table._handlers[row.Index] = (nint)handler;
             if (row.Encoding.Form == InstructionForm.Branch)
-                table._branchesBack[row.Index] = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.BranchBack;
+                table._branchesBack[row.Index] = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.Branch<Back>;
         }
     }
 }

@@ -12,6 +12,13 @@ internal readonly struct TailDispatch : IDispatch;
 /// <summary>Each handler returns to a loop, which calls the next one.</summary>
 internal readonly struct LoopDispatch : IDispatch;
 
+/// <summary>Where a branch goes when it is taken.</summary>
+internal interface IBranchDirection;
+
+internal readonly struct Ahead : IBranchDirection;
+
+internal readonly struct Back : IBranchDirection;
+
 /// <summary>The handlers of one instruction, made from its definition: <c>(hart, op, context, budget)</c> to the budget that is left. The budget counts the
 /// instructions that may retire before a block may no longer be run whole; the state's pc is right when a handler leaves.</summary>
 /// <typeparam name="TFirst">The instruction before it where one handler does both, which saves a dispatch; otherwise <see cref="Nothing"/>.</typeparam>
@@ -60,10 +67,10 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
-    /// <summary>A branch whose taken side lies ahead in the same page: it cannot loop, so only the budget is looked at.</summary>
+    /// <summary>A branch. Where it goes back, a loop that never ends is stopped; ahead in the same page it cannot loop, so only the budget is looked at.</summary>
     /// <remarks>Each side has its own jump: choosing one target for a shared jump would hide the branch from the host's branch predictor.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long BranchAhead(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long Branch<TDirection>(Hart hart, Op* op, InterpreterContext* c, long budget) where TDirection : struct, IBranchDirection
     {
         if (IsPair && !RunFirst(hart, op, c))
             return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
@@ -74,38 +81,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         budget -= op->Operands.Imm;
         if (taken)
         {
-            if (budget < 0)
-                return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
-            op = BlockExit.Taken(op)->Link;
-            if (typeof(TDispatch) == typeof(TailDispatch))
-                return op->Handler(hart, op, c, budget);
-            c->Next = op;
-            return budget;
-        }
-
-        if (budget < 0)
-            return Transitions.Leave<TDispatch>(c, BlockExit.Next(op)->Pc, budget);
-        op = BlockExit.Next(op)->Link;
-        if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
-        c->Next = op;
-        return budget;
-    }
-
-    /// <summary>A branch back: the place where a loop that never ends is stopped.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long BranchBack(Hart hart, Op* op, InterpreterContext* c, long budget)
-    {
-        if (IsPair && !RunFirst(hart, op, c))
-            return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
-        if (IsPair)
-            op++;
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
-        bool taken = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
-        budget -= op->Operands.Imm;
-        if (taken)
-        {
-            if (budget < 0 || Volatile.Read(ref c->Hart.Attention) != 0)
+            if (budget < 0 || (typeof(TDirection) == typeof(Back) && Volatile.Read(ref c->Hart.Attention) != 0))
                 return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
             op = BlockExit.Taken(op)->Link;
             if (typeof(TDispatch) == typeof(TailDispatch))

@@ -78,7 +78,7 @@ internal static class CsrFile
     private static bool CounterOn(Hart hart, int bit)
     {
         ref RiscVState state = ref hart.State;
-        return hart.System.Instructions.Extensions.Contains("zicntr")
+        return hart.System.HasCounters
             && (state.Privilege == PrivilegeMode.Machine || (state.Mcounteren >> bit & 1) != 0)
             && (state.Privilege != PrivilegeMode.User || (state.Scounteren >> bit & 1) != 0);
     }

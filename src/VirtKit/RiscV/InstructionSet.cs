@@ -37,6 +37,7 @@ internal sealed class InstructionSet
         if (parts[0] != Base)
             throw new ArgumentException($"ISA \"{isa}\": has to begin with {Base}.", nameof(isa));
         I.AddTo(this);
+        I64.AddTo(this);
         M.AddTo(this);
         A.AddTo(this);
         FD.AddTo(this);

@@ -17,6 +17,7 @@ internal sealed class RiscVSystem
         NanosecondsPerTick = 1_000_000_000 / architecture.TimebaseFrequency;
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
+        HasCounters = Instructions.Extensions.Contains("zicntr");
     }
 
     public InstructionSet Instructions { get; }
@@ -34,6 +35,9 @@ internal sealed class RiscVSystem
     public Sbi.SbiFirmware? Sbi { get; }
 
     public bool HasStimecmp { get; }
+
+    /// <summary>Whether cycle, time and instret can be read (Zicntr).</summary>
+    public bool HasCounters { get; }
 
     public IReadOnlyList<Hart> Harts => _harts;
 

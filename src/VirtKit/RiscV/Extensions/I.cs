@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace VirtKit.RiscV.Extensions;
 
-/// <summary>RV64I (RV-Unpriv §2, §4).</summary>
+/// <summary>The base integer instructions that RV32I has too, on 64 bits (RV-Unpriv §2).</summary>
 internal static class I
 {
     public static void AddTo(InstructionSet set)
@@ -20,14 +20,11 @@ internal static class I
         set.Add<Lb>();
         set.Add<Lh>();
         set.Add<Lw>();
-        set.Add<Ld>();
         set.Add<Lbu>();
         set.Add<Lhu>();
-        set.Add<Lwu>();
         set.Add<Sb>();
         set.Add<Sh>();
         set.Add<Sw>();
-        set.Add<Sd>();
         set.Add<Addi>();
         set.Add<Slti>();
         set.Add<Sltiu>();
@@ -47,15 +44,6 @@ internal static class I
         set.Add<Sra>();
         set.Add<Or>();
         set.Add<And>();
-        set.Add<Addiw>();
-        set.Add<Slliw>();
-        set.Add<Srliw>();
-        set.Add<Sraiw>();
-        set.Add<Addw>();
-        set.Add<Subw>();
-        set.Add<Sllw>();
-        set.Add<Srlw>();
-        set.Add<Sraw>();
         set.Add<Fence>();
     }
 }
@@ -209,20 +197,6 @@ internal readonly struct Lw : IInstruction
     }
 }
 
-/// <summary>rd = memory at rs1 + imm, as Double.</summary>
-internal readonly struct Ld : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of("ld", InstructionFormat.Load, 0x03, 3);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
-    {
-        if (!b.Load(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
-            return false;
-        return b.SetX(o.Rd, value);
-    }
-}
-
 /// <summary>rd = memory at rs1 + imm, as Byte.</summary>
 internal readonly struct Lbu : IInstruction
 {
@@ -246,20 +220,6 @@ internal readonly struct Lhu : IInstruction
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
         if (!b.Load(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
-            return false;
-        return b.SetX(o.Rd, value);
-    }
-}
-
-/// <summary>rd = memory at rs1 + imm, as Word.</summary>
-internal readonly struct Lwu : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of("lwu", InstructionFormat.Load, 0x03, 6);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
-    {
-        if (!b.Load(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
         return b.SetX(o.Rd, value);
     }
@@ -293,16 +253,6 @@ internal readonly struct Sw : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.Store(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
-}
-
-/// <summary>Memory at rs1 + imm = rs2, as Double.</summary>
-internal readonly struct Sd : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of("sd", InstructionFormat.S, 0x23, 3);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Store(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
 }
 
 /// <summary>rd = rs1 + imm.</summary>
@@ -493,96 +443,6 @@ internal readonly struct And : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
         b.SetX(o.Rd, b.And(b.X(o.Rs1), b.X(o.Rs2)));
-}
-
-/// <summary>rd = rs1 + imm on 32 bits.</summary>
-internal readonly struct Addiw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of("addiw", InstructionFormat.I, 0x1b, 0);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
-}
-
-/// <summary>rd = rs1 &lt;&lt; shamt on 32 bits.</summary>
-internal readonly struct Slliw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("slliw", InstructionFormat.Shift, 0x1b, 1, 0x00);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
-}
-
-/// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, logical.</summary>
-internal readonly struct Srliw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("srliw", InstructionFormat.Shift, 0x1b, 5, 0x00);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)), 32));
-}
-
-/// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, arithmetic.</summary>
-internal readonly struct Sraiw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("sraiw", InstructionFormat.Shift, 0x1b, 5, 0x20);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
-}
-
-/// <summary>rd = rs1 + rs2 on 32 bits.</summary>
-internal readonly struct Addw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("addw", InstructionFormat.R, 0x3b, 0, 0x00);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.X(o.Rs2)), 32));
-}
-
-/// <summary>rd = rs1 - rs2 on 32 bits.</summary>
-internal readonly struct Subw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("subw", InstructionFormat.R, 0x3b, 0, 0x20);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Sub(b.X(o.Rs1), b.X(o.Rs2)), 32));
-}
-
-/// <summary>rd = rs1 &lt;&lt; rs2 on 32 bits.</summary>
-internal readonly struct Sllw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("sllw", InstructionFormat.R, 0x3b, 1, 0x00);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.And(b.X(o.Rs2), b.Constant(31))), 32));
-}
-
-/// <summary>rd = rs1 &gt;&gt; rs2, logical, on 32 bits.</summary>
-internal readonly struct Srlw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("srlw", InstructionFormat.R, 0x3b, 5, 0x00);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))), 32));
-}
-
-/// <summary>rd = rs1 &gt;&gt; rs2, arithmetic, on 32 bits.</summary>
-internal readonly struct Sraw : IInstruction
-{
-    public static Encoding Encoding => Encoding.Of7("sraw", InstructionFormat.R, 0x3b, 5, 0x20);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))));
 }
 
 /// <summary>Orders memory accesses; every fence is a full one here. Zihintpause's PAUSE and fence.tso are encodings of it.</summary>
