@@ -42,7 +42,7 @@ internal static class GuestRun
     {
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
-            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Isa = Isa }, Engine = Engines.Create(engine) }, MemorySize = MemorySize,
+            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Isa = Isa }, Engine = RiscVEngines.Create(engine) }, MemorySize = MemorySize,
         });
         Machine machine = board.Machine;
         board.BootFirmware(new Gpa(Dram));

@@ -17,7 +17,7 @@ internal sealed class BareMachine : IDisposable
     {
         Machine = new Machine(new MachineOptions
         {
-            Architecture = new RiscVArchitecture { Sbi = sbi, Isa = isa }, Engine = Engines.Create(engine), VcpuCount = vcpus, Quantum = quantum,
+            Architecture = new RiscVArchitecture { Sbi = sbi, Isa = isa }, Engine = RiscVEngines.Create(engine), VcpuCount = vcpus, Quantum = quantum,
         });
         Machine.Memory.MapRam(new Gpa(Ram), Size);
         Machine.Memory.Write(new Gpa(Ram), RiscVAssembler.Assemble(source, Ram, out _symbols));

@@ -5,7 +5,7 @@ using VirtKit.RiscV;
 namespace VirtKit.Tests.Support;
 
 /// <summary>The engines that run RISC-V: what a test says about one it says about all. A new engine is one line here.</summary>
-public static class Engines
+public static class RiscVEngines
 {
     private static readonly Dictionary<string, Func<ExecutionEngine>> Known = new()
     {
