@@ -34,7 +34,7 @@ internal static class GuestRun
                 "-display", "none", "-serial", "none", "-monitor", "none",
             ],
             folder.Path,
-            TimeSpan.FromMinutes(1));
+            TimeSpan.FromSeconds(30));
         return await File.ReadAllBytesAsync(ram);
     }
 
@@ -47,7 +47,7 @@ internal static class GuestRun
         Machine machine = board.Machine;
         board.BootFirmware(new Gpa(Dram));
         machine.Memory.Write(new Gpa(Dram), image);
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         VcpuExit exit = machine.Run(limit.Token);
         RiscVState state = machine.Vcpus[0].GetState<RiscVState>();
         Assert.True(exit is { Reason: ExitReason.Shutdown, Code: 0 }, $"{engine}: {exit}, pc {state.Pc:x}, mcause {state.Mcause:x}, mepc {state.Mepc:x}, mtval {state.Mtval:x}");
