@@ -57,6 +57,28 @@ internal sealed class BareMachine : IDisposable
         return State;
     }
 
+    /// <summary>Runs one piece of code in a mode, with a trap to M ending it.</summary>
+    /// <param name="change">Sets registers and CSRs before.</param>
+    /// <param name="expected">For code that does not end, the budget that it runs out of is short.</param>
+    /// <returns>The state in the M-mode handler: mcause 8 or 9 where the code ended in its own ecall.</returns>
+    public RiscVState RunIn(PrivilegeMode mode, ulong pc, StateChange? change = null, ExitReason expected = ExitReason.Halted)
+    {
+        const ulong Handler = Ram + Size - 0x1000;
+        Write(Handler, "wfi\nwfi");
+        RiscVState state = State;
+        state.Privilege = mode;
+        state.Pc = pc;
+        state.Mtvec = Handler;
+        state.Mie = 0;
+        state.Waiting = false;
+        change?.Invoke(ref state);
+        State = state;
+        if (expected == ExitReason.Halted)
+            return RunToWait();
+        Assert.Equal(expected, Vcpu.Run(1).Reason);
+        return State;
+    }
+
     public ulong Read(ulong address)
     {
         Assert.True(Machine.Memory.TryRead(new Gpa(address), out ulong value));
@@ -68,6 +90,8 @@ internal sealed class BareMachine : IDisposable
     public void Write(ulong address, string source) => Machine.Memory.Write(new Gpa(address), RiscVAssembler.Assemble(source, address));
 
     public void Dispose() => Machine.Dispose();
+
+    public delegate void StateChange(ref RiscVState state);
 
     private static string Describe(in RiscVState s) => $"pc {s.Pc:x} {s.Privilege} mcause {s.Mcause:x} mepc {s.Mepc:x} mtval {s.Mtval:x} scause {s.Scause:x}";
 }
