@@ -170,6 +170,9 @@ internal static class CsrFile
     {
         ulong writable = EnvironmentBits(hart) | EnvironmentConfiguration.Adue | (hart.System.HasStimecmp ? EnvironmentConfiguration.Stce : 0);
         hart.State.Menvcfg = LegalCbie(hart.State.Menvcfg, value) & writable;
+        // From here on STIP is the comparison's alone (RV-Priv §3.1.9).
+        if ((hart.State.Menvcfg & EnvironmentConfiguration.Stce) != 0)
+            hart.State.Mip &= ~InterruptBit.Stip;
         hart.UpdateStimecmp();
     }
 

@@ -42,6 +42,9 @@ internal enum InstructionFormat : byte
     /// <summary>rs1, rs2 that name no destination: sfence.vma and its kin.</summary>
     Fence2,
 
+    /// <summary>Predecessor and successor sets: fence.</summary>
+    Fence,
+
     /// <summary>(rs1) alone: cache-block operations.</summary>
     Address,
 
@@ -153,7 +156,7 @@ internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match,
             InstructionFormat.B => (int)word >> 31 << 12 | (int)(word >> 7 & 1) << 11 | (int)(word >> 25 & 63) << 5 | (int)(word >> 8 & 15) << 1,
             InstructionFormat.U => (int)(word & 0xfffff000),
             InstructionFormat.J => (int)word >> 31 << 20 | (int)(word & 0xff000) | (int)(word >> 20 & 1) << 11 | (int)(word >> 21 & 0x3ff) << 1,
-            InstructionFormat.Csr or InstructionFormat.CsrImmediate => (int)(word >> 20),
+            InstructionFormat.Csr or InstructionFormat.CsrImmediate or InstructionFormat.Fence => (int)(word >> 20),
             InstructionFormat.FloatR4 => (int)(word >> 27) << 8 | (int)(word >> 12 & 7),
             InstructionFormat.FloatR or InstructionFormat.FloatUnary or InstructionFormat.FloatToInteger or InstructionFormat.IntegerToFloat => (int)(word >> 12 & 7),
             _ => 0,

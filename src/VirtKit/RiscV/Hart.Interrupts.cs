@@ -73,7 +73,7 @@ internal sealed unsafe partial class Hart
     private void EnterHandler(ulong cause, bool isInterrupt, ulong value)
     {
         _traps++;
-        State.Waiting = false;
+        Wake();
         ref RiscVState state = ref State;
         ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;
         ulong causeRegister = cause | (isInterrupt ? 1UL << 63 : 0);

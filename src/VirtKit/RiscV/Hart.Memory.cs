@@ -78,7 +78,7 @@ internal sealed unsafe partial class Hart
             return Trap(TrapCause.LoadAccessFault, address);
         value = size == 4 ? Volatile.Read(ref *(uint*)Pointer(region, physical)) : Volatile.Read(ref *(ulong*)Pointer(region, physical));
         State.Reservation = physical;
-        _reservedValue = value;
+        State.ReservedValue = value;
         return true;
     }
 
@@ -93,8 +93,8 @@ internal sealed unsafe partial class Hart
             return true;
         // The reservation holds while the bytes are what LR saw; a store of the same value by another hart in between goes unseen, as on QEMU.
         bool stored = size == 4
-            ? Interlocked.CompareExchange(ref *(uint*)pointer, (uint)value, (uint)_reservedValue) == (uint)_reservedValue
-            : Interlocked.CompareExchange(ref *(ulong*)pointer, value, _reservedValue) == _reservedValue;
+            ? Interlocked.CompareExchange(ref *(uint*)pointer, (uint)value, (uint)State.ReservedValue) == (uint)State.ReservedValue
+            : Interlocked.CompareExchange(ref *(ulong*)pointer, value, State.ReservedValue) == State.ReservedValue;
         failed = stored ? 0u : 1u;
         return true;
     }
@@ -130,8 +130,6 @@ internal sealed unsafe partial class Hart
             return Trap(cause, address);
         return region is not null || Trap(TrapCause.StoreAccessFault, address);
     }
-
-    private ulong _reservedValue;
 
     private bool ReachForAtomic(ulong address, int size, out byte* pointer, out ulong physical)
     {

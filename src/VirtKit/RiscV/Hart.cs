@@ -68,6 +68,7 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public void GetState(out RiscVState state)
     {
+        ServeStart();
         state = State;
         state.X[0] = 0;
         state.Mip = SoftwarePending;
@@ -77,6 +78,8 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public void SetState(in RiscVState state)
     {
+        Volatile.Write(ref _startRequest, null);
+        _suspended = false;
         State = state;
         State.X[0] = 0;
         State.Pc &= ~1UL;
@@ -99,7 +102,7 @@ internal sealed unsafe partial class Hart : IDisposable
     {
         get
         {
-            if (Volatile.Read(ref _requests) != 0 || Volatile.Read(ref _exitRequested) != 0)
+            if (Volatile.Read(ref _requests) != 0 || Volatile.Read(ref _exitRequested) != 0 || IsStartPending)
                 return true;
             return State.Started && (!State.Waiting || (PendingInterrupts & State.Mie) != 0);
         }
@@ -151,6 +154,7 @@ internal sealed unsafe partial class Hart : IDisposable
         // The flag is cleared before what it stands for is read; a setter sets it last.
         Interlocked.MemoryBarrier();
         ServeRequests();
+        ServeStart();
         if (State.Started)
             TakeInterrupt();
         if (Volatile.Read(ref _exitRequested) != 0)
@@ -161,7 +165,7 @@ internal sealed unsafe partial class Hart : IDisposable
     public bool CanRun()
     {
         if (State.Waiting && (PendingInterrupts & State.Mie) != 0)
-            State.Waiting = false;
+            Wake();
         return State.Started && !State.Waiting;
     }
 

@@ -10,14 +10,12 @@ internal sealed class Pmp
 
     private readonly Entry[] _entries = new Entry[EntryCount];
     private int _active;
-    private bool _locked;
     private bool _open;
 
     /// <summary>Takes the ranges from the registers after one of them was written.</summary>
     public void Update(in RiscVState state)
     {
         _active = 0;
-        _locked = false;
         for (int i = 0; i < EntryCount; i++)
         {
             byte configuration = state.PmpConfiguration[i];
@@ -33,7 +31,6 @@ internal sealed class Pmp
             if (mode == 0 || (mode == TopOfRange && first >= address << 2))
                 continue;
             _entries[_active++] = new Entry(first, last, configuration);
-            _locked |= (configuration & Locked) != 0;
         }
 
         // Firmware usually opens all of memory with one entry.
@@ -64,8 +61,6 @@ internal sealed class Pmp
             return true;
         if (_active == 0)
             return privilege == PrivilegeMode.Machine;
-        if (privilege == PrivilegeMode.Machine && !_locked)
-            return true;
         ulong page = address & ~0xfffUL, pageLast = page | 0xfff, last = address + (ulong)size - 1;
         for (int i = 0; i < _active; i++)
         {

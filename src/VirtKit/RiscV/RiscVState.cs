@@ -108,6 +108,9 @@ public struct RiscVState
     /// <summary>The physical address that the last LR reserved, or <see cref="ulong.MaxValue"/>.</summary>
     public ulong Reservation;
 
+    /// <summary>The bytes that the last LR saw, zero-extended: an SC succeeds while they are still there.</summary>
+    public ulong ReservedValue;
+
     /// <summary>Thirty-two 64-bit registers.</summary>
     [InlineArray(32)]
     public struct RegisterFile

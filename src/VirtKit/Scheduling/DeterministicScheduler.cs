@@ -14,13 +14,14 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     private readonly AutoResetEvent _wake = new(initialState: false);
     private volatile bool _waiting;
     private int _turn;
+    private ulong _left;
 
     public DeterministicScheduler(Machine machine, MachineOptions options) : base(machine)
     {
         _clock = new VirtualClock(options.NanosecondsPerInstruction, options.CalendarStart ?? Epoch);
         _clock.TimerFailed += OnTimerFailed;
         _clock.DeadlineChanged += WakeUp;
-        _quantum = options.Quantum;
+        _left = _quantum = options.Quantum;
     }
 
     public override MachineClock Clock => _clock;
@@ -35,17 +36,19 @@ internal sealed class DeterministicScheduler : VcpuScheduler
             {
                 // The turn outlives this call, so that a machine that was stopped and goes on runs as one that was not.
                 VcpuCore core = vcpus[_turn].Core;
-                if (core.HasWork)
+                // A deadline cuts the slice, not the turn: a vCPU that sets its timer in a handler gets on with its work however short the period is.
+                while (_left > 0 && core.HasWork)
                 {
                     worked = true;
-                    _clock.Begin(core);
-                    Run(core, _clock.Slice(_quantum));
-                    _clock.End();
+                    ExitReason reason = RunSlice(core);
+                    if (Machine.PendingStop is not null || reason != ExitReason.BudgetExhausted)
+                        break;
                 }
 
                 if (Machine.PendingStop is { } stop)
                     return stop.Exit;
                 _turn = (_turn + 1) % vcpus.Count;
+                _left = _quantum;
             }
 
             if (!worked && !_clock.SkipToNextDeadline())
@@ -56,6 +59,17 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     public override void Wake(int vcpu) => WakeUp();
 
     public override void Dispose() => _wake.Dispose();
+
+    private ExitReason RunSlice(VcpuCore core)
+    {
+        ulong before = core.Retired;
+        _clock.Begin(core);
+        ExitReason reason = Run(core, _clock.Slice(_left));
+        _clock.End();
+        // An engine that cannot count uses up its turn slice by slice.
+        _left -= Math.Clamp(core.Retired - before, 1, _left);
+        return reason;
+    }
 
     /// <summary>Nothing inside the machine can wake it: waits for the host's input, a kick or a stop.</summary>
     private void Idle(IReadOnlyList<Vcpu> vcpus)

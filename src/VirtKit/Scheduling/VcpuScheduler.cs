@@ -17,7 +17,7 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
     public abstract void Dispose();
 
     /// <summary>Runs one vCPU and stops the machine if its exit concerns more than the schedule.</summary>
-    protected void Run(VcpuCore core, ulong budget)
+    protected ExitReason Run(VcpuCore core, ulong budget)
     {
         VcpuExit exit;
         try
@@ -32,6 +32,7 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
 
         if (exit.Reason is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted))
             Machine.RequestStop(exit);
+        return exit.Reason;
     }
 
     protected void OnTimerFailed(Exception error) => Machine.RequestStop(new VcpuExit(ExitReason.InternalError, 0, $"A timer's callback failed: {error}"));

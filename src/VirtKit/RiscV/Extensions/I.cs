@@ -448,7 +448,7 @@ internal readonly struct And : IInstruction
 /// <summary>Orders memory accesses; every fence is a full one here. Zihintpause's PAUSE and fence.tso are encodings of it.</summary>
 internal readonly struct Fence : IInstruction
 {
-    public static Encoding Encoding => Encoding.Of("fence", InstructionFormat.None, 0x0f, 0);
+    public static Encoding Encoding => Encoding.Of("fence", InstructionFormat.Fence, 0x0f, 0);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>

@@ -5,30 +5,56 @@ namespace VirtKit.RiscV;
 /// <summary>Hart state management, HSM (SBI §9).</summary>
 internal sealed unsafe partial class Hart
 {
-    private const ulong StateStarted = 0, StateStopped = 1, StateSuspended = 4;
+    private const ulong StateStarted = 0, StateStopped = 1, StateStartPending = 2, StateSuspended = 4;
 
     private readonly Lock _startGate = new();
-
-    public ulong HartStateStatus => !State.Started ? StateStopped : State.Waiting && _suspended ? StateSuspended : StateStarted;
-
+    private StartRequest? _startRequest;
     private bool _suspended;
 
-    /// <summary>Starts this stopped hart in S-mode. Called on another hart's thread: what it writes is read after <see cref="RiscVState.Started"/>.</summary>
+    /// <summary>What hart_get_status answers. Any thread.</summary>
+    public ulong HartStateStatus
+    {
+        get
+        {
+            if (!Volatile.Read(ref State.Started))
+                return IsStartPending ? StateStartPending : StateStopped;
+            return State.Waiting && _suspended ? StateSuspended : StateStarted;
+        }
+    }
+
+    private bool IsStartPending => Volatile.Read(ref _startRequest) is not null;
+
+    /// <summary>Asks this stopped hart to start in S-mode. Called on another hart's thread, so the hart itself does it when it looks around next: it may still be on
+    /// its way out of the guest.</summary>
     public SbiResult Start(ulong address, ulong opaque)
     {
         lock (_startGate)
         {
-            if (State.Started)
+            if (State.Started || IsStartPending)
                 return SbiError.AlreadyAvailable;
             if (System.Memory.Find(new Gpa(address)) is not { IsMemory: true })
                 return SbiError.InvalidAddress;
-            BeginSupervisor(address, opaque);
-            Volatile.Write(ref State.Started, true);
+            Volatile.Write(ref _startRequest, new StartRequest(address, opaque));
         }
 
         RequestAttention();
         System.Events.Wake(Id);
         return SbiResult.Of(0);
+    }
+
+    /// <summary>Starts, where that was asked for. On the hart's own thread, or while it does not run.</summary>
+    private void ServeStart()
+    {
+        if (!IsStartPending)
+            return;
+        lock (_startGate)
+        {
+            if (_startRequest is not { } request)
+                return;
+            BeginSupervisor(request.Address, request.Opaque);
+            Volatile.Write(ref State.Started, true);
+            Volatile.Write(ref _startRequest, null);
+        }
     }
 
     public void Stop()
@@ -59,6 +85,13 @@ internal sealed unsafe partial class Hart
         return type == NonRetentive ? SbiResult.Kept : SbiResult.Of(0);
     }
 
+    /// <summary>Ends a wait or suspension.</summary>
+    private void Wake()
+    {
+        State.Waiting = false;
+        _suspended = false;
+    }
+
     /// <summary>The register state that the SBI gives a hart that begins (table 9.2).</summary>
     private void BeginSupervisor(ulong address, ulong opaque)
     {
@@ -68,8 +101,10 @@ internal sealed unsafe partial class Hart
         State.Mstatus &= ~Mstatus.Sie;
         State.X[10] = (ulong)Id;
         State.X[11] = opaque;
-        State.Waiting = false;
+        Wake();
         Mmu.Flush();
         StatusChanged();
     }
+
+    private sealed record StartRequest(ulong Address, ulong Opaque);
 }
