@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
 
 namespace VirtKit.Boot;
 
@@ -39,15 +38,15 @@ public sealed class LinuxImage
     public bool IsEfiStub { get; }
 
     /// <summary>Whether a file looks like a kernel of this kind, compressed or not; <see cref="Parse"/> may still refuse it.</summary>
-    public static bool IsLinuxImage(ReadOnlySpan<byte> file) => IsGzip(file) || HasMagic(file);
+    public static bool IsLinuxImage(ReadOnlySpan<byte> file) => GzipFile.IsGzip(file) || HasMagic(file);
 
     /// <summary>Reads and checks the header, after decompression where the file is compressed.</summary>
     /// <param name="file">The whole file. It is not copied unless it is compressed.</param>
     /// <exception cref="InvalidImageException">Not such a file, truncated, or longer than <see cref="MaxDecompressedSize"/> when decompressed.</exception>
     public static LinuxImage Parse(ReadOnlyMemory<byte> file)
     {
-        if (IsGzip(file.Span))
-            file = Decompress(file);
+        if (GzipFile.IsGzip(file.Span))
+            file = GzipFile.Decompress(file, "The compressed Linux Image", MaxDecompressedSize);
         ReadOnlySpan<byte> header = file.Span;
         if (!HasMagic(header))
             throw new InvalidImageException("Not a RISC-V Linux Image: the magic number is missing.");
@@ -81,8 +80,6 @@ public sealed class LinuxImage
         return start;
     }
 
-    private static bool IsGzip(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0x1f, 0x8b]);
-
     /// <summary>"RSC\x05"; the older eight-byte magic before it is deprecated.</summary>
     private static bool HasMagic(ReadOnlySpan<byte> file) => file.Length >= HeaderSize && BinaryPrimitives.ReadUInt32LittleEndian(file[56..]) == 0x05435352;
 
@@ -90,38 +87,5 @@ public sealed class LinuxImage
     {
         uint offset = BinaryPrimitives.ReadUInt32LittleEndian(file[60..]);
         return file.StartsWith("MZ"u8) && offset <= (uint)(file.Length - 4) && BinaryPrimitives.ReadUInt32LittleEndian(file[(int)offset..]) == PeSignature;
-    }
-
-    private static byte[] Decompress(ReadOnlyMemory<byte> file)
-    {
-        using var source = new MemoryStream(file.ToArray(), writable: false);
-        using var gzip = new GZipStream(source, CompressionMode.Decompress);
-        byte[] content = new byte[Math.Max(file.Length, HeaderSize)];
-        int length = 0;
-        try
-        {
-            while (true)
-            {
-                int read = gzip.Read(content, length, content.Length - length);
-                if (read == 0)
-                    break;
-                length += read;
-                if (length == content.Length)
-                {
-                    if (length >= MaxDecompressedSize)
-                        throw new InvalidImageException($"The compressed Linux Image holds more than {MaxDecompressedSize} bytes.");
-                    Array.Resize(ref content, Math.Min(length * 2, MaxDecompressedSize));
-                }
-            }
-        }
-        catch (InvalidDataException e)
-        {
-            throw new InvalidImageException("The compressed Linux Image is damaged.", e);
-        }
-
-        // The stream ends quietly where the file was cut; the trailer's size (RFC 1952 §2.3.1) tells.
-        if (file.Length < 18 || BinaryPrimitives.ReadUInt32LittleEndian(file.Span[^4..]) != (uint)length)
-            throw new InvalidImageException("The compressed Linux Image is truncated.");
-        return content[..length];
     }
 }

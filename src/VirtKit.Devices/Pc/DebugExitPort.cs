@@ -1,0 +1,24 @@
+namespace VirtKit.Devices.Pc;
+
+/// <summary>A port through which a bare-metal guest ends the run: what it writes becomes the exit code. Reads give 0.</summary>
+/// <param name="shutdown">Called with the written value: <see cref="Machine.RequestShutdown"/>.</param>
+public sealed class DebugExitPort(Action<int> shutdown) : IDevice
+{
+    private readonly Action<int> _shutdown = shutdown ?? throw new ArgumentNullException(nameof(shutdown));
+
+    /// <inheritdoc/>
+    public DeviceWindow Window => new("debug-exit", 4, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word);
+
+    /// <inheritdoc/>
+    public ulong Read(ulong offset, int size) => 0;
+
+    /// <inheritdoc/>
+    public void Write(ulong offset, int size, ulong value)
+    {
+        if (offset == 0)
+            _shutdown(unchecked((int)value));
+    }
+
+    /// <inheritdoc/>
+    public void Reset() { }
+}
