@@ -1,0 +1,154 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace VirtKit.Boot.Acpi;
+
+/// <summary>Writes ACPI machine language: the scopes, devices and named values that describe a fixed board (ACPI 6.4 §20.2).</summary>
+public sealed class AmlBuilder
+{
+    private const byte NameOp = 0x08, BytePrefix = 0x0a, WordPrefix = 0x0b, DWordPrefix = 0x0c, StringPrefix = 0x0d, ScopeOp = 0x10, BufferOp = 0x11, PackageOp = 0x12,
+        ExtendedPrefix = 0x5b, DeviceOp = 0x82, RootPrefix = 0x5c;
+    private const int LongestPackage = (1 << 20) - 1;
+
+    private readonly List<byte> _bytes = [];
+    private readonly Stack<int> _open = [];
+
+    /// <summary>Opens a scope that exists: <c>_SB_</c>, below the root.</summary>
+    /// <param name="name">Four characters.</param>
+    public AmlBuilder BeginScope(string name)
+    {
+        _bytes.Add(ScopeOp);
+        _open.Push(_bytes.Count);
+        _bytes.Add(RootPrefix);
+        return Segment(name);
+    }
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="name">Four characters.</param>
+    public AmlBuilder BeginDevice(string name)
+    {
+        _bytes.AddRange([ExtendedPrefix, DeviceOp]);
+        _open.Push(_bytes.Count);
+        return Segment(name);
+    }
+
+    /// <summary>Closes the innermost scope or device.</summary>
+    /// <exception cref="InvalidOperationException">None is open.</exception>
+    public AmlBuilder End()
+    {
+        if (_open.Count == 0)
+            throw new InvalidOperationException("Nothing is open.");
+        int start = _open.Pop();
+        _bytes.InsertRange(start, PackageLength(_bytes.Count - start));
+        return this;
+    }
+
+    /// <summary>Names an integer.</summary>
+    public AmlBuilder Name(string name, uint value)
+    {
+        BeginName(name);
+        Integer(value);
+        return this;
+    }
+
+    /// <summary>Names a string.</summary>
+    public AmlBuilder Name(string name, string value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        BeginName(name);
+        _bytes.Add(StringPrefix);
+        _bytes.AddRange(Encoding.ASCII.GetBytes(value));
+        _bytes.Add(0);
+        return this;
+    }
+
+    /// <summary>Names a package of integers.</summary>
+    public AmlBuilder NamePackage(string name, params ReadOnlySpan<uint> values)
+    {
+        BeginName(name);
+        _bytes.Add(PackageOp);
+        int start = _bytes.Count;
+        _bytes.Add(checked((byte)values.Length));
+        foreach (uint value in values)
+            Integer(value);
+        _bytes.InsertRange(start, PackageLength(_bytes.Count - start));
+        return this;
+    }
+
+    /// <summary>Names a device's hardware ID in its compressed form (ACPI 6.4 §19.3.4).</summary>
+    /// <param name="name"><c>_HID</c> or <c>_CID</c>.</param>
+    /// <param name="id">Three letters and four hexadecimal digits, <c>PNP0501</c>.</param>
+    public AmlBuilder NameEisaId(string name, string id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        if (id.Length != 7)
+            throw new ArgumentException("An EISA ID has seven characters.", nameof(id));
+        uint vendor = (uint)((id[0] - '@') << 10 | (id[1] - '@') << 5 | (id[2] - '@'));
+        uint value = vendor << 16 | Convert.ToUInt32(id[3..], 16);
+        BeginName(name);
+        Integer(BinaryPrimitives.ReverseEndianness(value));
+        return this;
+    }
+
+    /// <summary>Names a device's current resources, <c>_CRS</c>.</summary>
+    public AmlBuilder NameResources(AmlResources resources)
+    {
+        ArgumentNullException.ThrowIfNull(resources);
+        BeginName("_CRS");
+        _bytes.Add(BufferOp);
+        int start = _bytes.Count;
+        byte[] template = resources.ToArray();
+        Integer((uint)template.Length);
+        _bytes.AddRange(template);
+        _bytes.InsertRange(start, PackageLength(_bytes.Count - start));
+        return this;
+    }
+
+    /// <summary>The code: a definition block's body.</summary>
+    /// <exception cref="InvalidOperationException">A scope is still open.</exception>
+    public byte[] ToArray() => _open.Count == 0 ? [.. _bytes] : throw new InvalidOperationException("A scope is still open.");
+
+    private void BeginName(string name)
+    {
+        _bytes.Add(NameOp);
+        Segment(name);
+    }
+
+    private AmlBuilder Segment(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.Length != 4)
+            throw new ArgumentException($"An AML name has four characters, not '{name}'.", nameof(name));
+        _bytes.AddRange(Encoding.ASCII.GetBytes(name));
+        return this;
+    }
+
+    private void Integer(uint value)
+    {
+        Span<byte> bytes = stackalloc byte[5];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[1..], value);
+        if (value <= 1)
+        {
+            _bytes.Add((byte)value);
+            return;
+        }
+
+        (bytes[0], int length) = value switch { <= 0xff => (BytePrefix, 2), <= 0xffff => (WordPrefix, 3), _ => (DWordPrefix, 5) };
+        _bytes.AddRange(bytes[..length]);
+    }
+
+    /// <summary>PkgLength counts itself (ACPI 6.4 §20.2.4).</summary>
+    private static byte[] PackageLength(int content)
+    {
+        if (content + 1 < 0x40)
+            return [(byte)(content + 1)];
+        int extra = content + 2 < 0x1000 ? 1 : 2, length = content + 1 + extra;
+        if (length > LongestPackage)
+            throw new InvalidOperationException($"An AML package of {content} bytes is too long.");
+        byte[] bytes = new byte[1 + extra];
+        bytes[0] = (byte)(extra << 6 | length & 15);
+        for (int i = 1; i <= extra; i++)
+            bytes[i] = (byte)(length >> (i * 8 - 4));
+        return bytes;
+    }
+}
