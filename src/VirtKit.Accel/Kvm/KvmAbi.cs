@@ -226,6 +226,8 @@ internal unsafe struct KvmIoeventfd
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct KvmPitConfig
 {
+    public const uint Speaker = 1;
+
     public uint Flags;
     public fixed uint Pad[15];
 }

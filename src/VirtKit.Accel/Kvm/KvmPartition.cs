@@ -4,7 +4,7 @@ using VirtKit.X86;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>One virtual machine of the kernel: what KVM offers for it beyond the engine SPI. <see cref="Machine.Partition"/> is of this type where the engine is <see cref="KvmEngine"/>.</summary>
-public sealed unsafe class KvmPartition : EnginePartition
+public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, IInterruptSink
 {
     /// <summary>Intel processors without unrestricted guest mode need three pages and one that no guest uses; the place under the BIOS's last 16 MiB is customary.</summary>
     private const uint IdentityMap = 0xfeff_c000, TaskState = IdentityMap + 0x1000;
@@ -61,6 +61,25 @@ public sealed unsafe class KvmPartition : EnginePartition
 
     /// <summary>What CPUID answers on each vCPU in truth, with the audit of what the policy changed and of what the kernel shows in spite of it.</summary>
     public IReadOnlyList<CpuidTable> Cpuid => _cpuid;
+
+    /// <inheritdoc/>
+    public bool ArePresent => HasKernelController;
+
+    /// <inheritdoc/>
+    public InterruptLine Input(int input)
+    {
+        RequireKernelController();
+        ArgumentOutOfRangeException.ThrowIfNegative(input);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(input, 23);
+        return new InterruptLine(this, input);
+    }
+
+    void IInterruptSink.SetInput(int input, bool level)
+    {
+        var argument = new KvmIrqLevel { Irq = (uint)input, Level = level ? 1u : 0 };
+        // A device must not fail for it: the kernel refuses only what a machine that is being taken down asks.
+        _vm.TryCall(KvmIoctl.IrqLine, ref argument);
+    }
 
     /// <inheritdoc/>
     public override VcpuCore CreateVcpu(int index)
@@ -160,7 +179,8 @@ public sealed unsafe class KvmPartition : EnginePartition
         if (HasKernelController)
         {
             _vm.Call(KvmIoctl.CreateIrqchip, 0, "create its interrupt controllers");
-            KvmPitConfig pit = default;
+            // The speaker's port goes with the timer: counter 2's gate and output are there.
+            var pit = new KvmPitConfig { Flags = KvmPitConfig.Speaker };
             _vm.Call(KvmIoctl.CreatePit2, ref pit, "create its timer");
         }
 

@@ -1,0 +1,87 @@
+using VirtKit.Devices.Pc;
+using VirtKit.X86;
+
+namespace VirtKit.Devices.Boards;
+
+/// <summary>The interrupt controllers of an <see cref="X64MicroVm"/>: the engine's, or our models on the machine's bus. A line is a global system interrupt, which
+/// below 16 is also an input of the PIC.</summary>
+internal abstract class X64Interrupts
+{
+    /// <summary>Where the local APICs' page is.</summary>
+    public static readonly Gpa LocalApicPage = new(0xfee0_0000);
+
+    /// <summary>Where the I/O APIC is.</summary>
+    public static readonly Gpa IoApicPage = new(0xfec0_0000);
+
+    /// <summary>A line into an input.</summary>
+    /// <param name="input">0 to 23.</param>
+    public abstract InterruptLine Input(int input);
+
+    /// <summary>Releases what the controllers hold.</summary>
+    public abstract void Release();
+
+    /// <summary>Takes the engine's controllers where it brings them, otherwise attaches ours.</summary>
+    /// <param name="machine">The machine.</param>
+    /// <param name="slot">What the machine's architecture names as its controller.</param>
+    public static X64Interrupts Attach(Machine machine, Slot slot) =>
+        machine.Partition is IX64InterruptChips { ArePresent: true } chips ? new OfEngine(chips) : new Models(machine, slot);
+
+    /// <summary>The machine needs its controller's address before the controller can be built: this stands between.</summary>
+    internal sealed class Slot : IX64InterruptController
+    {
+        public LocalApics? Controller { get; set; }
+
+        public int Acknowledge(int vcpu) => Controller?.Acknowledge(vcpu) ?? -1;
+
+        public void SetTaskPriority(int vcpu, byte priority) => Controller?.SetTaskPriority(vcpu, priority);
+    }
+
+    private sealed class OfEngine(IX64InterruptChips chips) : X64Interrupts
+    {
+        public override InterruptLine Input(int input) => chips.Input(input);
+
+        public override void Release() { }
+    }
+
+    private sealed class Models : X64Interrupts, IInterruptSink
+    {
+        private readonly LocalApics _apics;
+        private readonly IoApic _ioApic;
+        private readonly I8259 _pic;
+        private readonly I8254 _pit;
+
+        public Models(Machine machine, Slot slot)
+        {
+            _apics = new LocalApics(machine.Clock, [.. machine.Vcpus.Select(vcpu => new ApicPins(vcpu.Pin(X64Pin.Intr), vcpu.Pin(X64Pin.Nmi)))]);
+            _ioApic = new IoApic(_apics.Deliver);
+            _pic = new I8259(_apics[0].Lint(0));
+            _apics.EndOfInterrupt += _ioApic.EndOfInterrupt;
+            _apics.AcknowledgeExternal = _pic.Acknowledge;
+            slot.Controller = _apics;
+            machine.Memory.Map(IoApicPage, _ioApic);
+            machine.Memory.Map(LocalApicPage, _apics[0]);
+            AddressSpace ports = machine.Ports!;
+            ports.Map(new Gpa(0x20), _pic.Primary);
+            ports.Map(new Gpa(0xa0), _pic.Secondary);
+            ports.Map(new Gpa(0x4d0), _pic.EdgeLevel);
+            _pit = new I8254(machine.Clock, Input(0));
+            ports.Map(new Gpa(0x40), _pit);
+            ports.Map(new Gpa(0x61), _pit.Speaker);
+        }
+
+        public override InterruptLine Input(int input) => new(this, input);
+
+        public void SetInput(int input, bool level)
+        {
+            if (input < 16)
+                _pic.Input(input).Set(level);
+            _ioApic.Input(input).Set(level);
+        }
+
+        public override void Release()
+        {
+            _pit.Dispose();
+            _apics.Dispose();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+using System.Security.Cryptography;
+using System.Text;
+using VirtKit.Boot;
+using VirtKit.Boot.Acpi;
+using VirtKit.Devices.Pc;
+using VirtKit.Devices.Virtio;
+using VirtKit.X86;
+
+namespace VirtKit.Devices.Boards;
+
+/// <summary>A small x86-64 PC without firmware, PCI or video: what a Linux kernel needs that is started by its 64-bit boot protocol or by PVH, described by ACPI.</summary>
+/// <remarks>
+/// <code>
+/// memory                                                  ports
+/// 0x0000_0000  RAM, at most 3 GiB                         0x020, 0x0a0, 0x4d0  PIC      0x3f8  16550A serial port, interrupt 4
+/// 0xfe00_0000  eight virtio slots of 0x1000,              0x040, 0x061  PIT, 0          0x600  ACPI sleep control
+///              interrupts 16 to 23                        0x064  keyboard reset         0xcf9  reset control
+/// 0xfec0_0000  I/O APIC    0xfee0_0000  local APIC        0x070  CMOS clock, 8          0x0f4  debug exit
+/// 0x1_0000_0000  RAM, the rest
+/// </code>
+/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models, which run one vCPU.
+/// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
+/// </remarks>
+public sealed class X64MicroVm : IDisposable
+{
+    /// <summary>The number of virtio slots.</summary>
+    public const int VirtioSlots = 8;
+
+    private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, VirtioStride = 0x1000, LargePage = 2 << 20;
+    private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
+    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LongestCommandLine = 2047;
+    private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
+    private const byte ResetValue = 6;
+    private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
+    private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
+
+    private readonly X64MicroVmOptions _options;
+    private readonly Random? _seeded;
+    private readonly X64Interrupts _interrupts;
+    private readonly List<IDisposable> _owned = [];
+    private (Gpa Start, ulong Size) _initrd;
+
+    /// <summary>Builds the board.</summary>
+    /// <param name="options">What it is made of.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="VirtKitException">The engine cannot run this here, or the host has no such memory.</exception>
+    public X64MicroVm(X64MicroVmOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        X64Architecture architecture = options.Machine.Architecture as X64Architecture
+            ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
+        if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
+            throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
+        int slots = 1 + options.Disks.Count + options.Networks.Count + options.VirtioDevices.Count + (options.VirtioConsole is null ? 0 : 1);
+        if (slots > VirtioSlots)
+            throw new ArgumentException($"The board has {VirtioSlots} virtio slots; the options need {slots}.", nameof(options));
+        if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
+            throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
+        _options = options;
+        int? seed = options.Seed ?? (options.Machine.Scheduling == VcpuScheduling.Deterministic ? 1 : null);
+        _seeded = seed is { } value ? new Random(value) : null;
+
+        var controller = new X64Interrupts.Slot();
+        Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
+        Machine.Memory.MapRam(new Gpa(0), Math.Min(options.MemorySize, LowTop));
+        if (options.MemorySize > LowTop)
+            Machine.Memory.MapRam(new Gpa(HighStart), options.MemorySize - LowTop, "ram-high");
+        _interrupts = X64Interrupts.Attach(Machine, controller);
+        AttachPorts();
+        List<VirtioDevice> virtio = CreateVirtioDevices();
+        for (int i = 0; i < VirtioSlots; i++)
+        {
+            VirtioDevice device = i < virtio.Count ? virtio[i] : new EmptySlot();
+            var transport = new VirtioMmio(device, Machine.Memory, Machine.Clock, _interrupts.Input(FirstVirtioInput + i));
+            Machine.Memory.Map(Virtio + (ulong)i * VirtioStride, transport);
+            _owned.Add(transport);
+        }
+    }
+
+    /// <summary>The machine, ready to run after one of the boot methods.</summary>
+    public Machine Machine { get; }
+
+    /// <summary>What firmware would say of the memory.</summary>
+    public IReadOnlyList<MemoryMapEntry> MemoryMap
+    {
+        get
+        {
+            ulong low = Math.Min(_options.MemorySize, LowTop);
+            List<MemoryMapEntry> map =
+            [
+                new(new Gpa(0), ConventionalTop, MemoryMapKind.Usable),
+                new(new Gpa(FirmwareStart), KernelStart - FirmwareStart, MemoryMapKind.Reserved),
+                new(new Gpa(KernelStart), low - KernelStart, MemoryMapKind.Usable),
+            ];
+            if (_options.MemorySize > LowTop)
+                map.Add(new(new Gpa(HighStart), _options.MemorySize - LowTop, MemoryMapKind.Usable));
+            return map;
+        }
+    }
+
+    /// <summary>Copies an initial RAM disk to the top of the RAM below 2 GiB.</summary>
+    /// <param name="image">The archive.</param>
+    /// <returns>Where it lies.</returns>
+    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    public Gpa LoadInitrd(ReadOnlySpan<byte> image)
+    {
+        ulong top = Math.Min(_options.MemorySize, InitrdLimit), size = (ulong)image.Length;
+        if (size > top - KernelStart)
+            throw new ArgumentException($"The image of {size} bytes does not fit into memory.", nameof(image));
+        var start = new Gpa((top - size) / AddressSpace.PageSize * AddressSpace.PageSize);
+        Machine.Memory.Write(start, image);
+        _initrd = (start, size);
+        return start;
+    }
+
+    /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
+    /// <param name="kernel">A bzImage, whose payload is decompressed here where that is possible, otherwise by its own code in the guest; or an ELF file (vmlinux).</param>
+    /// <exception cref="InvalidImageException">It is neither, malformed, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    public void BootLinux(ReadOnlyMemory<byte> kernel)
+    {
+        ReadOnlyMemory<byte> header = default;
+        Gpa entry;
+        if (BzImage.IsBzImage(kernel.Span))
+        {
+            BzImage image = BzImage.Parse(kernel);
+            header = image.SetupHeader;
+            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? LoadElf(image.ExtractKernel())
+                : LoadWhole(image);
+        }
+        else
+        {
+            entry = LoadElf(kernel);
+        }
+
+        PlaceTables();
+        Machine.Memory.Write(ZeroPage, new LinuxZeroPage
+        {
+            SetupHeader = header,
+            MemoryMap = MemoryMap,
+            CommandLine = CommandLine,
+            Initrd = _initrd.Start,
+            InitrdSize = _initrd.Size,
+            Rsdp = Tables,
+        }.ToArray());
+        Start((ref X64State state) =>
+        {
+            X64EntryState.Enter64(Machine, ref state, entry);
+            state.Registers.Rsi = ZeroPage.Value;
+        });
+    }
+
+    /// <summary>Loads an ELF kernel and sets the first vCPU up to start it by the PVH protocol. An initial RAM disk has been loaded before.</summary>
+    /// <param name="kernel">An ELF file with a PVH entry.</param>
+    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    public void BootPvh(ReadOnlyMemory<byte> kernel)
+    {
+        if (!ElfImage.IsElf(kernel.Span))
+            throw new InvalidImageException("Not an ELF file.");
+        LoadElf(kernel);
+        if (!PvhStartInfo.TryFindEntry(kernel.Span, out Gpa entry))
+            throw new InvalidImageException("The ELF file has no PVH entry.");
+        PlaceTables();
+        Machine.Memory.Write(StartInfo, new PvhStartInfo
+        {
+            MemoryMap = MemoryMap,
+            CommandLine = CommandLine,
+            Initrd = _initrd.Start,
+            InitrdSize = _initrd.Size,
+            Rsdp = Tables,
+        }.ToArray(StartInfo));
+        Start((ref X64State state) =>
+        {
+            X64EntryState.Enter32(Machine, ref state, entry);
+            state.Registers.Rbx = StartInfo.Value;
+        });
+    }
+
+    /// <summary>The ACPI tables of the board, as they stand from the address that they are for.</summary>
+    public byte[] BuildAcpiTables() => new AcpiPlatform
+    {
+        ProcessorCount = Machine.Vcpus.Count,
+        LocalApic = X64Interrupts.LocalApicPage,
+        IoApic = X64Interrupts.IoApicPage,
+        SleepPort = SleepPort,
+        ResetPort = ResetControl,
+        ResetValue = ResetValue,
+        Dsdt = DescribeDevices(),
+    }.ToArray(Tables);
+
+    /// <summary>Stops the machine and releases it and the board's own devices; what came in by the options stays the caller's.</summary>
+    public void Dispose()
+    {
+        Machine.Dispose();
+        foreach (IDisposable device in _owned)
+            device.Dispose();
+        _interrupts.Release();
+    }
+
+    private void AttachPorts()
+    {
+        AddressSpace ports = Machine.Ports!;
+        var uart = new Ns16550A(_options.Console, _interrupts.Input(UartInput));
+        var rtc = new CmosRtc(Machine.Clock, _interrupts.Input(RtcInput));
+        _owned.AddRange([uart, rtc]);
+        ports.Map(new Gpa(SerialPort), uart);
+        ports.Map(new Gpa(CmosPort), rtc);
+        ports.Map(new Gpa(0x64), new KeyboardReset(Machine.RequestReset));
+        ports.Map(new Gpa(0xf4), new DebugExitPort(Machine.RequestShutdown));
+        ports.Map(new Gpa(SleepPort), new AcpiSleep(Machine.RequestShutdown));
+        ports.Map(new Gpa(ResetControl), new ResetPort(Machine.RequestReset));
+    }
+
+    private byte[] DescribeDevices()
+    {
+        AmlBuilder aml = new AmlBuilder().BeginScope("_SB_");
+        for (int i = 0; i < Machine.Vcpus.Count; i++)
+            aml.BeginDevice($"C{i:X3}").Name("_HID", "ACPI0007").Name("_UID", (uint)i).End();
+        aml.BeginDevice("COM1").NameEisaId("_HID", "PNP0501").Name("_UID", 1)
+            .NameResources(new AmlResources().Ports(SerialPort, 8).Interrupt(UartInput, AcpiTrigger.Edge)).End();
+        aml.BeginDevice("RTC_").NameEisaId("_HID", "PNP0B00")
+            .NameResources(new AmlResources().Ports(CmosPort, 2).Interrupt(RtcInput, AcpiTrigger.Edge)).End();
+        for (int i = 0; i < VirtioSlots; i++)
+        {
+            aml.BeginDevice($"VR{i:X2}").Name("_HID", "LNRO0005").Name("_UID", (uint)i).Name("_CCA", 1)
+                .NameResources(new AmlResources().Memory(Virtio + (ulong)i * VirtioStride, (uint)VirtioStride).Interrupt((uint)(FirstVirtioInput + i), AcpiTrigger.Level)).End();
+        }
+
+        return aml.End().NamePackage("_S5_", AcpiSleep.PowerOffType, 0, 0, 0).ToArray();
+    }
+
+    private Gpa LoadElf(ReadOnlyMemory<byte> file)
+    {
+        ElfImage image = ElfImage.Parse(file, ElfMachine.X64);
+        foreach (ElfSegment segment in image.Segments)
+            CheckPlace(segment.PhysicalAddress, segment.MemorySize);
+        image.Load(Machine.Memory);
+        return image.Entry;
+    }
+
+    private Gpa LoadWhole(BzImage image)
+    {
+        CheckPlace(image.PreferredAddress, image.MemorySize);
+        return image.Load(Machine.Memory, image.PreferredAddress);
+    }
+
+    /// <summary>What the board places itself lies below 1 MiB, the initial RAM disk above the kernel.</summary>
+    private void CheckPlace(Gpa start, ulong size)
+    {
+        ulong end = _initrd.Size != 0 ? _initrd.Start.Value : Math.Min(_options.MemorySize, LowTop);
+        if (start.Value < KernelStart || start.Value > end || size > end - start.Value)
+            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie between 1 MiB and 0x{end:x}.");
+    }
+
+    private void PlaceTables()
+    {
+        Machine.Memory.Write(Tables, BuildAcpiTables());
+        Machine.Memory.Write(CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+    }
+
+    private void Start(Entry enter)
+    {
+        foreach (Vcpu vcpu in Machine.Vcpus)
+        {
+            X64State state = vcpu.GetState<X64State>();
+            state.ApicBase = X64Interrupts.LocalApicPage.Value | ApicEnabled | (vcpu.Index == 0 ? BootProcessor : 0);
+            if (vcpu.Index == 0)
+                enter(ref state);
+            vcpu.SetState(in state);
+        }
+    }
+
+    private List<VirtioDevice> CreateVirtioDevices()
+    {
+        List<VirtioDevice> devices = [.. _options.Disks.Select((disk, i) => new VirtioBlock(disk, $"virtkit-disk{i}"))];
+        devices.AddRange(_options.Networks.Select((network, i) => new VirtioNet(network, new MacAddress(_options.FirstMacAddress.Value + (ulong)i))));
+        if (_options.VirtioConsole is { } console)
+            devices.Add(new VirtioConsole(console));
+        devices.Add(new VirtioEntropy(FillRandom));
+        _owned.AddRange(devices.OfType<IDisposable>());
+        devices.AddRange(_options.VirtioDevices);
+        return devices;
+    }
+
+    private void FillRandom(Span<byte> destination)
+    {
+        if (_seeded is null)
+            RandomNumberGenerator.Fill(destination);
+        else
+            _seeded.NextBytes(destination);
+    }
+
+    private delegate void Entry(ref X64State state);
+}
