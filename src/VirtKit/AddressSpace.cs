@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Memory;
@@ -41,7 +42,7 @@ public sealed unsafe class AddressSpace : IDisposable
     public MemoryRegion MapRom(Gpa start, ulong size, string name = "rom") => MapMemory(start, size, name, writable: false);
 
     /// <summary>Maps a device's register window.</summary>
-    /// <param name="start">Address of the device's offset 0, a multiple of 8.</param>
+    /// <param name="start">Address of the device's offset 0, a multiple of the widest access that the device declares.</param>
     /// <param name="device">The device.</param>
     /// <exception cref="ArgumentException">Not aligned, an empty window, past the end of the space, or overlapping another mapping.</exception>
     public MemoryRegion Map(Gpa start, IDevice device)
@@ -50,6 +51,10 @@ public sealed unsafe class AddressSpace : IDisposable
         DeviceWindow window = device.Window;
         if ((window.Widths & ~AccessWidths.Any) != 0 || window.Widths == 0)
             throw new ArgumentException($"Device {window.Name} declares no valid access width.", nameof(device));
+        // An offset is then aligned where its address is. Port space has byte-wide registers at odd addresses.
+        ulong widest = 1ul << BitOperations.Log2((uint)window.Widths);
+        if (start.Value % widest != 0)
+            throw new ArgumentException($"{window.Name} at {start} is not at a multiple of {widest}, its widest access.", nameof(start));
         return Insert(new MemoryRegion(window.Name, start, window.Size, null, device, writable: true));
     }
 
@@ -272,8 +277,8 @@ public sealed unsafe class AddressSpace : IDisposable
 
     private MemoryRegion Insert(MemoryRegion region)
     {
-        if (region.Size == 0 || region.Start.Value % 8 != 0 || region.Start.Value > ulong.MaxValue - (region.Size - 1))
-            throw new ArgumentException($"{region.Name} at {region.Start}, {region.Size} bytes: empty, not a multiple of 8, or past the end.", nameof(region));
+        if (region.Size == 0 || region.Start.Value > ulong.MaxValue - (region.Size - 1))
+            throw new ArgumentException($"{region.Name} at {region.Start}, {region.Size} bytes: empty or past the end.", nameof(region));
         lock (_mapGate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

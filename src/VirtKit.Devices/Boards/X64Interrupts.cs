@@ -5,7 +5,7 @@ namespace VirtKit.Devices.Boards;
 
 /// <summary>The interrupt controllers of an <see cref="X64MicroVm"/>: the engine's, or our models on the machine's bus. A line is a global system interrupt, which
 /// below 16 is also an input of the PIC.</summary>
-internal abstract class X64Interrupts
+internal abstract class X64Interrupts : IDisposable
 {
     /// <summary>Where the local APICs' page is.</summary>
     public static readonly Gpa LocalApicPage = new(0xfee0_0000);
@@ -17,8 +17,8 @@ internal abstract class X64Interrupts
     /// <param name="input">0 to 23.</param>
     public abstract InterruptLine Input(int input);
 
-    /// <summary>Releases what the controllers hold.</summary>
-    public abstract void Release();
+    /// <inheritdoc/>
+    public abstract void Dispose();
 
     /// <summary>Takes the engine's controllers where it brings them, otherwise attaches ours.</summary>
     /// <param name="machine">The machine.</param>
@@ -40,7 +40,7 @@ internal abstract class X64Interrupts
     {
         public override InterruptLine Input(int input) => chips.Input(input);
 
-        public override void Release() { }
+        public override void Dispose() { }
     }
 
     private sealed class Models : X64Interrupts, IInterruptSink
@@ -78,7 +78,7 @@ internal abstract class X64Interrupts
             _ioApic.Input(input).Set(level);
         }
 
-        public override void Release()
+        public override void Dispose()
         {
             _pit.Dispose();
             _apics.Dispose();

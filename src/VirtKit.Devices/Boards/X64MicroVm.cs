@@ -193,7 +193,7 @@ public sealed class X64MicroVm : IDisposable
         Machine.Dispose();
         foreach (IDisposable device in _owned)
             device.Dispose();
-        _interrupts.Release();
+        _interrupts.Dispose();
     }
 
     private void AttachPorts()
