@@ -28,6 +28,33 @@ public sealed class BootFuzzTests
     }
 
     [Fact]
+    public void BzImage_MutatedAndRandom_LoadsOrIsRefused() =>
+        Fuzz([BzImageSample.Create(BzImageSample.Lz4()), BzImageSample.Create(LinuxImageTests.Compressed(new byte[1000])), BzImageSample.Create([0x7f, 0x45, 0x4c, 0x46])], (file, memory) =>
+        {
+            BzImage image = BzImage.Parse(file);
+            image.ExtractKernel();
+            image.Load(memory, image.PreferredAddress);
+        });
+
+    [Fact]
+    public void Pvh_MutatedAndRandom_EntryIsFoundOrNot()
+    {
+        // An ELF file whose segments are notes, one of which names a PVH entry.
+        byte[] file = [.. ElfSample.Create(), 4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, (byte)'X', (byte)'e', (byte)'n', 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        int header = (int)BitConverter.ToUInt64(file, 32);
+        BitConverter.GetBytes(4).CopyTo(file, header);
+        BitConverter.GetBytes((ulong)file.Length - 24).CopyTo(file, header + 8);
+        BitConverter.GetBytes(24ul).CopyTo(file, header + 32);
+        Assert.True(PvhStartInfo.TryFindEntry(file, out Gpa entry));
+        Assert.Equal(0x100_0000ul, entry.Value);
+        Fuzz([file], (mutated, _) =>
+        {
+            if (!PvhStartInfo.TryFindEntry(mutated.Span, out Gpa _))
+                throw new InvalidImageException("No entry.");
+        });
+    }
+
+    [Fact]
     public void DeviceTree_MutatedAndRandom_ReadsOrIsRefused() => Fuzz([DeviceTreeTests.Sample()], (file, _) =>
     {
         DeviceTree tree = DeviceTree.Parse(file);

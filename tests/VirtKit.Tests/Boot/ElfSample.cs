@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text;
+using VirtKit.Boot;
 
 namespace VirtKit.Tests.Boot;
 
@@ -11,12 +12,15 @@ internal static class ElfSample
     public const ulong Virtual = 0xffff_ffff_8000_0000, Physical = 0x8000_0000, ToHost = Virtual + 0x40;
 
     /// <summary>Two segments: 16 bytes of content in 64 of memory, and 8 bytes at the next page; symbols <c>start</c> and <c>tohost</c>.</summary>
-    public static byte[] Create()
+    public static byte[] Create() => Create(ElfMachine.RiscV, new Gpa(Physical));
+
+    /// <summary>The same for another machine and place.</summary>
+    public static byte[] Create(ElfMachine machine, Gpa physical)
     {
         byte[] file = new byte[Length];
         ((ReadOnlySpan<byte>)[0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1]).CopyTo(file);
         U16(16, 2);
-        U16(18, 243);
+        U16(18, (ushort)machine);
         U32(20, 1);
         U64(24, Virtual + 4);
         U64(32, ProgramHeaders);
@@ -27,8 +31,8 @@ internal static class ElfSample
         U16(58, 64);
         U16(60, 3);
         Segment(0, type: 0x6474e551, 0, 0, 0, 0, 0);
-        Segment(1, type: 1, Content, Virtual, Physical, 16, 64);
-        Segment(2, type: 1, Content + 16, Virtual + 0x1000, Physical + 0x1000, 8, 8);
+        Segment(1, type: 1, Content, Virtual, physical.Value, 16, 64);
+        Segment(2, type: 1, Content + 16, Virtual + 0x1000, physical.Value + 0x1000, 8, 8);
         for (int i = 0; i < 24; i++)
             file[Content + i] = (byte)(i + 1);
         Symbol(1, name: 1, Virtual);

@@ -10,6 +10,8 @@ public sealed class DeviceContractTests
 
     public static TheoryData<string> Names => DeviceCatalog.Names;
 
+    public static TheoryData<string> NamesInDeviceTrees => DeviceCatalog.NamesInDeviceTrees;
+
     [Theory]
     [MemberData(nameof(Names))]
     public void Device_EveryOffsetAndWidth_IsAnsweredAsDeclared(string name)
@@ -62,7 +64,7 @@ public sealed class DeviceContractTests
     }
 
     [Theory]
-    [MemberData(nameof(Names))]
+    [MemberData(nameof(NamesInDeviceTrees))]
     public void Device_Description_NamesItsAddress(string name)
     {
         using var wiring = new Wiring();

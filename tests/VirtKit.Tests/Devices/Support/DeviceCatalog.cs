@@ -1,6 +1,7 @@
 using VirtKit.Devices;
 using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Networking;
+using VirtKit.Devices.Pc;
 using VirtKit.Devices.Storage;
 using VirtKit.Devices.Virtio;
 
@@ -19,6 +20,23 @@ internal static class DeviceCatalog
         ["virtio-empty"] = w => new VirtioMmio(new EmptySlot(), w.Memory, w.Clock, w.Lines[0]),
     };
 
+    /// <summary>The devices of a PC, which no device tree describes.</summary>
+    private static readonly Dictionary<string, Func<Wiring, IDevice>> PcDevices = new()
+    {
+        ["pic"] = w => new I8259(w.Lines[0]).Primary,
+        ["pic-secondary"] = w => new I8259(w.Lines[0]).Secondary,
+        ["elcr"] = w => new I8259(w.Lines[0]).EdgeLevel,
+        ["pit"] = w => new I8254(w.Clock, w.Lines[0]),
+        ["speaker"] = w => new I8254(w.Clock, w.Lines[0]).Speaker,
+        ["cmos"] = w => new CmosRtc(w.Clock, w.Lines[0]),
+        ["lapic"] = w => new LocalApics(w.Clock, [new ApicPins(w.Lines[0], w.Lines[1]), new ApicPins(w.Lines[2], w.Lines[3])])[0],
+        ["ioapic"] = _ => new IoApic(_ => { }),
+        ["debug-exit"] = _ => new DebugExitPort(_ => { }),
+        ["reset"] = _ => new ResetPort(() => { }),
+        ["keyboard-reset"] = _ => new KeyboardReset(() => { }),
+        ["acpi-sleep"] = _ => new AcpiSleep(_ => { }),
+    };
+
     private static readonly Dictionary<string, Func<Wiring, VirtioDevice>> VirtioDevices = new()
     {
         ["virtio-console"] = w => new VirtioConsole(w.Console),
@@ -28,12 +46,14 @@ internal static class DeviceCatalog
         ["virtio-net"] = w => new VirtioNet(w.Network, MacAddress.Local(1)),
     };
 
-    public static TheoryData<string> Names => [.. Devices.Keys, .. VirtioDevices.Keys];
+    public static TheoryData<string> Names => [.. Devices.Keys, .. PcDevices.Keys, .. VirtioDevices.Keys];
+
+    public static TheoryData<string> NamesInDeviceTrees => [.. Devices.Keys, .. VirtioDevices.Keys];
 
     public static TheoryData<string> VirtioNames => [.. VirtioDevices.Keys];
 
     public static IDevice Create(string name, Wiring wiring) =>
-        Devices.TryGetValue(name, out var create) ? create(wiring) : new VirtioMmio(CreateVirtio(name, wiring), wiring.Memory, wiring.Clock, wiring.Lines[0]);
+        Devices.TryGetValue(name, out var create) || PcDevices.TryGetValue(name, out create) ? create(wiring) : new VirtioMmio(CreateVirtio(name, wiring), wiring.Memory, wiring.Clock, wiring.Lines[0]);
 
     public static VirtioDevice CreateVirtio(string name, Wiring wiring) => VirtioDevices[name](wiring);
 }

@@ -1,5 +1,6 @@
 using VirtKit.Engines;
 using VirtKit.RiscV;
+using VirtKit.X86;
 
 namespace VirtKit.Tests.Devices.Support;
 
@@ -21,9 +22,10 @@ internal sealed class StateOnlyEngine : ExecutionEngine
         public override VcpuCore CreateVcpu(int index) => new Core();
     }
 
-    private sealed class Core : VcpuCore, IVcpuState<RiscVState>
+    private sealed class Core : VcpuCore, IVcpuState<RiscVState>, IVcpuState<X64State>
     {
         private RiscVState _state;
+        private X64State _x64;
 
         public override bool HasWork => false;
 
@@ -39,10 +41,14 @@ internal sealed class StateOnlyEngine : ExecutionEngine
 
         public override void SetPin(int pin, bool level) { }
 
-        public override void Reset() => _state = default;
+        public override void Reset() => (_state, _x64) = (default, default);
 
         public void GetState(out RiscVState state) => state = _state;
 
         public void SetState(in RiscVState state) => _state = state;
+
+        public void GetState(out X64State state) => state = _x64;
+
+        public void SetState(in X64State state) => _x64 = state;
     }
 }
