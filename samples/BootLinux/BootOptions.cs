@@ -3,6 +3,11 @@ namespace VirtKit.Samples.BootLinux;
 /// <summary>The command line, read.</summary>
 internal sealed record BootOptions
 {
+    public const string RiscVGuest = "riscv64", X64Guest = "x86-64";
+
+    /// <summary>The guest architecture, one of the names above.</summary>
+    public string Guest { get; init; } = RiscVGuest;
+
     public FileInfo? Kernel { get; init; }
 
     public FileInfo? Initrd { get; init; }

@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Storage;
-using VirtKit.RiscV;
 using VirtKit.Samples.BootLinux.Terminal;
 
 namespace VirtKit.Samples.BootLinux;
@@ -22,7 +20,7 @@ internal sealed class BootSession : IDisposable
     private readonly CancellationTokenSource _leave = new();
     private readonly OutputLog _log = new();
     private readonly StreamConsole _terminal;
-    private readonly RiscVVirt _board;
+    private readonly GuestBoard _board;
     private readonly Stopwatch _time = new();
     private TimeSpan? _timeToInit;
     private int _leaveCode;
@@ -46,21 +44,7 @@ internal sealed class BootSession : IDisposable
             _disks.Add(new FileBlockBackend(disk.FullName));
         if (guest.Kind == GuestKind.Default && _disks.Count == 0)
             _disks.Add(ScratchDisk());
-        _board = new RiscVVirt(new RiscVVirtOptions
-        {
-            Machine = new MachineOptions
-            {
-                Architecture = new RiscVArchitecture { Sbi = options.Firmware is null ? new SbiOptions { Console = new SbiConsole(consoles.Serial) } : null },
-                Engine = EngineName.Create(options.Engine),
-                VcpuCount = options.Cpus,
-                Scheduling = VcpuScheduling.Threads,
-            },
-            MemorySize = options.Memory.Bytes,
-            Console = consoles.Serial,
-            VirtioConsole = consoles.Virtio,
-            Disks = _disks,
-            CommandLine = CommandLine(),
-        });
+        _board = GuestBoard.Create(options, consoles, _disks, CommandLine());
     }
 
     /// <summary>Boots, and boots again when the guest asks for it.</summary>
@@ -73,7 +57,7 @@ internal sealed class BootSession : IDisposable
         _time.Start();
         while (true)
         {
-            Load();
+            _board.Load(_guest);
             exit = _board.Machine.Run(_leave.Token);
             if (exit.Reason != ExitReason.Reset || _options.Run is not null)
                 break;
@@ -94,23 +78,12 @@ internal sealed class BootSession : IDisposable
         _leave.Dispose();
     }
 
-    private void Load()
-    {
-        (Gpa entry, Gpa end) = GuestImage.Parse(_guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
-        if (!_guest.Initrd.IsEmpty && _board.LoadInitrd(_guest.Initrd.Span) < end)
-            throw new InvalidImageException($"{_options.Memory} of memory is too little for this kernel and its initial RAM disk.");
-        if (_options.Firmware is null)
-            _board.BootSupervisor(entry);
-        else
-            _board.BootFirmware(GuestImage.Parse(File.ReadAllBytes(_options.Firmware.FullName)).Load(_board, RiscVVirt.FirmwareAddress).Entry, entry);
-    }
-
     private string CommandLine()
     {
         if (_guest.Kind == GuestKind.Default)
             return _options.Append;
         // A command's guest has nobody to look at its last words: it resets, and the log is told.
-        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : "earlycon=sbi";
+        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : _options.Guest == BootOptions.X64Guest ? "earlyprintk=serial,ttyS0" : "earlycon=sbi";
         return $"console=ttyS0 {messages} {_options.Append}".TrimEnd();
     }
 

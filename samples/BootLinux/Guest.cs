@@ -15,13 +15,14 @@ internal sealed record Guest(GuestKind Kind, ReadOnlyMemory<byte> Kernel, ReadOn
         ReadOnlyMemory<byte> initrd = options.Initrd is null ? default : File.ReadAllBytes(options.Initrd.FullName);
         if (options.Kernel is not null)
             return new Guest(GuestKind.Given, File.ReadAllBytes(options.Kernel.FullName), initrd);
+        DebianGuest debian = options.Guest == BootOptions.X64Guest ? DebianGuest.X64 : DebianGuest.RiscV;
         try
         {
-            GuestFiles files = GuestFiles.FindCached() ?? (options.NoFetch ? throw new FetchException("--no-fetch, and the cache is empty") : GuestFiles.Fetch(progress));
+            GuestFiles files = GuestFiles.FindCached(debian) ?? (options.NoFetch ? throw new FetchException("--no-fetch, and the cache is empty") : GuestFiles.Fetch(debian, progress));
             byte[] kernel = File.ReadAllBytes(files.Kernel);
             return options.Initrd is null ? new Guest(GuestKind.Debian, kernel, JoinArchives(files, options)) : new Guest(GuestKind.Given, kernel, initrd);
         }
-        catch (FetchException e) when (options.Run is null)
+        catch (FetchException e) when (options.Run is null && debian == DebianGuest.RiscV)
         {
             Console.Error.WriteLine($"No Debian kernel: {e.Message}. Booting VirtKit's embedded default guest instead.");
             return new Guest(GuestKind.Default, DefaultGuest(), default);

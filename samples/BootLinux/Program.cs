@@ -4,7 +4,9 @@ using VirtKit.Samples;
 using VirtKit.Samples.BootLinux;
 using VirtKit.Samples.BootLinux.Fetch;
 
-var kernel = new Option<FileInfo>("--kernel") { Description = "Kernel: a Linux Image (or .gz), an ELF program or a flat binary such as U-Boot. Default: Debian 13's, fetched once", HelpName = "FILE" };
+var guest = new Option<string>("--guest") { Description = "The guest architecture: riscv64, or x86-64 on the engine kvm", HelpName = "NAME", DefaultValueFactory = _ => BootOptions.RiscVGuest };
+guest.AcceptOnlyFromAmong(BootOptions.RiscVGuest, BootOptions.X64Guest);
+var kernel = new Option<FileInfo>("--kernel") { Description = "Kernel: a Linux Image (or .gz), an ELF program or a flat binary such as U-Boot. Default: Debian's, fetched once", HelpName = "FILE" };
 var initrd = new Option<FileInfo>("--initrd") { Description = "Initial RAM disk. Default with Debian's kernel: busybox and its shell", HelpName = "FILE" };
 var disk = new Option<FileInfo[]>("--disk") { Description = "Disk image, read and written; may be repeated", HelpName = "FILE", DefaultValueFactory = _ => [] };
 var append = new Option<string>("--append") { Description = "Text added to the kernel's command line", HelpName = "TEXT", DefaultValueFactory = _ => "" };
@@ -21,7 +23,7 @@ disk.AcceptExistingOnly();
 
 var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
 {
-    kernel, initrd, disk, append, cpus, memory, engine, firmware, run, noFetch, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, firmware, run, noFetch, quiet,
 };
 command.Validators.Add(result =>
 {
@@ -32,13 +34,14 @@ command.SetAction(parsed =>
 {
     var options = new BootOptions
     {
+        Guest = parsed.GetValue(guest)!,
         Kernel = parsed.GetValue(kernel),
         Initrd = parsed.GetValue(initrd),
         Disks = parsed.GetValue(disk) ?? [],
         Append = parsed.GetValue(append) ?? "",
         Cpus = parsed.GetValue(cpus),
         Memory = parsed.GetValue(memory),
-        Engine = parsed.GetValue(engine)!,
+        Engine = parsed.GetValue(guest) == BootOptions.X64Guest ? GuestBoard.X64Engine : parsed.GetValue(engine)!,
         Firmware = parsed.GetValue(firmware),
         Run = parsed.GetValue(run),
         NoFetch = parsed.GetValue(noFetch),

@@ -2,11 +2,9 @@ using System.Text;
 
 namespace VirtKit.Samples.BootLinux.Fetch;
 
-/// <summary>Debian 13's riscv64 packages in the repository that this host's apt uses: its signed Release file and the package index that it vouches for.</summary>
+/// <summary>One release's packages of one architecture in the Debian repository that this host's apt uses: its signed Release file and the package index that it vouches for.</summary>
 internal sealed class DebianRepository
 {
-    private const string Suite = "trixie", IndexName = "main/binary-riscv64/Packages.xz";
-
     private static readonly string[] Keyrings = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
 
     private readonly string _address;
@@ -20,26 +18,27 @@ internal sealed class DebianRepository
 
     /// <summary>Opens the first of apt's repositories that has the suite.</summary>
     /// <exception cref="FetchException">None has it, or its files do not check.</exception>
-    public static DebianRepository Open(Download download, string folder, TextWriter progress)
+    public static DebianRepository Open(DebianGuest guest, Download download, string folder, TextWriter progress)
     {
+        string indexName = $"main/binary-{guest.Architecture}/Packages.xz";
         string release = Path.Combine(folder, "InRelease"), index = Path.Combine(folder, "Packages.xz");
         foreach (string address in Addresses())
         {
             try
             {
-                download.Fetch($"{address}/dists/{Suite}/InRelease", release);
+                download.Fetch($"{address}/dists/{guest.Suite}/InRelease", release);
             }
             catch (FetchException)
             {
                 continue;
             }
 
-            (long size, string sha256) = FindChecksum(Verify(release, progress));
-            download.Fetch($"{address}/dists/{Suite}/{IndexName}", index, size, sha256);
+            (long size, string sha256) = FindChecksum(Verify(release, progress), indexName);
+            download.Fetch($"{address}/dists/{guest.Suite}/{indexName}", index, size, sha256);
             return new DebianRepository(address, ReadIndex(index));
         }
 
-        throw new FetchException($"no repository in apt's configuration has Debian's {Suite}");
+        throw new FetchException($"no repository in apt's configuration has Debian's {guest.Suite}");
     }
 
     /// <summary>The package that a metapackage depends on whose name starts so: the newest kernel.</summary>
@@ -77,7 +76,7 @@ internal sealed class DebianRepository
         return File.ReadAllText(release);
     }
 
-    private static (long Size, string Sha256) FindChecksum(string release)
+    private static (long Size, string Sha256) FindChecksum(string release, string indexName)
     {
         bool inside = false;
         foreach (string line in release.Split('\n'))
@@ -85,11 +84,11 @@ internal sealed class DebianRepository
             if (line.Length > 0 && line[0] != ' ')
                 inside = line.StartsWith("SHA256:", StringComparison.Ordinal);
             string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (inside && words.Length == 3 && words[2] == IndexName && long.TryParse(words[1], out long size))
+            if (inside && words.Length == 3 && words[2] == indexName && long.TryParse(words[1], out long size))
                 return (size, words[0]);
         }
 
-        throw new FetchException($"the Release file has no checksum of {IndexName}");
+        throw new FetchException($"the Release file has no checksum of {indexName}");
     }
 
     /// <summary>Reads the few packages that matter; the index has some 60,000.</summary>

@@ -1,7 +1,7 @@
 namespace VirtKit.Samples.BootLinux.Fetch;
 
 /// <summary>What a Debian guest is booted from, in the cache.</summary>
-/// <param name="Kernel">The kernel, an EFI-stub Image.</param>
+/// <param name="Kernel">The kernel, an EFI-stub Image or a bzImage.</param>
 /// <param name="Busybox">The statically linked busybox.</param>
 /// <param name="Modules">The folder of the modules that <see cref="InitramfsArchives"/> wants, decompressed.</param>
 internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
@@ -23,9 +23,9 @@ internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
     }
 
     /// <summary>The files that an earlier fetch left in the cache, or <see langword="null"/>.</summary>
-    public static GuestFiles? FindCached()
+    public static GuestFiles? FindCached(DebianGuest guest)
     {
-        string root = Root();
+        string root = Root(guest);
         if (!File.Exists(Path.Combine(root, CurrentName)))
             return null;
         GuestFiles files = In(Path.Combine(root, File.ReadAllText(Path.Combine(root, CurrentName)).Trim()));
@@ -34,19 +34,19 @@ internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
 
     /// <summary>Fetches the files into the cache. Several processes may do so at once: one works, the others wait.</summary>
     /// <exception cref="FetchException">They cannot be had.</exception>
-    public static GuestFiles Fetch(TextWriter progress)
+    public static GuestFiles Fetch(DebianGuest guest, TextWriter progress)
     {
-        string root = Directory.CreateDirectory(Root()).FullName;
+        string root = Directory.CreateDirectory(Root(guest)).FullName;
         using FileStream gate = Lock(Path.Combine(root, "lock"), progress);
-        if (FindCached() is { } cached)
+        if (FindCached(guest) is { } cached)
             return cached;
 
         // What a killed process left behind.
         foreach (string part in Directory.EnumerateFiles(root, "*.part"))
             File.Delete(part);
         var download = new Download(progress);
-        DebianRepository repository = DebianRepository.Open(download, root, progress);
-        string kernelPackage = repository.FindDependency("linux-image-riscv64", "linux-image-");
+        DebianRepository repository = DebianRepository.Open(guest, download, root, progress);
+        string kernelPackage = repository.FindDependency(guest.KernelMetapackage, "linux-image-");
         string kernel = repository.Fetch(kernelPackage, download, root), busybox = repository.Fetch("busybox-static", download, root);
 
         string release = kernelPackage["linux-image-".Length..], target = Path.Combine(root, release), unpacked = target + ".unpacked";
@@ -58,10 +58,10 @@ internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
         Directory.CreateDirectory(target);
         GuestFiles files = In(target);
         Directory.CreateDirectory(files.Modules);
-        foreach ((string name, byte[] content) in new ModuleFolder(Path.Combine(unpacked, "usr/lib/modules", release)).Closure(InitramfsArchives.Modules))
+        foreach ((string name, byte[] content) in new ModuleFolder(Installed(unpacked, "lib/modules", release)).Closure(InitramfsArchives.Modules))
             File.WriteAllBytes(Path.Combine(files.Modules, name + ".ko"), content);
-        File.Move(Path.Combine(unpacked, "usr/bin/busybox"), files.Busybox);
-        File.Move(Path.Combine(unpacked, "boot", "vmlinux-" + release), files.Kernel);
+        File.Move(Installed(unpacked, "bin/busybox"), files.Busybox);
+        File.Move(Path.Combine(unpacked, "boot", guest.KernelFile + release), files.Kernel);
         RemoveFolder(unpacked);
 
         foreach (string package in (string[])[kernel, busybox])
@@ -74,7 +74,14 @@ internal sealed record GuestFiles(string Kernel, string Busybox, string Modules)
         return files;
     }
 
-    private static string Root() => Path.Combine(CacheFolder(), "debian-13-riscv64");
+    private static string Root(DebianGuest guest) => Path.Combine(CacheFolder(), guest.Folder);
+
+    /// <summary>A path below /usr, where Debian 13 has what Debian 12 still had below the root.</summary>
+    private static string Installed(params string[] parts)
+    {
+        string[] merged = [parts[0], "usr", .. parts[1..]];
+        return Path.Exists(Path.Combine(merged)) ? Path.Combine(merged) : Path.Combine(parts);
+    }
 
     private static GuestFiles In(string folder) => new(Path.Combine(folder, "vmlinux"), Path.Combine(folder, "busybox"), Path.Combine(folder, "modules"));
 

@@ -107,16 +107,12 @@ public sealed class I8254 : IDevice, IDisposable
         }
 
         ulong deadline = (ulong)(((UInt128)edge * NanosecondsPerSecond + (Frequency - 1)) / Frequency);
-        _timer.Set(Math.Max(deadline, counter.Repeats ? _state.LastEdge + ShortestInterval : 0));
-        _state.LastEdge = _clock.Now;
+        _timer.Set(counter.Repeats ? Math.Max(deadline, _clock.Now + ShortestInterval) : deadline);
     }
 
     private struct State
     {
         public Counter[] Counters;
-
-        /// <summary>When counter 0 was last looked at, in nanoseconds.</summary>
-        public ulong LastEdge;
 
         public bool SpeakerOn;
 

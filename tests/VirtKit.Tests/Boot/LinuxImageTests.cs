@@ -41,7 +41,7 @@ public sealed class LinuxImageTests
     [Fact]
     public void Parse_DebiansOwnKernel_IsAnEfiStubImage()
     {
-        string path = GuestFiles.FindCached()?.Kernel ?? Path.Combine(GuestFiles.CacheFolder(), "vmlinux");
+        string path = GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? Path.Combine(GuestFiles.CacheFolder(), "vmlinux");
         LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Require.File(path, "samples/BootLinux fetches it")));
         Assert.True(image.IsEfiStub);
         Assert.Equal(2UL << 20, image.TextOffset);

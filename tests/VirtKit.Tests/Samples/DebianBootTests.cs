@@ -50,5 +50,5 @@ public sealed class DebianBootTests
         Assert.Equal("riscv64\n", output);
     }
 
-    private static void RequireKernel() => Require.File(GuestFiles.FindCached()?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+    private static void RequireKernel() => Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
 }

@@ -1,0 +1,92 @@
+using VirtKit.Accel.Kvm;
+using VirtKit.Devices.Boards;
+using VirtKit.Devices.Consoles;
+using VirtKit.Devices.Storage;
+using VirtKit.Engines;
+using VirtKit.RiscV;
+using VirtKit.Samples.BootLinux.Terminal;
+using VirtKit.X86;
+
+namespace VirtKit.Samples.BootLinux;
+
+/// <summary>The board of a guest architecture, as far as the sample deals with it.</summary>
+internal abstract class GuestBoard : IDisposable
+{
+    /// <summary>The one engine that runs x86-64 guests.</summary>
+    public const string X64Engine = "kvm";
+
+    public abstract Machine Machine { get; }
+
+    /// <summary>Builds the board that the options ask for.</summary>
+    public static GuestBoard Create(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) =>
+        options.Guest == BootOptions.X64Guest ? new X64(options, consoles, disks, commandLine) : new RiscV(options, consoles, disks, commandLine);
+
+    /// <summary>Loads the guest and sets its first vCPU to its entry.</summary>
+    /// <exception cref="VirtKitException">It is malformed or does not fit.</exception>
+    public abstract void Load(Guest guest);
+
+    public abstract void Dispose();
+
+    private static MachineOptions MachineOptions(BootOptions options, GuestArchitecture architecture, ExecutionEngine engine) => new()
+    {
+        Architecture = architecture,
+        Engine = engine,
+        VcpuCount = options.Cpus,
+        Scheduling = VcpuScheduling.Threads,
+    };
+
+    private sealed class RiscV(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) : GuestBoard
+    {
+        private readonly RiscVVirt _board = new(new RiscVVirtOptions
+        {
+            Machine = MachineOptions(options, new RiscVArchitecture { Sbi = options.Firmware is null ? new SbiOptions { Console = new SbiConsole(consoles.Serial) } : null },
+                EngineName.Create(options.Engine)),
+            MemorySize = options.Memory.Bytes,
+            Console = consoles.Serial,
+            VirtioConsole = consoles.Virtio,
+            Disks = disks,
+            CommandLine = commandLine,
+        });
+
+        public override Machine Machine => _board.Machine;
+
+        public override void Load(Guest guest)
+        {
+            (Gpa entry, Gpa end) = GuestImage.Parse(guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
+            if (!guest.Initrd.IsEmpty && _board.LoadInitrd(guest.Initrd.Span) < end)
+                throw new InvalidImageException($"{options.Memory} of memory is too little for this kernel and its initial RAM disk.");
+            if (options.Firmware is null)
+                _board.BootSupervisor(entry);
+            else
+                _board.BootFirmware(GuestImage.Parse(File.ReadAllBytes(options.Firmware.FullName)).Load(_board, RiscVVirt.FirmwareAddress).Entry, entry);
+        }
+
+        public override void Dispose() => _board.Dispose();
+    }
+
+    private sealed class X64(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) : GuestBoard
+    {
+        private readonly X64MicroVm _board = new(new X64MicroVmOptions
+        {
+            // Where KVM itself runs on an emulated processor, the emulator lacks CMPXCHG16B in ring 0; nothing in this guest needs it.
+            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuidPolicy.Host.HideWithDependents("cx16") },
+                new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })),
+            MemorySize = options.Memory.Bytes,
+            Console = consoles.Serial,
+            VirtioConsole = consoles.Virtio,
+            Disks = disks,
+            CommandLine = commandLine,
+        });
+
+        public override Machine Machine => _board.Machine;
+
+        public override void Load(Guest guest)
+        {
+            if (!guest.Initrd.IsEmpty)
+                _board.LoadInitrd(guest.Initrd.Span);
+            _board.BootLinux(guest.Kernel);
+        }
+
+        public override void Dispose() => _board.Dispose();
+    }
+}
