@@ -14,7 +14,7 @@ public sealed class BzImage
     /// <summary>How far behind the kernel's start the 64-bit entry lies.</summary>
     public const ulong Entry64Offset = 0x200;
 
-    private const int LongestHeader = 0x290, SectorSize = 512;
+    private const int ShortestHeader = 0x264, LongestHeader = 0x290, SectorSize = 512;
     private const uint HeaderMagic = 0x5372_6448;
     private const ushort OldestVersion = 0x20c;
 
@@ -60,7 +60,7 @@ public sealed class BzImage
 
     /// <summary>Whether a file looks like a kernel of this kind; <see cref="Parse"/> may still refuse it.</summary>
     public static bool IsBzImage(ReadOnlySpan<byte> file) =>
-        file.Length > 0x206 && BinaryPrimitives.ReadUInt16LittleEndian(file[0x1fe..]) == 0xaa55 && BinaryPrimitives.ReadUInt32LittleEndian(file[0x202..]) == HeaderMagic;
+        file.Length >= ShortestHeader && BinaryPrimitives.ReadUInt16LittleEndian(file[0x1fe..]) == 0xaa55 && BinaryPrimitives.ReadUInt32LittleEndian(file[0x202..]) == HeaderMagic;
 
     /// <summary>Reads and checks the headers.</summary>
     /// <param name="file">The whole file. It is not copied.</param>
@@ -75,7 +75,7 @@ public sealed class BzImage
             throw new InvalidImageException($"The bzImage speaks boot protocol {version >> 8}.{version & 0xff:d2}; at least 2.12 is needed.");
         int headerEnd = 0x202 + bytes[0x201], sectors = bytes[SetupHeaderOffset] == 0 ? 4 : bytes[SetupHeaderOffset];
         int setupSize = (sectors + 1) * SectorSize;
-        if (headerEnd is < 0x264 or > LongestHeader || setupSize < headerEnd || setupSize > bytes.Length)
+        if (headerEnd is < ShortestHeader or > LongestHeader || setupSize < headerEnd || setupSize > bytes.Length)
             throw new InvalidImageException("The bzImage's setup header is truncated.");
         ulong size = BinaryPrimitives.ReadUInt32LittleEndian(bytes[0x1f4..]) * 16ul;
         if (size == 0 || size > (ulong)(bytes.Length - setupSize))

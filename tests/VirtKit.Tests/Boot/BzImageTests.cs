@@ -69,6 +69,14 @@ public sealed class BzImageTests
     }
 
     [Fact]
+    public void Parse_CutAnywhere_IsRefused()
+    {
+        byte[] file = BzImageSample.Create([1, 2, 3]);
+        for (int length = 0; length < file.Length; length++)
+            Assert.Throws<InvalidImageException>(() => BzImage.Parse(file.AsMemory(0, length)));
+    }
+
+    [Fact]
     public void ZeroPage_EveryField_StandsWhereTheProtocolSays()
     {
         BzImage image = BzImage.Parse(BzImageSample.Create([1]));
