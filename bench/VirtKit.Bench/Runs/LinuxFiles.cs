@@ -1,3 +1,6 @@
+using VirtKit.Samples.BootLinux;
+using VirtKit.Samples.BootLinux.Fetch;
+
 namespace VirtKit.Bench.Runs;
 
 /// <summary>A kernel and its initramfs.</summary>
@@ -14,16 +17,14 @@ internal sealed record LinuxFiles(string Kernel, string Initrd)
         return missing is null ? files : throw new BenchException($"There is no file {missing}.");
     }
 
+    /// <summary>The kernel in the cache, and the initramfs that the sample would make for it.</summary>
     private static LinuxFiles FindCached()
     {
-        string cache = Environment.GetEnvironmentVariable("VIRTKIT_CACHE") is { Length: > 0 } given ? given : Repository.PathOf(".cache");
-        FileInfo? newest = !Directory.Exists(cache)
-            ? null
-            : new DirectoryInfo(cache).EnumerateFiles("initramfs.cpio", SearchOption.AllDirectories)
-                .Where(f => File.Exists(Path.Combine(f.DirectoryName!, "vmlinux")))
-                .MaxBy(f => f.LastWriteTimeUtc);
-        return newest is null
-            ? throw new BenchException("No kernel in the cache: run samples/BootLinux once, or name --kernel and --initrd.")
-            : new LinuxFiles(Path.Combine(newest.DirectoryName!, "vmlinux"), newest.FullName);
+        GuestFiles files = GuestFiles.FindCached(DebianGuest.RiscV)
+            ?? throw new BenchException("No kernel in the cache: run samples/BootLinux once, or name --kernel and --initrd.");
+        string initrd = Repository.PathOf("artifacts", "bench", "initramfs.cpio");
+        Directory.CreateDirectory(Path.GetDirectoryName(initrd)!);
+        File.WriteAllBytes(initrd, InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), new ModuleFolder(files.Modules)));
+        return new LinuxFiles(files.Kernel, initrd);
     }
 }
