@@ -1,0 +1,36 @@
+using System.Runtime.InteropServices;
+using VirtKit.Tests.Samples;
+using VirtKit.Tests.Support;
+
+namespace VirtKit.Tests.Packaging;
+
+/// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests on its default engine.</summary>
+public sealed class PublishTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
+
+    [Theory]
+    [InlineData("PublishTrimmed", "the trimmed runtime")]
+    [InlineData("PublishAot", "NativeAOT")]
+    public async Task RunElf_PublishedSo_RunsAGuest(string property, string what)
+    {
+        using var folder = new TemporaryFolder();
+        string project = Path.Combine(Repository.Root, "samples", "RunElf");
+        string runtime = RuntimeInformation.RuntimeIdentifier;
+        // Folders of its own, for the build that runs these tests may still be using the others.
+        string[] common = [project, "-r", runtime, $"-p:{property}=true", "--artifacts-path", folder.File("artifacts")];
+        try
+        {
+            await HostProcess.RunAsync("dotnet", ["restore", .. common], Repository.Root, Limit);
+        }
+        catch (Xunit.Sdk.FailException e) when (e.Message.Contains("error NU110", StringComparison.Ordinal))
+        {
+            Assert.Skip($"The packs of {what} for {runtime} cannot be restored here.");
+        }
+
+        string log = await HostProcess.RunAsync(
+            "dotnet", ["publish", .. common, "--no-restore", "--self-contained", "true", "-c", "Release", "-o", folder.File("out")], Repository.Root, Limit);
+        Assert.DoesNotContain("warning IL", log, StringComparison.Ordinal);
+        await HostProcess.RunAsync(folder.File("out/RunElf"), [SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
+    }
+}
