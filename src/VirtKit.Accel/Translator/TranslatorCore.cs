@@ -230,7 +230,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (c->ExitKind == ExitKind.Budget && _failure is null)
         {
             c->ExitKind = ExitKind.Stopped;
-            c->Budget = _stepper.Run(c->Interpreter.Hart.State.Pc, (int)Math.Min(c->Budget, Op.MaxBlockLength), c->Budget);
+            if (c->Budget > 0)
+                c->Budget = _stepper.Run(c->Interpreter.Hart.State.Pc, (int)Math.Min(c->Budget, Op.MaxBlockLength), c->Budget);
         }
     }
 
