@@ -120,12 +120,22 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        if (!_reader.Read(pc, crosses ? 1 : _maxInstructions, at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null))
+        BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
+        int limit = crosses ? 1 : _maxInstructions;
+        if (!_reader.Read(pc, limit, fetch))
             return true;
-        byte* entry = _emitter.Emit();
+        byte* start = _assembler.Cursor;
+        if (!_emitter.TryEmit())
+        {
+            _assembler.Cursor = start;
+            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction);
+            if (!_emitter.TryEmit())
+                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+        }
+
         _assembler.Cursor = Align(_assembler.Cursor);
-        block = (int)(entry - _memory.Writable);
-        code = Executable(entry);
+        block = (int)(start - _memory.Writable);
+        code = Executable(start);
         return true;
     }
 

@@ -11,8 +11,9 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
 
     /// <summary>Records from an address to the first jump, the end of what can be fetched, or the limit.</summary>
     /// <returns>Whether there is at least one instruction.</returns>
-    public bool Read(ulong pc, int limit, FetchHalf fetch)
+    public bool Read(ulong pc, int limit, FetchHalf fetch, ExpressionSize expressions = ExpressionSize.AcrossInstructions)
     {
+        builder.Forwards = expressions == ExpressionSize.AcrossInstructions;
         builder.BeginBlock(pc);
         var recorder = new Recorder(builder);
         IrBlock block = builder.Block;
@@ -65,4 +66,10 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
 
     private static bool IsPure(InstructionFormat format, in Operands o) =>
         format is InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Unary || (format == InstructionFormat.R && o.Rs1 != o.Rs2);
+}
+
+internal enum ExpressionSize : byte
+{
+    OneInstruction,
+    AcrossInstructions,
 }

@@ -19,6 +19,9 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
 
     public IrBlock Block => block;
 
+    /// <summary>Whether an instruction's expression may take in the one before it.</summary>
+    public bool Forwards { get; set; } = true;
+
     public void BeginBlock(ulong pc)
     {
         block.Clear(pc);
@@ -36,7 +39,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         _firstOp = block.OpCount;
         _givesUp = false;
         Operands o = instruction.Operands;
-        _mayForward = isPure;
+        _mayForward = isPure && Forwards;
         _facts.BeginInstruction(o.Rd);
     }
 

@@ -59,7 +59,7 @@ internal sealed class RegisterFacts(IrBlock block)
     public bool TryForward(int register, out short value)
     {
         value = _values[register];
-        if (_forwardable != register || value < 0 || !IsSimple(block.Ops[value].Code))
+        if (_forwardable != register || value < 0 || !IsSimple(block.Ops[value].Code) || Scratch(value) > 1)
             return false;
         _forwardable = -1;
         block.Ops[_writeOp].Code = IrCode.None;
@@ -72,4 +72,16 @@ internal sealed class RegisterFacts(IrBlock block)
     /// <summary>What needs no particular host register, so that it can stand anywhere in an expression.</summary>
     private static bool IsSimple(IrCode code) => code is IrCode.Add or IrCode.Sub or IrCode.And or IrCode.Or or IrCode.Xor or IrCode.Not or IrCode.ShiftLeft
         or IrCode.ShiftRightLogical or IrCode.ShiftRightArithmetic or IrCode.SignExtend or IrCode.ZeroExtend;
+
+    /// <summary>How many registers, beside that of the result, an expression takes to compute; at least.</summary>
+    private int Scratch(short value)
+    {
+        if (value < 0)
+            return 0;
+        ref readonly IrOp op = ref block.Ops[value];
+        if (op.Code is IrCode.Constant or IrCode.ReadX)
+            return 0;
+        bool isLeaf = op.B < 0 || block.Ops[op.B].Code is IrCode.Constant or IrCode.ReadX;
+        return Math.Max(Scratch(op.A), isLeaf ? 0 : 1 + Scratch(op.B));
+    }
 }

@@ -22,6 +22,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
     private int _reserved;
     private bool _targetInRax;
+    private bool _exhausted;
 
     public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, RecordTable<Site> sites, RecordTable<ExitRecord> exits)
     {
@@ -58,10 +59,11 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _ => true,
     };
 
-    /// <summary>Emits the block at the assembler's cursor.</summary>
-    /// <returns>Its entry, in the writable view.</returns>
-    public byte* Emit()
+    /// <summary>Emits the block at the assembler's cursor, which is its entry.</summary>
+    /// <returns>Whether it could be done; if not, an expression was too large, and what lies behind the old cursor is nothing.</returns>
+    public bool TryEmit()
     {
+        _exhausted = false;
         IrOp[] ops = _block.Ops;
         int opCount = _block.OpCount;
         _cold.Clear();
@@ -69,7 +71,6 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
         _reserved = 0;
         _targetInRax = false;
-        byte* entry = _asm.Cursor;
         _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);
         Cold(_asm.JumpIf(Condition.Below), ColdKind.Budget, 0);
         int instruction = 0;
@@ -94,7 +95,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         else if (!ended)
             EmitExit(_block.NextPc);
         EmitCold();
-        return entry;
+        return !_exhausted;
     }
 
     /// <returns>Whether the op ends the block.</returns>
@@ -177,7 +178,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     private static int Bit(Gp register) => 1 << (int)register;
 
-    private static Gp Take(ref int free)
+    private Gp Take(ref int free)
     {
         foreach (Gp register in (ReadOnlySpan<Gp>)[Gp.Rax, Gp.Rcx, Gp.Rdx])
         {
@@ -187,7 +188,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
             return register;
         }
 
-        throw new InvalidOperationException("An expression needs more than three scratch registers.");
+        // What is emitted now is thrown away.
+        _exhausted = true;
+        return Gp.Rax;
     }
 
     private void Cold(byte* displacement, ColdKind kind, int index) => _cold.Add(new ColdJump((nint)displacement, kind, index));
