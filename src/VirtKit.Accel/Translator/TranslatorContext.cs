@@ -25,6 +25,20 @@ internal unsafe struct TranslatorContext
     public int Exit;
 
     public ExitKind ExitKind;
+
+    public FloatMasks Masks;
+}
+
+/// <summary>Constants for bitwise operations on floating-point registers, 16 bytes each.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FloatMasks
+{
+    /// <summary>What boxes a single.</summary>
+    public UInt128 Box;
+    public UInt128 SignOfSingle;
+    public UInt128 SignOfDouble;
+
+    public static FloatMasks Create() => new() { Box = 0xffffffff_00000000, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63 };
 }
 
 /// <summary>How translated code was left.</summary>

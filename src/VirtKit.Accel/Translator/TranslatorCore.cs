@@ -39,6 +39,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _self = GCHandle.Alloc(this);
         _context->Core = GCHandle.ToIntPtr(_self);
         _context->Fallback = &RunFallback;
+        _context->Masks = FloatMasks.Create();
         _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
         cache.Add(this);
     }

@@ -16,12 +16,25 @@ internal static unsafe class GuestRegisters
         (2, Gp.Rbx), (8, Gp.R12), (9, Gp.R13), (10, Gp.Rsi), (11, Gp.Rdi), (12, Gp.R8), (13, Gp.R9), (14, Gp.R10), (15, Gp.R11), (16, Gp.R14),
     ];
 
+    // ft0 to ft3, fs0, fs1, fa0 to fa7.
+    private static readonly (int Guest, Xmm Host)[] VectorPins =
+    [
+        (10, Xmm.V0), (11, Xmm.V1), (12, Xmm.V2), (13, Xmm.V3), (14, Xmm.V4), (15, Xmm.V5), (16, Xmm.V6), (17, Xmm.V7),
+        (0, Xmm.V8), (1, Xmm.V9), (2, Xmm.V10), (3, Xmm.V11), (8, Xmm.V12), (9, Xmm.V13),
+    ];
+
     private static readonly Gp[] Homes = Map();
+    private static readonly Xmm[] Vectors = MapVectors();
 
     public static ReadOnlySpan<(int Guest, Gp Host)> Pinned => Pins;
 
     /// <summary>The host register of a guest register, or <see cref="Gp.None"/>.</summary>
     public static Gp HomeOf(int register) => Homes[register];
+
+    public static ReadOnlySpan<(int Guest, Xmm Host)> PinnedVectors => VectorPins;
+
+    /// <summary>The host register of a floating-point register, or <see cref="Xmm.None"/>.</summary>
+    public static Xmm VectorOf(int register) => Vectors[register];
 
     public static Mem SlotX(int register) => new(Context, register * 8 - ContextBias);
 
@@ -38,12 +51,22 @@ internal static unsafe class GuestRegisters
             homes[guest] = host;
         return homes;
     }
+
+    private static Xmm[] MapVectors()
+    {
+        var homes = new Xmm[32];
+        Array.Fill(homes, Xmm.None);
+        foreach ((int guest, Xmm host) in VectorPins)
+            homes[guest] = host;
+        return homes;
+    }
 }
 
 /// <summary>The offsets of what translated code uses of its context.</summary>
 internal static unsafe class ContextLayout
 {
-    public static readonly int Pc, Attention, FloatReady, HostRounding, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind;
+    public static readonly int Pc, Attention, FloatReady, HostRounding, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
+        Box, SignOfSingle, SignOfDouble;
 
     static ContextLayout()
     {
@@ -61,5 +84,8 @@ internal static unsafe class ContextLayout
         Fallback = (int)((byte*)&context.Fallback - start);
         Exit = (int)((byte*)&context.Exit - start);
         ExitKind = (int)((byte*)&context.ExitKind - start);
+        Box = (int)((byte*)&context.Masks.Box - start);
+        SignOfSingle = (int)((byte*)&context.Masks.SignOfSingle - start);
+        SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - start);
     }
 }

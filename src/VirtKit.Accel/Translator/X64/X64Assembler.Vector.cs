@@ -45,6 +45,8 @@ internal sealed unsafe partial class X64Assembler
 
     public void Fma(byte opcode, bool isDouble, Xmm to, Xmm a, Xmm b) => Vex(2, 1, isDouble ? Size.Bits64 : Size.Bits32, opcode, (int)to, (int)a, (int)b);
 
+    public void FmaMemory(byte opcode, bool isDouble, Xmm to, Xmm a, in Mem b) => Vex(2, 1, isDouble ? Size.Bits64 : Size.Bits32, opcode, (int)to, (int)a, b);
+
     /// <summary>Sets ZF, PF and CF by an unordered comparison.</summary>
     public void Compare(bool isDouble, Xmm a, Xmm b) => Vex(1, isDouble ? 1 : 0, Size.Bits32, 0x2e, (int)a, 0, (int)b);
 

@@ -108,6 +108,10 @@ internal sealed unsafe partial class X64Emitter
                     X64Assembler.Bind(_asm.Call(), _stubs.Slow);
                     X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
                     break;
+                case ColdKind.SlowEnds:
+                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, ends: 1));
+                    X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    break;
                 case ColdKind.Budget:
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
                     _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.Pc }));

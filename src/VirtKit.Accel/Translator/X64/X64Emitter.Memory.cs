@@ -10,6 +10,8 @@ internal sealed unsafe partial class X64Emitter
     {
         var width = (MemoryWidth)op.Detail;
         Mem place = EmitLookup(op, width.Bytes(), ContextLayout.ReadTlb);
+        if (TryLoadFloat(index, width, place))
+            return;
         Gp to = LoadDestination(index);
         switch (width)
         {
@@ -50,6 +52,8 @@ internal sealed unsafe partial class X64Emitter
             return;
         }
 
+        if (TryStoreFloat(op.B, bytes, place))
+            return;
         // rdx was only needed for the comparison.
         int free = Bit(Gp.Rdx);
         Gp value = Use(op.B, ref free);
@@ -97,9 +101,7 @@ internal sealed unsafe partial class X64Emitter
     /// <summary>The home of the register that the value is written to next, or rax.</summary>
     private Gp LoadDestination(int index)
     {
-        int next = index + 1;
-        while (next < _block.OpCount && _block.Ops[next].Code < IrCode.Load)
-            next++;
+        int next = NextEffect(index);
         if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteX } write || write.A != index)
             return Gp.Rax;
         Gp home = GuestRegisters.HomeOf(write.Detail);

@@ -67,7 +67,11 @@ internal sealed unsafe partial class X64Emitter
                 _asm.Load(to, GuestRegisters.SlotX(op.Detail));
                 break;
             case IrCode.ReadF:
-                _asm.Load(to, GuestRegisters.SlotF(op.Detail));
+                Xmm vector = GuestRegisters.VectorOf(op.Detail);
+                if (vector == Xmm.None)
+                    _asm.Load(to, GuestRegisters.SlotF(op.Detail));
+                else
+                    _asm.Mov(to, vector, Size.Bits64);
                 break;
             case IrCode.Add or IrCode.Sub or IrCode.And or IrCode.Or or IrCode.Xor or IrCode.Mul:
                 Binary(op, to, free, Size.Bits64);

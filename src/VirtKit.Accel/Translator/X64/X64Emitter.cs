@@ -20,6 +20,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private readonly List<ColdJump> _cold = [];
     private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
     private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
+    private readonly int[] _endSiteOf = new int[IrBlock.MaxInstructions];
     private int _reserved;
     private bool _targetInRax;
     private bool _exhausted;
@@ -32,6 +33,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _sites = sites;
         _exits = exits;
         _locations = new Gp[block.Ops.Length];
+        _vectors = new Xmm[block.Ops.Length];
     }
 
     /// <summary>A jump out of the block's straight path, to code that is emitted behind it.</summary>
@@ -41,6 +43,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     {
         /// <summary>The shared function of an instruction.</summary>
         Slow,
+
+        /// <summary>The same, and then the block is left.</summary>
+        SlowEnds,
 
         /// <summary>An exit, to be linked.</summary>
         Unlinked,
@@ -54,7 +59,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     public bool Supports(in IrOp op) => op.Code switch
     {
-        IrCode.Float => false,
+        IrCode.Float => SupportsFloat(op),
         IrCode.Atomic => SupportsAtomic(op),
         _ => true,
     };
@@ -68,7 +73,10 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         int opCount = _block.OpCount;
         _cold.Clear();
         Array.Fill(_locations, Gp.None, 0, opCount);
+        Array.Fill(_vectors, Xmm.None, 0, opCount);
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
+        Array.Fill(_endSiteOf, -1, 0, _block.InstructionCount);
+        _rounds = _boxed = 0;
         _reserved = 0;
         _targetInRax = false;
         _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);
@@ -118,6 +126,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
             case IrCode.Atomic:
                 EmitAtomic(index, op);
                 return false;
+            case IrCode.Float:
+                EmitFloat(index, op);
+                return false;
             case IrCode.UseFloat:
                 _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.FloatReady), 0, Size.Bits32);
                 Cold(_asm.JumpIf(Condition.Equal), ColdKind.Slow, op.Instruction);
@@ -126,6 +137,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
                 _asm.LockOr(new Mem(Gp.Rsp, 0), 0);
                 return false;
             case IrCode.Fallback:
+                _boxed = 0;
                 _asm.Constant(Gp.Rax, (ulong)SiteOf(op.Instruction, op.Detail));
                 X64Assembler.Bind(_asm.Call(), _stubs.Slow);
                 return op.Detail != 0;
@@ -167,12 +179,6 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _asm.Store(slot, Use(op.A, ref free));
     }
 
-    private void EmitWriteF(in IrOp op)
-    {
-        int free = Free;
-        _asm.Store(GuestRegisters.SlotF(op.Detail), Use(op.A, ref free));
-    }
-
     /// <summary>The scratch registers that hold nothing.</summary>
     private int Free => Scratch & ~_reserved;
 
@@ -197,10 +203,11 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     private int SiteOf(int instruction, byte ends = 0)
     {
-        if (_siteOf[instruction] >= 0)
-            return _siteOf[instruction];
+        ref int site = ref (ends == 0 ? _siteOf : _endSiteOf)[instruction];
+        if (site >= 0)
+            return site;
         ref readonly GuestInstruction guest = ref _block.Instructions[instruction];
-        return _siteOf[instruction] = _sites.Add(new Site
+        return site = _sites.Add(new Site
         {
             Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, Ends = ends,
             Remaining = (byte)(_block.InstructionCount - instruction),

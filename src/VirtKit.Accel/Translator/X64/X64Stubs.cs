@@ -92,10 +92,10 @@ internal sealed unsafe class X64Stubs
         _asm.Call(GuestRegisters.Field(ContextLayout.Fallback));
         _asm.Alu(Alu.Add, Gp.Rsp, frame);
         _asm.Test(Gp.Rax, Gp.Rax, Size.Bits32);
-        byte* leaves = _asm.JumpShort(Condition.NotEqual);
+        byte* leaves = _asm.JumpIf(Condition.NotEqual);
         Fill();
         _asm.Return();
-        _asm.BindShort(leaves);
+        _asm.Bind(leaves);
         _asm.Alu(Alu.Add, Gp.Rsp, 8);
         X64Assembler.Bind(_asm.Jump(), abandon);
         return start;
@@ -108,11 +108,26 @@ internal sealed unsafe class X64Stubs
         foreach ((int guest, Gp host) in GuestRegisters.Pinned)
             _asm.Store(GuestRegisters.SlotX(guest), host);
         _asm.Store(GuestRegisters.Field(ContextLayout.Budget), GuestRegisters.Budget);
+        byte* skip = SkipUnlessFloat();
+        foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
+            _asm.StoreDouble(GuestRegisters.SlotF(guest), host);
+        _asm.Bind(skip);
     }
 
     private void Fill()
     {
         foreach ((int guest, Gp host) in GuestRegisters.Pinned)
             _asm.Load(host, GuestRegisters.SlotX(guest));
+        byte* skip = SkipUnlessFloat();
+        foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
+            _asm.LoadDouble(host, GuestRegisters.SlotF(guest));
+        _asm.Bind(skip);
+    }
+
+    /// <summary>Vector registers are only in use while the guest may change its floating-point registers.</summary>
+    private byte* SkipUnlessFloat()
+    {
+        _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.FloatReady), 0, Size.Bits32);
+        return _asm.JumpIf(Condition.Equal);
     }
 }
