@@ -29,7 +29,7 @@ internal unsafe struct TranslatorContext
     public FloatMasks Masks;
 }
 
-/// <summary>Constants for bitwise operations on floating-point registers, 16 bytes each.</summary>
+/// <summary>Constants for floating-point code; those of bitwise operations are 16 bytes long.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct FloatMasks
 {
@@ -38,7 +38,13 @@ internal struct FloatMasks
     public UInt128 SignOfSingle;
     public UInt128 SignOfDouble;
 
-    public static FloatMasks Create() => new() { Box = 0xffffffff_00000000, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63 };
+    /// <summary>The vector unit's control: everything masked, to nearest even, no flag standing (SDM 1 §10.2.3).</summary>
+    public uint ControlAtEntry;
+
+    /// <summary>Where the flags are stored to look at them.</summary>
+    public uint Control;
+
+    public static FloatMasks Create() => new() { Box = 0xffffffff_00000000, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63, ControlAtEntry = 0x1f80 };
 }
 
 /// <summary>How translated code was left.</summary>

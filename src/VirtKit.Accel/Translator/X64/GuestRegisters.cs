@@ -65,8 +65,8 @@ internal static unsafe class GuestRegisters
 /// <summary>The offsets of what translated code uses of its context.</summary>
 internal static unsafe class ContextLayout
 {
-    public static readonly int Pc, Attention, FloatReady, HostRounding, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
-        Box, SignOfSingle, SignOfDouble;
+    public static readonly int Pc, Attention, FloatReady, Fcsr, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
+        Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control;
 
     static ContextLayout()
     {
@@ -76,7 +76,7 @@ internal static unsafe class ContextLayout
         Pc = (int)((byte*)&hart->State.Pc - start);
         Attention = (int)((byte*)&hart->Attention - start);
         FloatReady = (int)((byte*)&hart->FloatReady - start);
-        HostRounding = (int)((byte*)&hart->HostRounding - start);
+        Fcsr = (int)((byte*)&hart->State.Fcsr - start);
         ReadTlb = (int)((byte*)&hart->ReadTlb - start);
         WriteTlb = (int)((byte*)&hart->WriteTlb - start);
         Jumps = (int)((byte*)&context.Jumps - start);
@@ -87,5 +87,7 @@ internal static unsafe class ContextLayout
         Box = (int)((byte*)&context.Masks.Box - start);
         SignOfSingle = (int)((byte*)&context.Masks.SignOfSingle - start);
         SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - start);
+        ControlAtEntry = (int)((byte*)&context.Masks.ControlAtEntry - start);
+        Control = (int)((byte*)&context.Masks.Control - start);
     }
 }

@@ -45,6 +45,11 @@ internal sealed unsafe partial class X64Assembler
 
     public void Fma(byte opcode, bool isDouble, Xmm to, Xmm a, Xmm b) => Vex(2, 1, isDouble ? Size.Bits64 : Size.Bits32, opcode, (int)to, (int)a, (int)b);
 
+    /// <summary>Loads the vector unit's control and sticky flags.</summary>
+    public void LoadControl(in Mem from) => Encode(0, 0, 1, 0xae, 2, from);
+
+    public void StoreControl(in Mem to) => Encode(0, 0, 1, 0xae, 3, to);
+
     public void FmaMemory(byte opcode, bool isDouble, Xmm to, Xmm a, in Mem b) => Vex(2, 1, isDouble ? Size.Bits64 : Size.Bits32, opcode, (int)to, (int)a, b);
 
     /// <summary>Sets ZF, PF and CF by an unordered comparison.</summary>

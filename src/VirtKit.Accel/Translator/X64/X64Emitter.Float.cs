@@ -3,8 +3,8 @@ using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.X64;
 
-/// <summary>Floating point by the host's arithmetic, under the conditions of <see cref="RiscV.FloatingPoint.HostFloat{T}"/>: where its result is not all there is to
-/// an operation, the shared function does it.</summary>
+/// <summary>Floating point by the host's arithmetic, where the result shows that nothing but rounding happened: a normal number, no NaN. Everything else
+/// is the shared function's.</summary>
 internal sealed unsafe partial class X64Emitter
 {
     private const Xmm Work = Xmm.V14, Spare = Xmm.V15;
@@ -16,8 +16,8 @@ internal sealed unsafe partial class X64Emitter
 
     private readonly Xmm[] _vectors;
 
-    /// <summary>The values of rm for which the block has looked whether the host may do the arithmetic.</summary>
-    private uint _rounds;
+    /// <summary>Whether the block has looked that the dynamic rounding mode is the host's.</summary>
+    private bool _rounds;
 
     /// <summary>The registers that are known to hold a boxed single.</summary>
     private uint _boxed;
@@ -25,7 +25,9 @@ internal sealed unsafe partial class X64Emitter
     private static bool SupportsFloat(in IrOp op) => (FloatOperation)op.Detail switch
     {
         FloatOperation.Classify or FloatOperation.FromUInt64 => false,
-        FloatOperation.ToInt32 or FloatOperation.ToUInt32 or FloatOperation.ToInt64 or FloatOperation.ToUInt64 => op.Imm == TowardsZero,
+        // The host raises its inexact flag for a fraction even where the guest's unsigned integer cannot be: these are left to the shared function.
+        FloatOperation.ToUInt32 or FloatOperation.ToUInt64 => false,
+        FloatOperation.ToInt32 or FloatOperation.ToInt64 => op.Imm == TowardsZero,
         _ => op.Imm is 0 or Dynamic || !Rounds(op),
     };
 
@@ -61,7 +63,7 @@ internal sealed unsafe partial class X64Emitter
         Xmm x = Vector(op.A, Work);
         switch (operation)
         {
-            case FloatOperation.ToInt32 or FloatOperation.ToUInt32 or FloatOperation.ToInt64 or FloatOperation.ToUInt64:
+            case FloatOperation.ToInt32 or FloatOperation.ToInt64:
                 EmitToInteger(index, op, isDouble, x);
                 return;
             case FloatOperation.Equal or FloatOperation.Less or FloatOperation.LessOrEqual:
@@ -100,15 +102,15 @@ internal sealed unsafe partial class X64Emitter
         Finish(index, to);
     }
 
-    /// <summary>An instruction that finds another rounding mode, or the inexact flag clear, is left to the shared function, and ends the block: what follows relies on the check.</summary>
+    /// <summary>An instruction that finds another dynamic rounding mode is left to the shared function, and ends the block: what follows relies on the check. The
+    /// inexact flag needs no look, for the host's own stands for it.</summary>
     private void EmitRoundingCheck(in IrOp op)
     {
-        uint bit = 1u << (int)((FloatOperation)op.Detail is FloatOperation.ToInt32 or FloatOperation.ToUInt32 or FloatOperation.ToInt64 or FloatOperation.ToUInt64 ? 0 : op.Imm);
-        if ((_rounds & bit) != 0)
+        if (op.Imm != Dynamic || _rounds)
             return;
-        _rounds |= bit;
-        _asm.Test(GuestRegisters.Field(ContextLayout.HostRounding), (int)bit);
-        Cold(_asm.JumpIf(Condition.Equal), ColdKind.SlowEnds, op.Instruction);
+        _rounds = true;
+        _asm.Test(GuestRegisters.Field(ContextLayout.Fcsr), 0xe0);
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.SlowEnds, op.Instruction);
     }
 
     private void CheckBoxed(in IrOp op, bool isDouble)
@@ -339,29 +341,13 @@ internal sealed unsafe partial class X64Emitter
 
     private void EmitToInteger(int index, in IrOp op, bool isDouble, Xmm x)
     {
-        var operation = (FloatOperation)op.Detail;
-        Size size = operation == FloatOperation.ToInt32 ? Size.Bits32 : Size.Bits64;
+        Size size = (FloatOperation)op.Detail == FloatOperation.ToInt32 ? Size.Bits32 : Size.Bits64;
         _asm.Truncate(isDouble, Gp.Rax, x, size);
-        switch (operation)
-        {
-            case FloatOperation.ToInt32 or FloatOperation.ToInt64:
-                // The host answers the least integer for what does not fit; 1 less than that overflows.
-                _asm.Alu(Alu.Cmp, Gp.Rax, 1, size);
-                Cold(_asm.JumpIf(Condition.Overflow), ColdKind.Slow, op.Instruction);
-                break;
-            case FloatOperation.ToUInt32:
-                _asm.Move(Gp.Rcx, Gp.Rax);
-                _asm.Shift(Shift.Shr, Gp.Rcx, 32);
-                Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, op.Instruction);
-                break;
-            default:
-                _asm.Test(Gp.Rax, Gp.Rax);
-                Cold(_asm.JumpIf(Condition.Sign), ColdKind.Slow, op.Instruction);
-                break;
-        }
-
+        // The host answers the least integer for what does not fit, from which 1 cannot be subtracted.
+        _asm.Alu(Alu.Cmp, Gp.Rax, 1, size);
+        Cold(_asm.JumpIf(Condition.Overflow), ColdKind.Slow, op.Instruction);
         Gp to = LoadDestination(index);
-        if (operation is FloatOperation.ToInt32 or FloatOperation.ToUInt32)
+        if (size == Size.Bits32)
             _asm.MoveSign32(to, Gp.Rax);
         else if (to != Gp.Rax)
             _asm.Move(to, Gp.Rax);

@@ -76,7 +76,8 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         Array.Fill(_vectors, Xmm.None, 0, opCount);
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
         Array.Fill(_endSiteOf, -1, 0, _block.InstructionCount);
-        _rounds = _boxed = 0;
+        _rounds = false;
+        _boxed = 0;
         _reserved = 0;
         _targetInRax = false;
         _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);

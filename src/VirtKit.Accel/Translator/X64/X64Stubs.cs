@@ -111,6 +111,12 @@ internal sealed unsafe class X64Stubs
         byte* skip = SkipUnlessFloat();
         foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
             _asm.StoreDouble(GuestRegisters.SlotF(guest), host);
+        // The host's sticky flag is the guest's, for whatever else raises it has been undone or is done again.
+        _asm.StoreControl(GuestRegisters.Field(ContextLayout.Control));
+        _asm.Test(GuestRegisters.Field(ContextLayout.Control), 0x20);
+        byte* exact = _asm.JumpShort(Condition.Equal);
+        _asm.Alu(Alu.Or, GuestRegisters.Field(ContextLayout.Fcsr), 1, Size.Bits32);
+        _asm.BindShort(exact);
         _asm.Bind(skip);
     }
 
@@ -121,6 +127,7 @@ internal sealed unsafe class X64Stubs
         byte* skip = SkipUnlessFloat();
         foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
             _asm.LoadDouble(host, GuestRegisters.SlotF(guest));
+        _asm.LoadControl(GuestRegisters.Field(ContextLayout.ControlAtEntry));
         _asm.Bind(skip);
     }
 
