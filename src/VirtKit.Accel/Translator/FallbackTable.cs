@@ -19,10 +19,10 @@ internal sealed unsafe class FallbackTable : IInstructionVisitor
         ? hart.IllegalInstruction()
         : ((delegate*<Hart, InterpreterContext*, in Operands, bool>)_functions[row])(hart, &context->Interpreter, operands);
 
-    void IInstructionVisitor.Visit<T>(int index)
+    void IInstructionVisitor.Visit<T>(InstructionSet.Row row)
     {
         delegate*<Hart, InterpreterContext*, in Operands, bool> function = &Definition<T>.Run;
-        _functions[index] = (nint)function;
+        _functions[row.Index] = (nint)function;
     }
 
     private static class Definition<T> where T : struct, IInstruction

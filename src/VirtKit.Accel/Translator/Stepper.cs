@@ -33,7 +33,7 @@ internal sealed unsafe class Stepper : IDisposable
             cause = _hart.Mmu.TranslateCode(at, out _, out byte* host, out _);
             faulting = at;
             return cause is null ? *(ushort*)(host + (at & 0xfff)) : null;
-        }, _ => (nint)_scratch);
+        }, ExitLinks.None, _ => (nint)_scratch);
         if (op == null)
         {
             _hart.Trap(cause!.Value, faulting);

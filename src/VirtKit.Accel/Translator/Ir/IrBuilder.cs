@@ -56,7 +56,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         }
 
         _facts.EndInstruction(_mayForward);
-        return form is InstructionForm.Plain or InstructionForm.PcRelative;
+        return form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex;
     }
 
     /// <summary>The whole instruction has to be the shared function.</summary>

@@ -16,10 +16,10 @@ internal sealed unsafe class RecorderTable : IInstructionVisitor
     public void Record(int row, ref Recorder recorder, in Operands operands) =>
         ((delegate*<ref Recorder, in Operands, bool>)_records[row])(ref recorder, operands);
 
-    void IInstructionVisitor.Visit<T>(int index)
+    void IInstructionVisitor.Visit<T>(InstructionSet.Row row)
     {
         delegate*<ref Recorder, in Operands, bool> record = &Definition<T>.Record;
-        _records[index] = (nint)record;
+        _records[row.Index] = (nint)record;
     }
 
     private static class Definition<T> where T : struct, IInstruction
