@@ -28,7 +28,7 @@ internal sealed unsafe partial class X64Emitter
         // The host raises its inexact flag for a fraction even where the guest's unsigned integer cannot be: these are left to the shared function.
         FloatOperation.ToUInt32 or FloatOperation.ToUInt64 => false,
         FloatOperation.ToInt32 or FloatOperation.ToInt64 => op.Imm == TowardsZero,
-        _ => op.Imm is 0 or Dynamic || !Rounds(op),
+        _ => op.Imm is 0 or Dynamic || (!Rounds(op) && op.Imm < 5),
     };
 
     /// <summary>Whether the operation's result depends on the rounding mode.</summary>
