@@ -19,7 +19,9 @@ internal sealed unsafe partial class X64Emitter
     private bool TryRegister(short value, out Gp register)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        register = op.Code == IrCode.ReadX ? GuestRegisters.HomeOf(op.Detail) : _locations[value];
+        register = op.Code == IrCode.ReadX ? GuestRegisters.HomeOf(op.Detail) : Gp.None;
+        if (register == Gp.None)
+            register = _locations[value];
         return register != Gp.None;
     }
 
@@ -437,6 +439,10 @@ internal sealed unsafe partial class X64Emitter
         Gp work = (isHome && References(op.A, to)) || chosen == to ? Take(ref free) : to;
         Into(op.C, work, free & ~Bit(work));
         free &= ~Bit(work);
+        // The comparison is mostly of these two.
+        (Gp placeB, Gp placeC) = (_locations[op.B], _locations[op.C]);
+        _locations[op.B] = chosen;
+        _locations[op.C] = work;
         Condition condition;
         if (test.Code == IrCode.Compare)
         {
@@ -449,6 +455,8 @@ internal sealed unsafe partial class X64Emitter
             condition = Condition.NotEqual;
         }
 
+        _locations[op.B] = placeB;
+        _locations[op.C] = placeC;
         _asm.MoveIf(condition, work, chosen);
         if (work != to)
             _asm.Move(to, work);
