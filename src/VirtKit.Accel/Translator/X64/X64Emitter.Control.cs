@@ -9,26 +9,48 @@ internal sealed unsafe partial class X64Emitter
 
     private void EmitBranch(in IrOp op)
     {
-        Condition condition = EmitCompare(op, Free);
-        Condition opposite = condition ^ (Condition)1;
         bool back = op.Imm <= _block.Instructions[op.Instruction].Pc;
-        if (IsLinkable(op.Imm) && !back)
+        if (IsLinkable(op.Imm))
         {
-            EmitLink(condition, op.Imm);
+            // Looked at before the comparison, so that a loop has one jump.
+            if (back)
+                EmitBranchAttention();
+            EmitLink(EmitCompare(op, Free), op.Imm);
             EmitExit(_block.NextPc);
+            return;
         }
-        else if (IsLinkable(_block.NextPc))
+
+        Condition opposite = EmitCompare(op, Free) ^ (Condition)1;
+        if (IsLinkable(_block.NextPc))
         {
             EmitLink(opposite, _block.NextPc);
-            EmitExit(op.Imm, back);
+            EmitExit(op.Imm);
+            return;
         }
-        else
-        {
-            byte* next = _asm.JumpIf(opposite);
-            EmitExit(op.Imm, back);
-            _asm.Bind(next);
-            EmitExit(_block.NextPc);
-        }
+
+        byte* next = _asm.JumpIf(opposite);
+        EmitExit(op.Imm);
+        _asm.Bind(next);
+        EmitExit(_block.NextPc);
+    }
+
+    /// <summary>Where somebody asks for attention, the branch is decided out of line and leaves either way.</summary>
+    private void EmitBranchAttention()
+    {
+        _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Branch, 0);
+    }
+
+    private void EmitColdBranch()
+    {
+        ref readonly IrOp op = ref _block.Ops[_block.OpCount - 1];
+        Condition condition = EmitCompare(op, Scratch);
+        byte* taken = _asm.JumpIf(condition);
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.NextPc }));
+        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
+        _asm.Bind(taken);
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = op.Imm }));
+        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
     }
 
     /// <summary>Whether a block at an address can be jumped to as long as this one is valid: not in another page, which may be mapped anew, and not where its first
@@ -111,6 +133,9 @@ internal sealed unsafe partial class X64Emitter
                 case ColdKind.SlowEnds:
                     _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, ends: 1));
                     X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    break;
+                case ColdKind.Branch:
+                    EmitColdBranch();
                     break;
                 case ColdKind.Budget:
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);

@@ -53,6 +53,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         /// <summary>An exit that is left for the dispatcher.</summary>
         Unlinkable,
 
+        /// <summary>The branch at the block's end, for somebody who asks for attention.</summary>
+        Branch,
+
         /// <summary>The budget does not hold the block.</summary>
         Budget,
     }
