@@ -8,9 +8,9 @@ namespace VirtKit.Samples;
 /// <summary>The engines by the names that the option <c>--engine</c> takes.</summary>
 internal static class EngineName
 {
-    private const string Interpreter = "interpreter", Translator = "translator";
+    private const string Interpreter = "interpreter", Translator = "translator", CrossCheck = "translator-crosscheck";
 
-    public static IReadOnlyList<string> All { get; } = [Interpreter, Translator];
+    public static IReadOnlyList<string> All { get; } = [Interpreter, Translator, CrossCheck];
 
     /// <summary>The translator where the host can run it, otherwise the interpreter.</summary>
     public static string Default => new TranslatorEngine().Supports(new RiscVArchitecture(), out _) ? Translator : Interpreter;
@@ -19,6 +19,7 @@ internal static class EngineName
     {
         Interpreter => new InterpreterEngine(),
         Translator => new TranslatorEngine(),
+        CrossCheck => new TranslatorEngine(new TranslatorOptions { CrossCheck = true }),
         _ => throw new ArgumentException($"There is no engine {name}.", nameof(name)),
     };
 }

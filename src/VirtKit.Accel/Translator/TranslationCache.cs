@@ -26,13 +26,12 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly RecordTable<Site> _sites;
     private readonly RecordTable<ExitRecord> _exits;
     private readonly byte* _firstBlock;
-    private readonly int _maxInstructions;
     private ulong _generation;
     private long _epoch;
 
-    public TranslationCache(InstructionSet set, int size, int maxInstructions)
+    public TranslationCache(InstructionSet set, TranslatorOptions options)
     {
-        _maxInstructions = maxInstructions;
+        int size = options.CodeCacheSize;
         _memory = CodeMemory.Allocate(size);
         _sites = new RecordTable<Site>(size / CodePerSite);
         _exits = new RecordTable<ExitRecord>(size / CodePerExit);
@@ -42,7 +41,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _assembler.Cursor = _firstBlock;
         var block = new IrBlock();
         _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits);
-        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter));
+        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
     }
 
@@ -121,7 +120,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
 
         BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
-        int limit = crosses ? 1 : _maxInstructions;
+        int limit = crosses ? 1 : IrBlock.MaxInstructions;
         if (!_reader.Read(pc, limit, fetch))
             return true;
         byte* start = _assembler.Cursor;

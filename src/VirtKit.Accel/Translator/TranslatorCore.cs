@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Checking;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -29,8 +30,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private ulong _wantsLinkPc;
     private ulong _exits;
 
-    public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers)
+    public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
     {
+        Shadow = shadow;
         _cache = cache;
         _fallbacks = fallbacks;
         _hart = new Hart(system, index, sizeof(TranslatorContext), this);
@@ -43,6 +45,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
         cache.Add(this);
     }
+
+    /// <summary>What checks every block, or <see langword="null"/>. It sees single blocks: then nothing is linked, and no jump is cached.</summary>
+    public Shadow? Shadow { get; }
 
     public override bool HasWork => _hart.HasWork;
 
@@ -170,7 +175,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (_wantsLink >= 0 && code != null)
         {
             // An interrupt may have come in between; then the exit asks again next time.
-            if (_wantsLinkPc == pc)
+            if (_wantsLinkPc == pc && Shadow is null)
                 _cache.Link(_wantsLink, code, _epoch);
             _wantsLink = -1;
         }
@@ -202,8 +207,12 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             // Everything may have been dropped since this core looked; what was found is from after that.
             if (_epoch != _cache.Epoch)
                 ForgetCode();
-            entry->Pc = pc;
-            entry->Code = code;
+            if (Shadow is null)
+            {
+                entry->Pc = pc;
+                entry->Code = code;
+            }
+
             return code;
         }
     }
@@ -222,9 +231,13 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         Interlocked.MemoryBarrier();
         if (_epoch == _cache.Epoch)
         {
+            Shadow?.Predict(_hart);
+            long before = c->Budget;
             _cache.Enter(c, code);
             if (c->ExitKind != ExitKind.Stopped)
                 TakeExit();
+            if (Shadow?.Difference(_hart, (int)(before - c->Budget), code) is { } difference)
+                _failure ??= new InvalidOperationException(difference);
         }
 
         Volatile.Write(ref _inCode, 0);

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator;
+using VirtKit.Accel.Translator.Checking;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -20,6 +20,10 @@ public sealed class DifferentialTests
     [Fact]
     public void Run_RandomProgramsWithTheSmallestCache_EndsAsOnTheInterpreter() =>
         Compare(Seed.Random(), retired => retired < Instructions / 5, new TranslatorOptions { CodeCacheSize = TranslatorOptions.MinCodeCacheSize });
+
+    [Fact]
+    public void Run_RandomProgramsWithCrossCheck_FindsNothing() =>
+        Compare(Seed.Random(), retired => retired < Instructions / 10, new TranslatorOptions { CrossCheck = true });
 
     [Fact]
     public void Run_RandomProgramsForAGivenTime_EndsAsOnTheInterpreter()
@@ -61,8 +65,8 @@ public sealed class DifferentialTests
             VcpuExit exit = expected.Vcpus[0].Run(budget);
             Assert.Equal(exit, actual.Vcpus[0].Run(budget));
             RiscVState a = expected.Vcpus[0].GetState<RiscVState>(), b = actual.Vcpus[0].GetState<RiscVState>();
-            if (!MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(ref a)).SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(ref b))))
-                Assert.Fail($"After {budget} instructions from {before.Pc:x}: {StateText.Differences(a, b)}");
+            if (StateDifference.Find(a, b) is { } difference)
+                Assert.Fail($"After {budget} instructions from {before.Pc:x}: {difference}");
             Assert.Equal(expected.Vcpus[0].Counters.Retired, actual.Vcpus[0].Counters.Retired);
             if (exit.Reason != ExitReason.BudgetExhausted)
                 break;

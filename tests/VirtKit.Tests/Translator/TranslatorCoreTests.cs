@@ -86,6 +86,22 @@ public sealed class TranslatorCoreTests
     }
 
     [Fact]
+    public void Run_CodeThatChangesItselfWithoutFenceI_IsWhatCrossCheckFinds()
+    {
+        // addi a0, a0, 1; sw a1, 0(a2) over the first one; j -8: the translation goes on adding 1, the bytes say 2.
+        MachineOptions options = GuestCode.Options() with { Engine = new TranslatorEngine(new TranslatorOptions { CrossCheck = true }) };
+        using Machine machine = GuestCode.Load(options, 0x00150513, 0x00b62023, 0xff9ff06f);
+        RiscVState state = machine.Vcpus[0].GetState<RiscVState>();
+        state.X[11] = 0x00250513;
+        state.X[12] = GuestCode.Start;
+        machine.Vcpus[0].SetState(state);
+        VcpuExit exit = machine.Vcpus[0].Run(100);
+        Assert.Equal(ExitReason.InternalError, exit.Reason);
+        Assert.Contains("x10 is 2, not 3", exit.Detail, StringComparison.Ordinal);
+        Assert.Contains("Guest code: 00250513", exit.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Supports_AnArchitectureThatIsNotRiscV_SaysSo()
     {
         Assert.False(new TranslatorEngine().Supports(new Support.FakeArchitecture(), out string? reason));

@@ -9,6 +9,9 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
     /// <summary>The 16 bits of code at an address, or nothing where the block may not reach.</summary>
     public delegate ushort? FetchHalf(ulong address);
 
+    /// <summary>Whether instructions that cannot be run twice stand in blocks of their own.</summary>
+    public bool IsolatesEffects { get; init; }
+
     /// <summary>Records from an address to the first jump, the end of what can be fetched, or the limit.</summary>
     /// <returns>Whether there is at least one instruction.</returns>
     public bool Read(ulong pc, int limit, FetchHalf fetch, ExpressionSize expressions = ExpressionSize.AcrossInstructions)
@@ -21,6 +24,9 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
         while (goesOn && block.InstructionCount < limit && TryFetch(block.NextPc, fetch, out uint word, out int length))
         {
             InstructionSet.Row? row = set.Decode(word);
+            if (IsolatesEffects && block.InstructionCount > 0
+                && row is null or { Encoding: { Form: InstructionForm.System } or { Format: InstructionFormat.Atomic or InstructionFormat.Address } })
+                break;
             var instruction = new GuestInstruction { Pc = block.NextPc, Length = (byte)length, Row = (short)(row?.Index ?? -1) };
             if (row is null)
             {

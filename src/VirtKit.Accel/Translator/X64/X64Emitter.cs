@@ -135,7 +135,8 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
                 return false;
             case IrCode.UseFloat:
                 _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.FloatReady), 0, Size.Bits32);
-                Cold(_asm.JumpIf(Condition.Equal), ColdKind.Slow, op.Instruction);
+                // The block is left then, because what follows relies on the other checks of this instruction.
+                Cold(_asm.JumpIf(Condition.Equal), ColdKind.SlowEnds, op.Instruction);
                 return false;
             case IrCode.Fence:
                 _asm.LockOr(new Mem(Gp.Rsp, 0), 0);

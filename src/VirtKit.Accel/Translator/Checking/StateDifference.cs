@@ -1,12 +1,21 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using VirtKit.RiscV;
 
-namespace VirtKit.Tests.Translator;
+namespace VirtKit.Accel.Translator.Checking;
 
 /// <summary>What differs between two states, for people.</summary>
-internal static class StateText
+internal static class StateDifference
 {
-    public static string Differences(in RiscVState expected, in RiscVState actual)
+    /// <returns>Nothing where they are equal in every bit.</returns>
+    public static string? Find(in RiscVState expected, in RiscVState actual)
+    {
+        ReadOnlySpan<byte> a = MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(in expected)), b = MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(in actual));
+        int same = a.CommonPrefixLength(b);
+        return same == a.Length ? null : $"{Describe(expected, actual)} (first at byte {same} of the state)";
+    }
+
+    private static string Describe(in RiscVState expected, in RiscVState actual)
     {
         var parts = new List<string>();
         for (int i = 0; i < 32; i++)
