@@ -1,18 +1,25 @@
+using VirtKit.Accel.Translator;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
+using VirtKit.RiscV;
 
 namespace VirtKit.Samples;
 
 /// <summary>The engines by the names that the option <c>--engine</c> takes.</summary>
 internal static class EngineName
 {
-    public const string Default = "interpreter";
+    private const string Interpreter = "interpreter", Translator = "translator", CrossCheck = "translator-crosscheck";
 
-    public static IReadOnlyList<string> All { get; } = [Default];
+    public static IReadOnlyList<string> All { get; } = [Interpreter, Translator, CrossCheck];
+
+    /// <summary>The translator where the host can run it, otherwise the interpreter.</summary>
+    public static string Default => new TranslatorEngine().Supports(new RiscVArchitecture(), out _) ? Translator : Interpreter;
 
     public static ExecutionEngine Create(string name) => name switch
     {
-        Default => new InterpreterEngine(),
+        Interpreter => new InterpreterEngine(),
+        Translator => new TranslatorEngine(),
+        CrossCheck => new TranslatorEngine(new TranslatorOptions { CrossCheck = true }),
         _ => throw new ArgumentException($"There is no engine {name}.", nameof(name)),
     };
 }

@@ -1,3 +1,4 @@
+using VirtKit.Accel.Translator;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -7,7 +8,7 @@ namespace VirtKit.Conformance;
 /// <summary>The engines that every guest has to pass on.</summary>
 internal static class Engines
 {
-    private static readonly ExecutionEngine[] Known = [new InterpreterEngine()];
+    private static readonly ExecutionEngine[] Known = [new InterpreterEngine(), new TranslatorEngine()];
 
     /// <summary>The names of those that run RISC-V on this host.</summary>
     public static IEnumerable<string> Names => Known.Where(engine => engine.Supports(new RiscVArchitecture(), out _)).Select(engine => engine.Name);

@@ -1,0 +1,46 @@
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.Ir;
+
+/// <summary>A block of guest code as IR. Reused from one translation to the next.</summary>
+internal sealed class IrBlock
+{
+    /// <summary>The most instructions of a block.</summary>
+    public const int MaxInstructions = 64;
+
+    /// <summary>No definition records more ops than this for one instruction.</summary>
+    private const int OpsPerInstruction = 24;
+
+    public readonly IrOp[] Ops = new IrOp[MaxInstructions * OpsPerInstruction];
+    public readonly GuestInstruction[] Instructions = new GuestInstruction[MaxInstructions];
+
+    public int OpCount { get; set; }
+
+    public int InstructionCount { get; set; }
+
+    /// <summary>The address of the first instruction.</summary>
+    public ulong Pc { get; set; }
+
+    /// <summary>The address behind the last instruction.</summary>
+    public ulong NextPc { get; set; }
+
+    public void Clear(ulong pc)
+    {
+        OpCount = 0;
+        InstructionCount = 0;
+        Pc = NextPc = pc;
+    }
+}
+
+/// <summary>An instruction of a block, as its fallback needs it.</summary>
+internal struct GuestInstruction
+{
+    public ulong Pc;
+    public Operands Operands;
+
+    /// <summary>The row of the instruction set, or -1 for an illegal word.</summary>
+    public short Row;
+
+    /// <summary>2 or 4 bytes.</summary>
+    public byte Length;
+}

@@ -1,0 +1,184 @@
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.Ir;
+
+/// <summary>Writes ops into a block, knows what is known about values, and drops an instruction's ops for a fallback where one of them has no emitter.</summary>
+internal sealed class IrBuilder(IrBlock block, IIrTarget target)
+{
+    private readonly RegisterFacts _facts = new(block);
+    private int _firstOp;
+    private bool _givesUp;
+    private bool _mayForward;
+    private bool _floatInUse;
+
+    /// <summary>The address of the instruction that is being recorded.</summary>
+    public ulong Pc { get; private set; }
+
+    /// <summary>The address behind it.</summary>
+    public ulong NextPc { get; private set; }
+
+    public IrBlock Block => block;
+
+    /// <summary>Whether an instruction's expression may take in the one before it.</summary>
+    public bool Forwards { get; set; } = true;
+
+    public void BeginBlock(ulong pc)
+    {
+        block.Clear(pc);
+        _facts.Clear();
+        _floatInUse = false;
+    }
+
+    /// <param name="isPure">Whether the instruction only computes a register from registers: then what the instruction before it computed for the same
+    /// register may be taken into this one's expression.</param>
+    public void BeginInstruction(in GuestInstruction instruction, bool isPure)
+    {
+        block.Instructions[block.InstructionCount++] = instruction;
+        Pc = instruction.Pc;
+        NextPc = block.NextPc = Pc + instruction.Length;
+        _firstOp = block.OpCount;
+        _givesUp = false;
+        Operands o = instruction.Operands;
+        _mayForward = isPure && Forwards;
+        _facts.BeginInstruction(o.Rd);
+    }
+
+    /// <returns>Whether the block may go on behind the instruction.</returns>
+    public bool EndInstruction(InstructionForm form)
+    {
+        if (_givesUp)
+        {
+            block.OpCount = _firstOp;
+            bool ends = form == InstructionForm.System;
+            _facts.Forget();
+            Effect(IrCode.Fallback, detail: ends ? (byte)1 : (byte)0);
+            return !ends;
+        }
+
+        _facts.EndInstruction(_mayForward);
+        return form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex;
+    }
+
+    /// <summary>The whole instruction has to be the shared function.</summary>
+    public bool Give(out Value value)
+    {
+        _givesUp = true;
+        value = Constant(0);
+        return true;
+    }
+
+    public Value Constant(ulong value) => Emit(new IrOp
+    {
+        Code = IrCode.Constant, Imm = value, A = -1, B = -1, C = -1, SignedBits = ValueBits.Signed(value), UnsignedBits = ValueBits.Unsigned(value),
+    });
+
+    public Value ReadX(int register)
+    {
+        if (register == 0)
+            return Constant(0);
+        short known = _facts.ValueOf(register);
+        if (known >= 0 && block.Ops[known].IsConstant)
+            return Constant(block.Ops[known].Imm);
+        if (_mayForward && _facts.TryForward(register, out short forwarded))
+            return new Value(forwarded);
+        return Emit(new IrOp
+        {
+            Code = IrCode.ReadX, Detail = (byte)register, Imm = _facts.VersionOf(register), A = -1, B = -1, C = -1,
+            SignedBits = known >= 0 ? block.Ops[known].SignedBits : (byte)64, UnsignedBits = known >= 0 ? block.Ops[known].UnsignedBits : (byte)64,
+        });
+    }
+
+    public bool WriteX(int register, Value value)
+    {
+        if (register is 0 or >= 32)
+            return true;
+        _facts.Write(register, value.Index);
+        return Effect(IrCode.WriteX, value, detail: (byte)register);
+    }
+
+    public Value Unary(IrCode code, Value a) => Emit(new IrOp { Code = code, A = a.Index, B = -1, C = -1, SignedBits = 64, UnsignedBits = 64 });
+
+    public Value Binary(IrCode code, Value a, Value b, byte detail = 0, byte detail2 = 0, ulong imm = 0)
+    {
+        var op = new IrOp { Code = code, A = a.Index, B = b.Index, C = -1, Detail = detail, Detail2 = detail2, Imm = imm, SignedBits = 64, UnsignedBits = 64 };
+        return Folding.TryFold(this, ref op, out Value folded) ? folded : Emit(op);
+    }
+
+    public Value Extend(IrCode code, Value a, int fromBits)
+    {
+        ref readonly IrOp operand = ref block.Ops[a.Index];
+        if (code == IrCode.SignExtend ? operand.SignedBits <= fromBits : operand.UnsignedBits <= fromBits)
+            return a;
+        if (operand.IsConstant)
+        {
+            int shift = 64 - fromBits;
+            return Constant(code == IrCode.SignExtend ? (ulong)((long)(operand.Imm << shift) >> shift) : operand.Imm << shift >> shift);
+        }
+
+        return Emit(new IrOp
+        {
+            Code = code, A = a.Index, B = -1, C = -1, Detail = (byte)fromBits,
+            SignedBits = (byte)(code == IrCode.SignExtend ? fromBits : fromBits + 1), UnsignedBits = (byte)(code == IrCode.SignExtend ? 64 : fromBits),
+        });
+    }
+
+    public bool UseFloat()
+    {
+        // Nothing inside a block can take the unit away again.
+        if (!_floatInUse)
+            Effect(IrCode.UseFloat);
+        _floatInUse = true;
+        return true;
+    }
+
+    public bool JumpTo(Value address)
+    {
+        ref readonly IrOp op = ref block.Ops[address.Index];
+        if (op.IsConstant)
+            return Effect(IrCode.Jump, imm: op.Imm & ~1UL);
+        // The address is fixed before the link register, which it may be computed from, is written.
+        int last = block.OpCount - 1;
+        if (last < _firstOp || block.Ops[last].Code != IrCode.WriteX)
+            return Effect(IrCode.Target, address);
+        IrOp write = block.Ops[last];
+        block.OpCount = last;
+        Effect(IrCode.Target, address);
+        Emit(write);
+        return true;
+    }
+
+    public bool Effect(IrCode code, Value? a = null, Value? b = null, byte detail = 0, ulong imm = 0)
+    {
+        Emit(new IrOp { Code = code, A = a?.Index ?? -1, B = b?.Index ?? -1, C = -1, Detail = detail, Imm = imm });
+        return true;
+    }
+
+    public Value Emit(in IrOp op)
+    {
+        int index = block.OpCount++;
+        block.Ops[index] = op;
+        block.Ops[index].Instruction = (short)(block.InstructionCount - 1);
+        if (op.Code >= IrCode.Load && !target.Supports(op))
+            _givesUp = true;
+        return new Value((short)index);
+    }
+
+    /// <summary>Whether a register still holds what it held when a <see cref="IrCode.ReadX"/> was recorded.</summary>
+    public bool IsCurrent(in IrOp read) => read.Code == IrCode.ReadX && _facts.VersionOf(read.Detail) == read.Imm;
+
+    /// <summary>The op whose value a value is: for a register, the one that was last written to it in this block.</summary>
+    public ref readonly IrOp Definition(short value)
+    {
+        ref readonly IrOp op = ref block.Ops[value];
+        if (op.Code == IrCode.ReadX && IsCurrent(op) && _facts.ValueOf(op.Detail) is >= 0 and short known)
+            return ref block.Ops[known];
+        return ref op;
+    }
+}
+
+/// <summary>What an emitter can do.</summary>
+internal interface IIrTarget
+{
+    /// <summary>Whether there is an emitter for an op with effects; if not, its instruction becomes a fallback.</summary>
+    bool Supports(in IrOp op);
+}

@@ -1,0 +1,74 @@
+namespace VirtKit.Accel.Translator.Ir;
+
+/// <summary>What an <see cref="IrOp"/> does. Values come first; from <see cref="Load"/> on, ops have effects and keep their order.</summary>
+internal enum IrCode : byte
+{
+    /// <summary>Removed by a pass.</summary>
+    None,
+
+    /// <summary><see cref="IrOp.Imm"/>.</summary>
+    Constant,
+
+    /// <summary>Register <see cref="IrOp.Detail"/> as it is when the value is used.</summary>
+    ReadX,
+    ReadF,
+    Add,
+    Sub,
+    And,
+    Or,
+    Xor,
+    Not,
+    ShiftLeft,
+    ShiftRightLogical,
+    ShiftRightArithmetic,
+    RotateRight,
+    RotateRight32,
+    Mul,
+
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.Signedness"/>.</summary>
+    MulHigh,
+
+    /// <summary><see cref="IrOp.Detail"/> the <see cref="RiscV.Signedness"/>, <see cref="IrOp.Detail2"/> the <see cref="RiscV.DivisionPart"/>, <see cref="IrOp.Imm"/> the width.</summary>
+    Divide,
+
+    /// <summary>From <see cref="IrOp.Detail"/> bits.</summary>
+    SignExtend,
+    ZeroExtend,
+
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.Comparison"/>.</summary>
+    Compare,
+    Select,
+
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.BitCount"/>, <see cref="IrOp.Detail2"/> the width.</summary>
+    Count,
+    ReverseBytes,
+    OrCombine,
+
+    /// <summary>A value with an effect: <see cref="IrOp.Detail"/> is the <see cref="RiscV.MemoryWidth"/>, A the address.</summary>
+    Load,
+
+    /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the width; A the address, B the operand.</summary>
+    Atomic,
+
+    /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the format, <see cref="IrOp.Imm"/> the rm field.</summary>
+    Float,
+    Store,
+    UseFloat,
+    Fence,
+
+    /// <summary>Register <see cref="IrOp.Detail"/> becomes A.</summary>
+    WriteX,
+    WriteF,
+
+    /// <summary>Ends the block at <see cref="IrOp.Imm"/> where the comparison of A and B holds, otherwise behind it.</summary>
+    Branch,
+
+    /// <summary>Ends the block at <see cref="IrOp.Imm"/>.</summary>
+    Jump,
+
+    /// <summary>Fixes A as the address at which the block ends, before the instruction's registers change.</summary>
+    Target,
+
+    /// <summary>The whole instruction by the shared function; ends the block where <see cref="IrOp.Detail"/> is not 0.</summary>
+    Fallback,
+}

@@ -1,0 +1,34 @@
+using System.Runtime.InteropServices;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>A place from which translated code calls the shared function of an instruction: what is needed to run it, and the guest pc.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct Site
+{
+    public ulong Pc;
+    public Operands Operands;
+
+    /// <summary>The row, or -1 for an illegal word.</summary>
+    public short Row;
+
+    /// <summary>How many of the block's instructions have not retired before this one; the block's budget is spent at its entry.</summary>
+    public byte Remaining;
+
+    /// <summary>2 or 4 bytes.</summary>
+    public byte Length;
+
+    /// <summary>Not 0 where the dispatcher looks around after the instruction.</summary>
+    public int Ends;
+}
+
+/// <summary>A place where translated code is left for a fixed address.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct ExitRecord
+{
+    public ulong Pc;
+
+    /// <summary>The displacement to patch, in the writable view, or null where the exit is never linked.</summary>
+    public byte* Patch;
+}

@@ -1,0 +1,200 @@
+using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.Accel.Translator.X64;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>The translations of one machine, shared by its vCPUs. Looking up and translating is done under a lock, running translations is not: they are only taken
+/// away as a whole, when memory is full, and then every vCPU has left them before.</summary>
+internal sealed unsafe class TranslationCache : IDisposable
+{
+    private const int MaxSitesPerBlock = IrBlock.MaxInstructions, MaxExitsPerBlock = 8;
+
+    /// <summary>What a site and an exit may take of the whole, in bytes of code for each of them.</summary>
+    private const int CodePerSite = 32, CodePerExit = 48;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(ulong Physical, ulong Virtual), TranslatedPage> _pages = [];
+    private readonly List<TranslatorCore> _cores = [];
+    private readonly ICodeMemory _memory;
+    private readonly X64Assembler _assembler = new();
+    private readonly X64Stubs _stubs;
+    private readonly X64Emitter _emitter;
+    private readonly BlockReader _reader;
+    private readonly RecordTable<Site> _sites;
+    private readonly RecordTable<ExitRecord> _exits;
+    private readonly byte* _firstBlock;
+    private ulong _generation;
+    private long _epoch;
+
+    public TranslationCache(InstructionSet set, TranslatorOptions options)
+    {
+        int size = options.CodeCacheSize;
+        _memory = CodeMemory.Allocate(size);
+        _sites = new RecordTable<Site>(size / CodePerSite);
+        _exits = new RecordTable<ExitRecord>(size / CodePerExit);
+        _assembler.Cursor = _memory.Writable;
+        _stubs = new X64Stubs(_assembler, HostConvention.Current);
+        _firstBlock = Align(_assembler.Cursor);
+        _assembler.Cursor = _firstBlock;
+        var block = new IrBlock();
+        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits);
+        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
+    }
+
+    /// <summary>Runs translated code until it leaves.</summary>
+    public delegate* unmanaged<TranslatorContext*, byte*, void> Enter { get; }
+
+    /// <summary>Counts how often everything was dropped. A vCPU enters code only while this is what it was when the code was looked up.</summary>
+    public long Epoch => Volatile.Read(ref _epoch);
+
+    public void Add(TranslatorCore core) => _cores.Add(core);
+
+    /// <summary>Valid within the epoch.</summary>
+    public ref readonly Site SiteAt(int index) => ref _sites[index];
+
+    /// <summary>Valid within the epoch.</summary>
+    public ref readonly ExitRecord ExitAt(int index) => ref _exits[index];
+
+    /// <summary>Code bytes may have changed: pages are compared with what they were before they are used again.</summary>
+    public void BytesChanged() => Interlocked.Increment(ref _generation);
+
+    /// <summary>Begins looking up. A core that has to wait for it does not count as running guest code meanwhile, for whoever holds the lock may wait for a core
+    /// that fences this one.</summary>
+    public Lock.Scope BeginLookup(TranslatorCore caller)
+    {
+        if (!_gate.TryEnter())
+        {
+            caller.LeaveForOthers();
+            _gate.Enter();
+            caller.Return();
+        }
+
+        Lock.Scope scope = _gate.EnterScope();
+        _gate.Exit();
+        return scope;
+    }
+
+    /// <summary>The translation at an address, made now if it has to be. Within <see cref="BeginLookup"/>.</summary>
+    /// <param name="caller">The core that asks; it is not running translated code.</param>
+    /// <param name="place">The page that the address lies in.</param>
+    /// <param name="next">Where the code goes on in the next page, for an instruction that crosses into it; null where that is not known.</param>
+    /// <param name="code">The code, or null where the instruction crosses into the next page and that is not known.</param>
+    /// <returns>Whether it was looked up; if not, memory was full, and the caller's translations may have changed while it was emptied.</returns>
+    public bool TryFind(TranslatorCore caller, ulong pc, in CodePlace place, Func<ulong, CodePlace?> next, out byte* code)
+    {
+        code = null;
+        ulong virtualPage = pc & ~0xfffUL;
+        ulong generation = Volatile.Read(ref _generation);
+        ref TranslatedPage? slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, (place.Page, virtualPage), out _);
+        if (slot is null)
+            slot = new TranslatedPage(place.Host, generation);
+        else
+            slot.Validate(place.Host, generation);
+        TranslatedPage page = slot;
+        int offset = (int)(pc & 0xfff);
+        ushort nextHalf = 0;
+        bool crosses = page.Crosses(offset);
+        if (crosses)
+        {
+            if (next(virtualPage + 0x1000) is not { } nextPlace)
+                return true;
+            nextHalf = *(ushort*)nextPlace.Host;
+            page.ValidateNext(nextPlace.Page, nextHalf);
+        }
+
+        ref int block = ref page.BlockAt(offset);
+        if (block != 0)
+        {
+            code = _memory.Executable + block;
+            return true;
+        }
+
+        if (IsFull)
+        {
+            DropAll(caller);
+            return false;
+        }
+
+        BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
+        int limit = crosses ? 1 : IrBlock.MaxInstructions;
+        if (!_reader.Read(pc, limit, fetch))
+            return true;
+        byte* start = _assembler.Cursor;
+        if (!_emitter.TryEmit())
+        {
+            _assembler.Cursor = start;
+            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction);
+            if (!_emitter.TryEmit())
+                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+        }
+
+        _assembler.Cursor = Align(_assembler.Cursor);
+        block = (int)(start - _memory.Writable);
+        code = Executable(start);
+        return true;
+    }
+
+    /// <summary>Makes an exit go straight to the code at its address.</summary>
+    /// <param name="epoch">The epoch in which the exit was taken and the code was found.</param>
+    public void Link(int exit, byte* code, long epoch)
+    {
+        lock (_gate)
+        {
+            if (epoch != _epoch)
+                return;
+            byte* patch = _exits[exit].Patch;
+            if (patch != null)
+                Volatile.Write(ref *(int*)patch, (int)(code - (Executable(patch) + 4)));
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (TranslatedPage page in _pages.Values)
+            page.Dispose();
+        _sites.Dispose();
+        _exits.Dispose();
+        _memory.Dispose();
+    }
+
+    private static byte* Align(byte* cursor) => (byte*)((nint)(cursor + 15) & ~15);
+
+    private bool IsFull => _memory.Writable + _memory.Length - _assembler.Cursor < X64Emitter.MaxBlockSize
+        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || (long)_pages.Count * 0x3000 > _memory.Length;
+
+    private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
+
+    private void DropAll(TranslatorCore caller)
+    {
+        // TIMING POINT 4: a core says that it is in code and looks at the epoch then; here the epoch changes and the cores are looked at then.
+        Interlocked.Increment(ref _epoch);
+        caller.LeaveForOthers();
+        foreach (TranslatorCore core in _cores)
+        {
+            if (core != caller)
+                core.WaitUntilOutside();
+        }
+
+        caller.Return();
+        foreach (TranslatedPage page in _pages.Values)
+            page.Dispose();
+        _pages.Clear();
+        _sites.Clear();
+        _exits.Clear();
+        _assembler.Cursor = _firstBlock;
+    }
+}
+
+/// <summary>A page of guest code.</summary>
+/// <param name="page">Its guest physical address.</param>
+/// <param name="host">Its bytes.</param>
+internal readonly unsafe struct CodePlace(ulong page, byte* host)
+{
+    public ulong Page { get; } = page;
+
+    public byte* Host { get; } = host;
+}

@@ -1,0 +1,81 @@
+using System.Runtime.InteropServices;
+using VirtKit.Interpreter;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>A hart's context with what translated code and the interpreter's handlers, which finish budgets, add to it.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct TranslatorContext
+{
+    public InterpreterContext Interpreter;
+
+    /// <summary>The jump cache of the current privilege mode.</summary>
+    public CodeEntry* Jumps;
+
+    /// <summary>Instructions that may still retire; in a register while translated code runs.</summary>
+    public long Budget;
+
+    /// <summary>Runs one instruction by its shared function: (context, site) to 0 where the block goes on.</summary>
+    public delegate* unmanaged<TranslatorContext*, int, int> Fallback;
+
+    /// <summary>The core, as a GC handle.</summary>
+    public nint Core;
+
+    /// <summary>The exit through which the code was left.</summary>
+    public int Exit;
+
+    public ExitKind ExitKind;
+
+    public FloatMasks Masks;
+}
+
+/// <summary>Constants for floating-point code; those of bitwise operations are 16 bytes long.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FloatMasks
+{
+    /// <summary>What boxes a single.</summary>
+    public UInt128 Box;
+    public UInt128 SignOfSingle;
+    public UInt128 SignOfDouble;
+
+    /// <summary>The vector unit's control: everything masked, to nearest even, no flag standing (SDM 1 §10.2.3).</summary>
+    public uint ControlAtEntry;
+
+    /// <summary>Where the flags are stored to look at them.</summary>
+    public uint Control;
+
+    public static FloatMasks Create() => new() { Box = 0xffffffff_00000000, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63, ControlAtEntry = 0x1f80 };
+}
+
+/// <summary>How translated code was left.</summary>
+internal enum ExitKind
+{
+    /// <summary>The pc is set.</summary>
+    Stopped,
+
+    /// <summary>Through an exit that may be linked; its record has the pc.</summary>
+    Unlinked,
+
+    /// <summary>Through an exit that may not be linked now; its record has the pc.</summary>
+    Unlinkable,
+
+    /// <summary>Before a block that is longer than the budget; the record has the pc.</summary>
+    Budget,
+}
+
+/// <summary>An entry of the jump cache: virtual address to code.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct CodeEntry
+{
+    public const int Count = 16384;
+
+    /// <summary>Odd, as no instruction address is.</summary>
+    public const ulong Invalid = ulong.MaxValue;
+
+    public ulong Pc;
+
+    public byte* Code;
+
+    /// <summary>The byte offset of an address's entry.</summary>
+    public static int OffsetOf(ulong pc) => (int)(pc << 3 & (Count - 1) * 16);
+}

@@ -1,0 +1,305 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Checking;
+using VirtKit.Engines;
+using VirtKit.Interpreter;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>Runs one hart: finds the translation at the pc, enters it until it leaves, looks around, and again. What is left of a budget behind the last whole block
+/// is run by the interpreter's handlers.</summary>
+internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
+{
+    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
+    private const int TrapLimit = 1000;
+
+    private readonly Hart _hart;
+    private readonly TranslatorContext* _context;
+    private readonly TranslationCache _cache;
+    private readonly FallbackTable _fallbacks;
+    private readonly JumpCache _jumps = new();
+    private readonly Stepper _stepper;
+    private readonly Func<ulong, CodePlace?> _nextPage;
+    private GCHandle _self;
+    private Exception? _failure;
+    private bool _endSlice;
+    private int _inCode;
+    private long _epoch;
+    private int _wantsLink = -1;
+    private ulong _wantsLinkPc;
+    private ulong _exits;
+
+    public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
+    {
+        Shadow = shadow;
+        _cache = cache;
+        _fallbacks = fallbacks;
+        _hart = new Hart(system, index, sizeof(TranslatorContext), this);
+        _context = (TranslatorContext*)_hart.Context;
+        _stepper = new Stepper(system.Instructions, handlers, _hart, &_context->Interpreter);
+        _self = GCHandle.Alloc(this);
+        _context->Core = GCHandle.ToIntPtr(_self);
+        _context->Fallback = &RunFallback;
+        _context->Masks = FloatMasks.Create();
+        _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
+        cache.Add(this);
+    }
+
+    /// <summary>What checks every block, or <see langword="null"/>. It sees single blocks: then nothing is linked, and no jump is cached.</summary>
+    public Shadow? Shadow { get; }
+
+    public override bool HasWork => _hart.HasWork;
+
+    public override ulong Retired => _context->Interpreter.Hart.Retired;
+
+    public override VcpuCounters Counters => new(Retired, _exits, _hart.MmioAccesses, _hart.Mmu.Misses, _hart.Traps);
+
+    public override void RequestExit() => _hart.RequestExit();
+
+    public override void EndSlice()
+    {
+        _endSlice = true;
+        _hart.RequestAttention();
+    }
+
+    public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
+
+    public override void Reset() => _hart.Reset();
+
+    public void GetState(out RiscVState state) => _hart.GetState(out state);
+
+    public void SetState(in RiscVState state) => _hart.SetState(state);
+
+    public override VcpuExit Run(ulong budget)
+    {
+        long start = (long)Math.Min(budget, long.MaxValue / 2);
+        _context->Budget = start;
+        _context->Interpreter.RetiredAtZero = Retired + (ulong)start;
+        _hart.EnterGuest();
+        _hart.RequestAttention();
+        VcpuExit exit = RunBlocks();
+        _hart.LeaveGuest();
+        _endSlice = false;
+        _exits++;
+        return exit;
+    }
+
+    void IHartEngine.CodeMappingChanged() => _jumps.Forget();
+
+    void IHartEngine.CodeMappingChanged(ulong address) => _jumps.Forget(address);
+
+    void IHartEngine.CodeBytesChanged()
+    {
+        _cache.BytesChanged();
+        _jumps.Forget();
+    }
+
+    /// <summary>While it waits for others, this core is not running guest code: fences of theirs do not wait for it.</summary>
+    public void LeaveForOthers() => _hart.LeaveGuest();
+
+    public void Return() => _hart.EnterGuest();
+
+    /// <summary>Returns when this core's thread is not in translated code. From another core's thread.</summary>
+    public void WaitUntilOutside()
+    {
+        SpinWait wait = default;
+        while (Volatile.Read(ref _inCode) != 0)
+        {
+            _hart.RequestAttention();
+            wait.SpinOnce();
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _hart.Dispose();
+            _jumps.Dispose();
+            _stepper.Dispose();
+            _self.Free();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private VcpuExit RunBlocks()
+    {
+        TranslatorContext* c = _context;
+        ref HartContext hart = ref c->Interpreter.Hart;
+        int stuck = 0;
+        while (true)
+        {
+            if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
+                return exit;
+            if (c->Budget <= 0)
+                return new VcpuExit(ExitReason.BudgetExhausted);
+            long before = c->Budget;
+            byte* code = Find(hart.State.Pc, out bool stepsOnce);
+            if (code != null)
+                Enter(code);
+            else if (stepsOnce)
+                c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
+            if (_failure is not null)
+                return new VcpuExit(ExitReason.InternalError, 0, _failure.ToString());
+            hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
+            stuck = c->Budget == before ? stuck + 1 : 0;
+            if (stuck > TrapLimit)
+                return new VcpuExit(ExitReason.Fault, hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(hart.State.Pc)}.");
+        }
+    }
+
+    private VcpuExit? LookAround()
+    {
+        _hart.LookAround();
+        if (_hart.TakeExitRequest())
+            return new VcpuExit(ExitReason.Kicked);
+        if (_endSlice)
+            return new VcpuExit(ExitReason.BudgetExhausted);
+        return _hart.CanRun() ? null : new VcpuExit(ExitReason.Halted);
+    }
+
+    /// <summary>The translation at the pc.</summary>
+    /// <param name="stepsOnce">Whether the instruction at the pc cannot be kept translated, and has to be run by itself.</param>
+    /// <returns>The code; null where a trap was taken instead, for <paramref name="stepsOnce"/>, or to try again.</returns>
+    private byte* Find(ulong pc, out bool stepsOnce)
+    {
+        stepsOnce = false;
+        if (_epoch != _cache.Epoch)
+            ForgetCode();
+        CodeEntry* table = _jumps.TableOf(_context->Interpreter.Hart.State.Privilege);
+        _context->Jumps = table;
+        var entry = (CodeEntry*)((byte*)table + CodeEntry.OffsetOf(pc));
+        byte* code = entry->Pc == pc ? entry->Code : LookUp(pc, entry, out stepsOnce);
+        if (_wantsLink >= 0 && code != null)
+        {
+            // An interrupt may have come in between; then the exit asks again next time.
+            if (_wantsLinkPc == pc && Shadow is null)
+                _cache.Link(_wantsLink, code, _epoch);
+            _wantsLink = -1;
+        }
+
+        return code;
+    }
+
+    private byte* LookUp(ulong pc, CodeEntry* entry, out bool stepsOnce)
+    {
+        stepsOnce = false;
+        using (_cache.BeginLookup(this))
+        {
+            if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
+            {
+                _hart.Trap(cause, pc);
+                _hart.TakeTrap();
+                return null;
+            }
+
+            byte* code = null;
+            if (cached && !_cache.TryFind(this, pc, new CodePlace(page, host), _nextPage, out code))
+                return null;
+            if (code == null)
+            {
+                stepsOnce = true;
+                return null;
+            }
+
+            // Everything may have been dropped since this core looked; what was found is from after that.
+            if (_epoch != _cache.Epoch)
+                ForgetCode();
+            if (Shadow is null)
+            {
+                entry->Pc = pc;
+                entry->Code = code;
+            }
+
+            return code;
+        }
+    }
+
+    private void ForgetCode()
+    {
+        _epoch = _cache.Epoch;
+        _wantsLink = -1;
+        _jumps.Forget();
+    }
+
+    private void Enter(byte* code)
+    {
+        TranslatorContext* c = _context;
+        Volatile.Write(ref _inCode, 1);
+        Interlocked.MemoryBarrier();
+        if (_epoch == _cache.Epoch)
+        {
+            Shadow?.Predict(_hart);
+            long before = c->Budget;
+            _cache.Enter(c, code);
+            if (c->ExitKind != ExitKind.Stopped)
+                TakeExit();
+            if (Shadow?.Difference(_hart, (int)(before - c->Budget), code) is { } difference)
+                _failure ??= new InvalidOperationException(difference);
+        }
+
+        Volatile.Write(ref _inCode, 0);
+        if (c->ExitKind == ExitKind.Budget && _failure is null)
+        {
+            c->ExitKind = ExitKind.Stopped;
+            if (c->Budget > 0)
+                c->Budget = _stepper.Run(c->Interpreter.Hart.State.Pc, (int)Math.Min(c->Budget, Op.MaxBlockLength), c->Budget);
+        }
+    }
+
+    private void TakeExit()
+    {
+        ref readonly ExitRecord exit = ref _cache.ExitAt(_context->Exit);
+        _context->Interpreter.Hart.State.Pc = exit.Pc;
+        if (_context->ExitKind != ExitKind.Unlinked)
+            return;
+        _wantsLink = _context->Exit;
+        _wantsLinkPc = exit.Pc;
+    }
+
+    [UnmanagedCallersOnly]
+    private static int RunFallback(TranslatorContext* context, int site)
+    {
+        var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
+        try
+        {
+            return core.RunSite(core._cache.SiteAt(site)) ? 0 : 1;
+        }
+        catch (Exception e)
+        {
+            // No exception may cross translated code.
+            core._failure = e;
+            context->ExitKind = ExitKind.Stopped;
+            return 1;
+        }
+    }
+
+    /// <returns>Whether the block goes on.</returns>
+    private bool RunSite(in Site site)
+    {
+        TranslatorContext* c = _context;
+        ref HartContext hart = ref c->Interpreter.Hart;
+        hart.State.Pc = site.Pc;
+        hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
+        _hart.NextPc = site.Pc + site.Length;
+        if (!_fallbacks.Run(site.Row, _hart, c, site.Operands))
+        {
+            _hart.TakeTrap();
+            c->Budget += site.Remaining;
+        }
+        else if (site.Ends != 0 || Volatile.Read(ref hart.Attention) != 0)
+        {
+            hart.State.Pc = _hart.NextPc;
+            c->Budget += site.Remaining - 1;
+        }
+        else
+        {
+            return true;
+        }
+
+        c->ExitKind = ExitKind.Stopped;
+        return false;
+    }
+}

@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.X64;
+using VirtKit.Engines;
+using VirtKit.Interpreter;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>Binary translation of RISC-V guests to the host's machine code. It counts instructions exactly, as the interpreter does, and with
+/// <see cref="VcpuScheduling.Deterministic"/> a run is the same on both.</summary>
+/// <remarks>Runs on x86-64 hosts with AVX2, BMI2 and FMA (x86-64-v3) that give executable memory. Code memory is never writable and executable through one mapping.</remarks>
+public sealed class TranslatorEngine : ExecutionEngine
+{
+    private readonly TranslatorOptions _options;
+    private readonly Lazy<string?> _objection = new(HostObjection);
+
+    /// <summary>Creates the engine.</summary>
+    /// <param name="options">What differs from the defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    public TranslatorEngine(TranslatorOptions? options = null)
+    {
+        _options = options ?? new TranslatorOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(_options.CodeCacheSize, TranslatorOptions.MinCodeCacheSize, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(_options.CodeCacheSize, TranslatorOptions.MaxCodeCacheSize, nameof(options));
+    }
+
+    /// <inheritdoc/>
+    public override string Name => "translator";
+
+    /// <inheritdoc/>
+    public override bool Supports(GuestArchitecture architecture, out string? reason)
+    {
+        ArgumentNullException.ThrowIfNull(architecture);
+        reason = _objection.Value ?? RiscVSystem.Objection(architecture);
+        return reason is null;
+    }
+
+    /// <inheritdoc/>
+    public override EnginePartition CreatePartition(PartitionContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        if (!Supports(context.Architecture, out string? reason))
+            throw new VirtKitException($"The translator cannot run {context.Architecture.Name}: {reason}");
+        return new TranslatorPartition(new RiscVSystem(context), _options);
+    }
+
+    private static string? HostObjection()
+    {
+        if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
+            return $"it emits code for x86-64, and the host is {RuntimeInformation.ProcessArchitecture}.";
+        if (!Avx2.IsSupported || !Bmi1.X64.IsSupported || !Bmi2.X64.IsSupported || !Lzcnt.X64.IsSupported || !Popcnt.X64.IsSupported || !Fma.IsSupported)
+            return "the host's processor lacks AVX2, BMI2, LZCNT, POPCNT or FMA.";
+        try
+        {
+            CodeMemory.Allocate(X64Emitter.MaxBlockSize).Dispose();
+            return null;
+        }
+        catch (VirtKitException e)
+        {
+            return e.Message;
+        }
+    }
+}

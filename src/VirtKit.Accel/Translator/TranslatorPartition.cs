@@ -1,0 +1,26 @@
+using VirtKit.Accel.Translator.Checking;
+using VirtKit.Engines;
+using VirtKit.Interpreter;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>What the vCPUs of one machine share: the translations and the tables of instructions.</summary>
+internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition
+{
+    private readonly TranslationCache _cache = new(system.Instructions, options);
+    private readonly FallbackTable _fallbacks = new(system.Instructions);
+    private readonly HandlerTable _handlers = HandlerTable.Create<LoopDispatch>(system.Instructions);
+
+    private readonly ShadowTable? _shadows = options.CrossCheck ? new ShadowTable(system.Instructions) : null;
+
+    public override VcpuCore CreateVcpu(int index) =>
+        new TranslatorCore(system, index, _cache, _fallbacks, _handlers, _shadows is null ? null : new Shadow(system.Instructions, _shadows));
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _cache.Dispose();
+        base.Dispose(disposing);
+    }
+}

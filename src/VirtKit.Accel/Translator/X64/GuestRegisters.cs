@@ -1,0 +1,93 @@
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Where guest state lives while translated code runs: the registers that compilers use most in host registers, the rest in the context.</summary>
+internal static unsafe class GuestRegisters
+{
+    /// <summary>Points 128 bytes into the context, so that every integer register has a one-byte displacement.</summary>
+    public const Gp Context = Gp.Rbp;
+    public const Gp Budget = Gp.R15;
+    public const int ContextBias = 128;
+
+    // sp, s0, s1, a0 to a6.
+    private static readonly (int Guest, Gp Host)[] Pins =
+    [
+        (2, Gp.Rbx), (8, Gp.R12), (9, Gp.R13), (10, Gp.Rsi), (11, Gp.Rdi), (12, Gp.R8), (13, Gp.R9), (14, Gp.R10), (15, Gp.R11), (16, Gp.R14),
+    ];
+
+    // ft0 to ft3, fs0, fs1, fa0 to fa7.
+    private static readonly (int Guest, Xmm Host)[] VectorPins =
+    [
+        (10, Xmm.V0), (11, Xmm.V1), (12, Xmm.V2), (13, Xmm.V3), (14, Xmm.V4), (15, Xmm.V5), (16, Xmm.V6), (17, Xmm.V7),
+        (0, Xmm.V8), (1, Xmm.V9), (2, Xmm.V10), (3, Xmm.V11), (8, Xmm.V12), (9, Xmm.V13),
+    ];
+
+    private static readonly Gp[] Homes = Map();
+    private static readonly Xmm[] Vectors = MapVectors();
+
+    public static ReadOnlySpan<(int Guest, Gp Host)> Pinned => Pins;
+
+    /// <summary>The host register of a guest register, or <see cref="Gp.None"/>.</summary>
+    public static Gp HomeOf(int register) => Homes[register];
+
+    public static ReadOnlySpan<(int Guest, Xmm Host)> PinnedVectors => VectorPins;
+
+    /// <summary>The host register of a floating-point register, or <see cref="Xmm.None"/>.</summary>
+    public static Xmm VectorOf(int register) => Vectors[register];
+
+    public static Mem SlotX(int register) => new(Context, register * 8 - ContextBias);
+
+    public static Mem SlotF(int register) => new(Context, (32 + register) * 8 - ContextBias);
+
+    /// <summary>A field of the context by its offset.</summary>
+    public static Mem Field(int offset) => new(Context, offset - ContextBias);
+
+    private static Gp[] Map()
+    {
+        var homes = new Gp[32];
+        Array.Fill(homes, Gp.None);
+        foreach ((int guest, Gp host) in Pins)
+            homes[guest] = host;
+        return homes;
+    }
+
+    private static Xmm[] MapVectors()
+    {
+        var homes = new Xmm[32];
+        Array.Fill(homes, Xmm.None);
+        foreach ((int guest, Xmm host) in VectorPins)
+            homes[guest] = host;
+        return homes;
+    }
+}
+
+/// <summary>The offsets of what translated code uses of its context.</summary>
+internal static unsafe class ContextLayout
+{
+    public static readonly int Pc, Attention, FloatReady, Fcsr, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
+        Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control;
+
+    static ContextLayout()
+    {
+        TranslatorContext context = default;
+        byte* start = (byte*)&context;
+        HartContext* hart = &context.Interpreter.Hart;
+        Pc = (int)((byte*)&hart->State.Pc - start);
+        Attention = (int)((byte*)&hart->Attention - start);
+        FloatReady = (int)((byte*)&hart->FloatReady - start);
+        Fcsr = (int)((byte*)&hart->State.Fcsr - start);
+        ReadTlb = (int)((byte*)&hart->ReadTlb - start);
+        WriteTlb = (int)((byte*)&hart->WriteTlb - start);
+        Jumps = (int)((byte*)&context.Jumps - start);
+        Budget = (int)((byte*)&context.Budget - start);
+        Fallback = (int)((byte*)&context.Fallback - start);
+        Exit = (int)((byte*)&context.Exit - start);
+        ExitKind = (int)((byte*)&context.ExitKind - start);
+        Box = (int)((byte*)&context.Masks.Box - start);
+        SignOfSingle = (int)((byte*)&context.Masks.SignOfSingle - start);
+        SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - start);
+        ControlAtEntry = (int)((byte*)&context.Masks.ControlAtEntry - start);
+        Control = (int)((byte*)&context.Masks.Control - start);
+    }
+}

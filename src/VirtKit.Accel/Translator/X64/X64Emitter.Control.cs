@@ -1,0 +1,152 @@
+using VirtKit.Accel.Translator.Ir;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>The ends of blocks, and what stands behind them.</summary>
+internal sealed unsafe partial class X64Emitter
+{
+    private const int Unaligned = 0xffe;
+
+    private void EmitBranch(in IrOp op)
+    {
+        bool back = op.Imm <= _block.Instructions[op.Instruction].Pc;
+        if (IsLinkable(op.Imm))
+        {
+            // Looked at before the comparison, so that a loop has one jump.
+            if (back)
+                EmitBranchAttention();
+            EmitLink(EmitCompare(op, Free), op.Imm);
+            EmitExit(_block.NextPc);
+            return;
+        }
+
+        Condition opposite = EmitCompare(op, Free) ^ (Condition)1;
+        if (IsLinkable(_block.NextPc))
+        {
+            EmitLink(opposite, _block.NextPc);
+            EmitExit(op.Imm);
+            return;
+        }
+
+        byte* next = _asm.JumpIf(opposite);
+        EmitExit(op.Imm);
+        _asm.Bind(next);
+        EmitExit(_block.NextPc);
+    }
+
+    /// <summary>Where somebody asks for attention, the branch is decided out of line and leaves either way.</summary>
+    private void EmitBranchAttention()
+    {
+        _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Branch, 0);
+    }
+
+    private void EmitColdBranch()
+    {
+        ref readonly IrOp op = ref _block.Ops[_block.OpCount - 1];
+        Condition condition = EmitCompare(op, Scratch);
+        byte* taken = _asm.JumpIf(condition);
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.NextPc }));
+        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
+        _asm.Bind(taken);
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = op.Imm }));
+        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
+    }
+
+    /// <summary>Whether a block at an address can be jumped to as long as this one is valid: not in another page, which may be mapped anew, and not where its first
+    /// instruction may reach into the next page.</summary>
+    private bool IsLinkable(ulong pc) => (pc ^ _block.Pc) >> 12 == 0 && (pc & 0xfff) != Unaligned;
+
+    private void EmitLink(Condition condition, ulong pc)
+    {
+        _asm.AlignPatch(2);
+        byte* patch = _asm.JumpIf(condition);
+        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord { Pc = pc, Patch = patch }));
+    }
+
+    private void EmitExit(ulong pc) => EmitExit(pc, back: pc <= _block.Pc);
+
+    /// <param name="back">Whether a loop may come by, which has to be interruptible.</param>
+    private void EmitExit(ulong pc, bool back)
+    {
+        if (IsLinkable(pc))
+        {
+            int exit = _exits.Add(new ExitRecord { Pc = pc });
+            if (back)
+                EmitAttention(exit);
+            _asm.AlignPatch(1);
+            byte* patch = _asm.Jump();
+            _exits[exit].Patch = patch;
+            Cold(patch, ColdKind.Unlinked, exit);
+            return;
+        }
+
+        int other = _exits.Add(new ExitRecord { Pc = pc });
+        EmitAttention(other);
+        var entry = new Mem(Gp.Rcx, CodeEntry.OffsetOf(pc));
+        _asm.Load(Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
+        if ((long)pc == (int)pc)
+        {
+            _asm.Alu(Alu.Cmp, entry, (int)pc);
+        }
+        else
+        {
+            _asm.Constant(Gp.Rax, pc);
+            _asm.Alu(Alu.Cmp, Gp.Rax, entry);
+        }
+
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Unlinkable, other);
+        _asm.Jump(entry with { Displacement = entry.Displacement + 8 });
+    }
+
+    private void EmitAttention(int exit)
+    {
+        _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Unlinkable, exit);
+    }
+
+    /// <summary>To the address in rax, through the jump cache.</summary>
+    private void EmitComputedExit()
+    {
+        _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
+        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
+        _asm.Rorx(Gp.Rcx, Gp.Rax, 29, Size.Bits32);
+        _asm.Alu(Alu.And, Gp.Rcx, (CodeEntry.Count - 1) * 16, Size.Bits32);
+        _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
+        _asm.Alu(Alu.Cmp, Gp.Rax, new Mem(Gp.Rcx, 0));
+        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
+        _asm.Jump(new Mem(Gp.Rcx, 8));
+    }
+
+    private void EmitCold()
+    {
+        foreach (ColdJump jump in _cold)
+        {
+            _asm.Bind((byte*)jump.Displacement);
+            switch (jump.Kind)
+            {
+                case ColdKind.Slow:
+                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index));
+                    X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
+                    break;
+                case ColdKind.SlowEnds:
+                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, ends: 1));
+                    X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    break;
+                case ColdKind.Branch:
+                    EmitColdBranch();
+                    break;
+                case ColdKind.Budget:
+                    _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
+                    _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.Pc }));
+                    X64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
+                    break;
+                default:
+                    _asm.Constant(Gp.Rax, (ulong)jump.Index);
+                    X64Assembler.Bind(_asm.Jump(), jump.Kind == ColdKind.Unlinked ? _stubs.Unlinked : _stubs.Unlinkable);
+                    break;
+            }
+        }
+    }
+}

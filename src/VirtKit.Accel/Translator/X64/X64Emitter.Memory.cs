@@ -1,0 +1,185 @@
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Loads, stores and atomics: the software TLB is looked up in line, and a miss goes to the shared function.</summary>
+internal sealed unsafe partial class X64Emitter
+{
+    private void EmitLoad(int index, in IrOp op)
+    {
+        var width = (MemoryWidth)op.Detail;
+        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.ReadTlb);
+        if (TryLoadFloat(index, width, place))
+            return;
+        Gp to = LoadDestination(index);
+        switch (width)
+        {
+            case MemoryWidth.SignedByte:
+                _asm.MoveSign8(to, place);
+                break;
+            case MemoryWidth.SignedHalf:
+                _asm.MoveSign16(to, place);
+                break;
+            case MemoryWidth.SignedWord:
+                _asm.MoveSign32(to, place);
+                break;
+            case MemoryWidth.Byte:
+                _asm.MoveZero8(to, place);
+                break;
+            case MemoryWidth.Half:
+                _asm.MoveZero16(to, place);
+                break;
+            case MemoryWidth.Word:
+                _asm.Load(to, place, Size.Bits32);
+                break;
+            default:
+                _asm.Load(to, place);
+                break;
+        }
+
+        Place(index, to);
+    }
+
+    private void EmitStore(in IrOp op)
+    {
+        var width = (MemoryWidth)op.Detail;
+        int bytes = width.Bytes();
+        Mem place = EmitLookup(op, bytes, ContextLayout.WriteTlb);
+        if (TryImmediate(op.B, out int imm))
+        {
+            _asm.StoreImmediate(place, imm, bytes);
+            return;
+        }
+
+        if (TryStoreFloat(op.B, bytes, place))
+            return;
+        // rdx was only needed for the comparison.
+        int free = Bit(Gp.Rdx);
+        Gp value = Use(op.B, ref free);
+        switch (bytes)
+        {
+            case 1:
+                _asm.Store8(place, value);
+                break;
+            case 2:
+                _asm.Store16(place, value);
+                break;
+            case 4:
+                _asm.Store(place, value, Size.Bits32);
+                break;
+            default:
+                _asm.Store(place, value);
+                break;
+        }
+    }
+
+    /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
+    private Mem EmitLookup(in IrOp op, int bytes, int table)
+    {
+        Gp address = EmitAddress(op.A);
+        _asm.Rorx(Gp.Rcx, address, 8, Size.Bits32);
+        _asm.Alu(Alu.And, Gp.Rcx, (TlbEntry.Count - 1) * 16, Size.Bits32);
+        _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(table));
+        _asm.Constant(Gp.Rdx, TlbEntry.TagOf(ulong.MaxValue, bytes));
+        _asm.Alu(Alu.And, Gp.Rdx, address);
+        _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, op.Instruction);
+        _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));
+        return new Mem(address, 0, Gp.Rcx);
+    }
+
+    /// <returns>The home that the address already is in, or rax.</returns>
+    private Gp EmitAddress(short value)
+    {
+        if (TryRegister(value, out Gp home))
+            return home;
+        Into(value, Gp.Rax, Scratch & ~Bit(Gp.Rax));
+        return Gp.Rax;
+    }
+
+    /// <summary>The home of the register that the value is written to next, or rax.</summary>
+    private Gp LoadDestination(int index)
+    {
+        int next = NextEffect(index);
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteX } write || write.A != index)
+            return Gp.Rax;
+        Gp home = GuestRegisters.HomeOf(write.Detail);
+        return home == Gp.None ? Gp.Rax : home;
+    }
+
+    private void Place(int index, Gp register)
+    {
+        _locations[index] = register;
+        _reserved |= Bit(register) & Scratch;
+    }
+
+    private bool SupportsAtomic(in IrOp op) =>
+        _block.Ops[op.B].Code == IrCode.ReadX || (AtomicOperation)op.Detail is AtomicOperation.Swap or AtomicOperation.Add;
+
+    private void EmitAtomic(int index, in IrOp op)
+    {
+        var width = (MemoryWidth)op.Detail2;
+        var operation = (AtomicOperation)op.Detail;
+        Size size = width == MemoryWidth.Double ? Size.Bits64 : Size.Bits32;
+        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.WriteTlb);
+        Gp old;
+        if (operation is AtomicOperation.Swap or AtomicOperation.Add)
+        {
+            old = Gp.Rdx;
+            Into(op.B, old, 0);
+            if (operation == AtomicOperation.Swap)
+                _asm.Exchange(place, old, size);
+            else
+                _asm.LockExchangeAdd(place, old, size);
+        }
+        else
+        {
+            old = Gp.Rax;
+            _asm.Lea(Gp.Rdx, place);
+            EmitCompareExchangeLoop(operation, op.B, size);
+        }
+
+        if (size == Size.Bits32)
+            _asm.MoveSign32(old, old);
+        Place(index, old);
+    }
+
+    /// <summary>Changes the memory at rdx; rax is what it was.</summary>
+    private void EmitCompareExchangeLoop(AtomicOperation operation, short operand, Size size)
+    {
+        var place = new Mem(Gp.Rdx, 0);
+        bool inRegister = TryRegister(operand, out Gp register);
+        Mem slot = GuestRegisters.SlotX(_block.Ops[operand].Detail);
+        _asm.Load(Gp.Rax, place, size);
+        byte* again = _asm.Cursor;
+        if (operation is AtomicOperation.Xor or AtomicOperation.And or AtomicOperation.Or)
+        {
+            Alu code = operation switch { AtomicOperation.Xor => Alu.Xor, AtomicOperation.And => Alu.And, _ => Alu.Or };
+            _asm.Move(Gp.Rcx, Gp.Rax, size);
+            if (inRegister)
+                _asm.Alu(code, Gp.Rcx, register, size);
+            else
+                _asm.Alu(code, Gp.Rcx, slot, size);
+        }
+        else
+        {
+            // The old value stays where the operand is not further in the direction.
+            if (inRegister)
+                _asm.Move(Gp.Rcx, register, size);
+            else
+                _asm.Load(Gp.Rcx, slot, size);
+            _asm.Alu(Alu.Cmp, Gp.Rax, Gp.Rcx, size);
+            _asm.MoveIf(operation switch
+            {
+                AtomicOperation.Min => Condition.Less,
+                AtomicOperation.Max => Condition.Greater,
+                AtomicOperation.MinUnsigned => Condition.Below,
+                _ => Condition.Above,
+            }, Gp.Rcx, Gp.Rax);
+        }
+
+        _asm.LockCompareExchange(place, Gp.Rcx, size);
+        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), again);
+    }
+}

@@ -1,0 +1,221 @@
+using VirtKit.Accel.Translator.Ir;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Lowers a block to x86-64: values are expression trees that are computed where an op with an effect needs them, pinned guest registers straight in
+/// their homes. rax, rcx and rdx are scratch; what may fail jumps to code behind the block that calls the instruction's shared function.</summary>
+internal sealed unsafe partial class X64Emitter : IIrTarget
+{
+    /// <summary>More than any block's code takes.</summary>
+    public const int MaxBlockSize = 64 << 10;
+
+    private const int Scratch = 1 << (int)Gp.Rax | 1 << (int)Gp.Rcx | 1 << (int)Gp.Rdx;
+
+    private readonly X64Assembler _asm;
+    private readonly X64Stubs _stubs;
+    private readonly RecordTable<Site> _sites;
+    private readonly RecordTable<ExitRecord> _exits;
+    private readonly IrBlock _block;
+    private readonly Gp[] _locations;
+    private readonly List<ColdJump> _cold = [];
+    private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
+    private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
+    private readonly int[] _endSiteOf = new int[IrBlock.MaxInstructions];
+    private int _reserved;
+    private bool _targetInRax;
+    private bool _exhausted;
+
+    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, RecordTable<Site> sites, RecordTable<ExitRecord> exits)
+    {
+        _asm = assembler;
+        _stubs = stubs;
+        _block = block;
+        _sites = sites;
+        _exits = exits;
+        _locations = new Gp[block.Ops.Length];
+        _vectors = new Xmm[block.Ops.Length];
+    }
+
+    /// <summary>A jump out of the block's straight path, to code that is emitted behind it.</summary>
+    private readonly record struct ColdJump(nint Displacement, ColdKind Kind, int Index);
+
+    private enum ColdKind : byte
+    {
+        /// <summary>The shared function of an instruction.</summary>
+        Slow,
+
+        /// <summary>The same, and then the block is left.</summary>
+        SlowEnds,
+
+        /// <summary>An exit, to be linked.</summary>
+        Unlinked,
+
+        /// <summary>An exit that is left for the dispatcher.</summary>
+        Unlinkable,
+
+        /// <summary>The branch at the block's end, for somebody who asks for attention.</summary>
+        Branch,
+
+        /// <summary>The budget does not hold the block.</summary>
+        Budget,
+    }
+
+    public bool Supports(in IrOp op) => op.Code switch
+    {
+        IrCode.Float => SupportsFloat(op),
+        IrCode.Atomic => SupportsAtomic(op),
+        _ => true,
+    };
+
+    /// <summary>Emits the block at the assembler's cursor, which is its entry.</summary>
+    /// <returns>Whether it could be done; if not, an expression was too large, and what lies behind the old cursor is nothing.</returns>
+    public bool TryEmit()
+    {
+        _exhausted = false;
+        IrOp[] ops = _block.Ops;
+        int opCount = _block.OpCount;
+        _cold.Clear();
+        Array.Fill(_locations, Gp.None, 0, opCount);
+        Array.Fill(_vectors, Xmm.None, 0, opCount);
+        Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
+        Array.Fill(_endSiteOf, -1, 0, _block.InstructionCount);
+        _rounds = false;
+        _boxed = 0;
+        _reserved = 0;
+        _targetInRax = false;
+        _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);
+        Cold(_asm.JumpIf(Condition.Below), ColdKind.Budget, 0);
+        int instruction = 0;
+        bool ended = false;
+        for (int i = 0; i < opCount; i++)
+        {
+            ref readonly IrOp op = ref ops[i];
+            for (; instruction < op.Instruction; instruction++)
+            {
+                _after[instruction] = (nint)_asm.Cursor;
+                _reserved = 0;
+            }
+
+            if (op.Code >= IrCode.Load)
+                ended |= EmitEffect(i, op);
+        }
+
+        for (; instruction < _block.InstructionCount; instruction++)
+            _after[instruction] = (nint)_asm.Cursor;
+        if (_targetInRax)
+            EmitComputedExit();
+        else if (!ended)
+            EmitExit(_block.NextPc);
+        EmitCold();
+        return !_exhausted;
+    }
+
+    /// <returns>Whether the op ends the block.</returns>
+    private bool EmitEffect(int index, in IrOp op)
+    {
+        switch (op.Code)
+        {
+            case IrCode.WriteX:
+                EmitWriteX(op);
+                return false;
+            case IrCode.WriteF:
+                EmitWriteF(op);
+                return false;
+            case IrCode.Load:
+                EmitLoad(index, op);
+                return false;
+            case IrCode.Store:
+                EmitStore(op);
+                return false;
+            case IrCode.Atomic:
+                EmitAtomic(index, op);
+                return false;
+            case IrCode.Float:
+                EmitFloat(index, op);
+                return false;
+            case IrCode.UseFloat:
+                _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.FloatReady), 0, Size.Bits32);
+                // The block is left then, because what follows relies on the other checks of this instruction.
+                Cold(_asm.JumpIf(Condition.Equal), ColdKind.SlowEnds, op.Instruction);
+                return false;
+            case IrCode.Fence:
+                _asm.LockOr(new Mem(Gp.Rsp, 0), 0);
+                return false;
+            case IrCode.Fallback:
+                _boxed = 0;
+                _asm.Constant(Gp.Rax, (ulong)SiteOf(op.Instruction, op.Detail));
+                X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                return op.Detail != 0;
+            case IrCode.Branch:
+                EmitBranch(op);
+                return true;
+            case IrCode.Jump:
+                EmitExit(op.Imm);
+                return true;
+            case IrCode.Target:
+                Into(op.A, Gp.Rax, Scratch & ~Bit(Gp.Rax));
+                _asm.Alu(Alu.And, Gp.Rax, -2);
+                _reserved = Bit(Gp.Rax);
+                _targetInRax = true;
+                return false;
+            default:
+                throw new InvalidOperationException($"No emitter for {op.Code}.");
+        }
+    }
+
+    private void EmitWriteX(in IrOp op)
+    {
+        Gp home = GuestRegisters.HomeOf(op.Detail);
+        if (home != Gp.None)
+        {
+            Into(op.A, home, Free);
+            return;
+        }
+
+        Mem slot = GuestRegisters.SlotX(op.Detail);
+        ref readonly IrOp value = ref _block.Ops[op.A];
+        if (value.IsConstant && (long)value.Imm == (int)value.Imm)
+        {
+            _asm.StoreImmediate(slot, (int)value.Imm, 8);
+            return;
+        }
+
+        int free = Free;
+        _asm.Store(slot, Use(op.A, ref free));
+    }
+
+    /// <summary>The scratch registers that hold nothing.</summary>
+    private int Free => Scratch & ~_reserved;
+
+    private static int Bit(Gp register) => 1 << (int)register;
+
+    private Gp Take(ref int free)
+    {
+        foreach (Gp register in (ReadOnlySpan<Gp>)[Gp.Rax, Gp.Rcx, Gp.Rdx])
+        {
+            if ((free & Bit(register)) == 0)
+                continue;
+            free &= ~Bit(register);
+            return register;
+        }
+
+        // What is emitted now is thrown away.
+        _exhausted = true;
+        return Gp.Rax;
+    }
+
+    private void Cold(byte* displacement, ColdKind kind, int index) => _cold.Add(new ColdJump((nint)displacement, kind, index));
+
+    private int SiteOf(int instruction, byte ends = 0)
+    {
+        ref int site = ref (ends == 0 ? _siteOf : _endSiteOf)[instruction];
+        if (site >= 0)
+            return site;
+        ref readonly GuestInstruction guest = ref _block.Instructions[instruction];
+        return site = _sites.Add(new Site
+        {
+            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, Ends = ends,
+            Remaining = (byte)(_block.InstructionCount - instruction),
+        });
+    }
+}

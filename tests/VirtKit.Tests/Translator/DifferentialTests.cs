@@ -1,0 +1,91 @@
+using System.Diagnostics;
+using System.Globalization;
+using VirtKit.Accel.Translator;
+using VirtKit.Accel.Translator.Checking;
+using VirtKit.Engines;
+using VirtKit.Interpreter;
+using VirtKit.RiscV;
+using VirtKit.Tests.Support;
+
+namespace VirtKit.Tests.Translator;
+
+/// <summary>The translator against the interpreter: after every budget both have retired the same, and all state and memory is equal.</summary>
+public sealed class DifferentialTests
+{
+    private const ulong Instructions = 10_000_000, PerProgram = 20_000;
+
+    [Fact]
+    public void Run_RandomPrograms_EndsAsOnTheInterpreter() => Compare(Seed.Random(), retired => retired < Instructions, new TranslatorOptions());
+
+    [Fact]
+    public void Run_RandomProgramsWithTheSmallestCache_EndsAsOnTheInterpreter() =>
+        Compare(Seed.Random(), retired => retired < Instructions / 5, new TranslatorOptions { CodeCacheSize = TranslatorOptions.MinCodeCacheSize });
+
+    [Fact]
+    public void Run_RandomProgramsWithCrossCheck_FindsNothing() =>
+        Compare(Seed.Random(), retired => retired < Instructions / 10, new TranslatorOptions { CrossCheck = true });
+
+    [Fact]
+    public void Run_RandomProgramsForAGivenTime_EndsAsOnTheInterpreter()
+    {
+        if (!double.TryParse(Environment.GetEnvironmentVariable("VIRTKIT_FUZZ_SECONDS"), CultureInfo.InvariantCulture, out double seconds))
+            Assert.Skip("VIRTKIT_FUZZ_SECONDS is not set");
+        var time = Stopwatch.StartNew();
+        Compare(Seed.Random(), _ => time.Elapsed.TotalSeconds < seconds, new TranslatorOptions());
+    }
+
+    private static void Compare(Random random, Func<ulong, bool> goesOn, TranslatorOptions options)
+    {
+        Translators.Require();
+        var program = new RandomProgram(random, new InstructionSet(RiscVArchitecture.FullIsa));
+        using Machine expected = Create(new InterpreterEngine()), actual = Create(new TranslatorEngine(options));
+        for (ulong total = 0; goesOn(total); total += PerProgram)
+        {
+            int seed = random.Next();
+            byte[] code = program.NextCode(), data = program.NextData();
+            RiscVState state = program.NextState(expected.Vcpus[0].GetState<RiscVState>());
+            foreach (Machine machine in (ReadOnlySpan<Machine>)[expected, actual])
+            {
+                machine.Memory.Write(new Gpa(RandomProgram.Code), code);
+                machine.Memory.Write(new Gpa(RandomProgram.Data), data);
+                machine.Vcpus[0].SetState(state);
+            }
+
+            Step(expected, actual, new Random(seed));
+        }
+    }
+
+    private static void Step(Machine expected, Machine actual, Random random)
+    {
+        for (ulong left = PerProgram; left > 0;)
+        {
+            ulong budget = Math.Min(left, random.Next(4) == 0 ? (ulong)random.Next(1, 80) : (ulong)random.Next(80, 6000));
+            left -= budget;
+            RiscVState before = expected.Vcpus[0].GetState<RiscVState>();
+            VcpuExit exit = expected.Vcpus[0].Run(budget);
+            Assert.Equal(exit, actual.Vcpus[0].Run(budget));
+            RiscVState a = expected.Vcpus[0].GetState<RiscVState>(), b = actual.Vcpus[0].GetState<RiscVState>();
+            if (StateDifference.Find(a, b) is { } difference)
+                Assert.Fail($"After {budget} instructions from {before.Pc:x}: {difference}");
+            Assert.Equal(expected.Vcpus[0].Counters.Retired, actual.Vcpus[0].Counters.Retired);
+            if (exit.Reason != ExitReason.BudgetExhausted)
+                break;
+        }
+
+        foreach ((ulong address, int length) in (ReadOnlySpan<(ulong, int)>)[(RandomProgram.Code, 0x1_0000), (RandomProgram.Data, RandomProgram.DataSize)])
+        {
+            byte[] a = new byte[length], b = new byte[length];
+            expected.Memory.Read(new Gpa(address), a);
+            actual.Memory.Read(new Gpa(address), b);
+            int difference = a.AsSpan().CommonPrefixLength(b);
+            Assert.True(difference == length, $"Memory differs at {address + (ulong)difference:x}.");
+        }
+    }
+
+    private static Machine Create(ExecutionEngine engine)
+    {
+        var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = engine });
+        machine.Memory.MapRam(new Gpa(RandomProgram.Code), 0x2_0000);
+        return machine;
+    }
+}

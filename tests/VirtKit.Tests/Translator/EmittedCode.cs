@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text;
+using Iced.Intel;
+using VirtKit.Accel.Translator;
+using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.Accel.Translator.X64;
+using VirtKit.RiscV;
+
+namespace VirtKit.Tests.Translator;
+
+/// <summary>Translates a block of words without a machine, and disassembles it.</summary>
+internal static unsafe class EmittedCode
+{
+    public static string Of(ulong pc, params uint[] words)
+    {
+        using ICodeMemory memory = CodeMemory.Allocate(1 << 18);
+        using var sites = new RecordTable<Site>(256);
+        using var exits = new RecordTable<ExitRecord>(256);
+        var assembler = new X64Assembler { Cursor = memory.Writable };
+        // The stubs of one host's convention, so that the files are the same on all.
+        var stubs = new X64Stubs(assembler, HostConvention.SystemV);
+        assembler.Cursor = memory.Writable + 0x1000;
+        var block = new IrBlock();
+        var emitter = new X64Emitter(assembler, stubs, block, sites, exits);
+        var set = new InstructionSet(RiscVArchitecture.FullIsa);
+        var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, emitter));
+        reader.Read(pc, IrBlock.MaxInstructions, at =>
+        {
+            int index = (int)(at - pc) / 4;
+            return index < words.Length ? (ushort)(words[index] >> (int)((at & 2) * 8)) : null;
+        });
+        Assert.True(emitter.TryEmit());
+        var symbols = new Dictionary<ulong, string>
+        {
+            [(ulong)(stubs.Slow - memory.Writable)] = "Slow",
+            [(ulong)(stubs.Unlinked - memory.Writable)] = "Unlinked",
+            [(ulong)(stubs.Unlinkable - memory.Writable)] = "Unlinkable",
+            [(ulong)(stubs.OutOfBudget - memory.Writable)] = "OutOfBudget",
+            [(ulong)(stubs.Computed - memory.Writable)] = "Computed",
+        };
+        return Disassemble(new ReadOnlySpan<byte>(memory.Writable + 0x1000, (int)(assembler.Cursor - memory.Writable) - 0x1000), symbols);
+    }
+
+    private static string Disassemble(ReadOnlySpan<byte> code, Dictionary<ulong, string> symbols)
+    {
+        var decoder = Iced.Intel.Decoder.Create(64, new ByteArrayCodeReader(code.ToArray()));
+        decoder.IP = 0x1000;
+        var formatter = new IntelFormatter(new Symbols(symbols));
+        formatter.Options.FirstOperandCharIndex = 8;
+        formatter.Options.BranchLeadingZeros = false;
+        var text = new StringBuilder();
+        var output = new StringOutput();
+        while (decoder.IP < 0x1000 + (ulong)code.Length)
+        {
+            decoder.Decode(out Instruction instruction);
+            formatter.Format(instruction, output);
+            text.Append(CultureInfo.InvariantCulture, $"  {instruction.IP:x}  {output.ToStringAndReset()}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private sealed class Symbols(Dictionary<ulong, string> names) : ISymbolResolver
+    {
+        public bool TryGetSymbol(in Instruction instruction, int operand, int instructionOperand, ulong address, int addressSize, out SymbolResult symbol)
+        {
+            bool known = names.TryGetValue(address, out string? name);
+            symbol = known ? new SymbolResult(address, name!) : default;
+            return known;
+        }
+    }
+}
