@@ -10,10 +10,14 @@ public sealed class DebianBootTests
     private const string OpenSbi = "/usr/lib/riscv64-linux-gnu/opensbi/generic/";
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void BootLinux_CommandWithADisk_WritesWhatTheHostReadsBack(int cpus)
+    [InlineData("interpreter", 1)]
+    [InlineData("interpreter", 2)]
+    [InlineData("translator", 1)]
+    [InlineData("translator", 2)]
+    [InlineData("translator", 4)]
+    public void BootLinux_CommandWithADisk_WritesWhatTheHostReadsBack(string engine, int cpus)
     {
+        Assert.SkipUnless(RiscVEngines.All.Contains(engine), $"The {engine} does not run on this host.");
         RequireKernel();
         string mkfs = Require.Program("mkfs.ext2", "e2fsprogs"), debugfs = Require.Program("debugfs", "e2fsprogs"), fsck = Require.Program("e2fsck", "e2fsprogs");
         string disk = Path.Combine(Directory.CreateTempSubdirectory("virtkit-disk").FullName, "disk.img");
@@ -22,13 +26,13 @@ public sealed class DebianBootTests
             using (FileStream file = File.Create(disk))
                 file.SetLength(8 << 20);
             Tool.Run(mkfs, [], "-q", "-F", disk);
-            (int code, string output, string errors) = SampleProgram.Run("BootLinux", "--quiet", "--cpus", $"{cpus}", "--disk", disk, "--run",
+            (int code, string output, string errors) = SampleProgram.Run("BootLinux", "--quiet", "--engine", engine, "--cpus", $"{cpus}", "--disk", disk, "--run",
                 "mount /dev/vda /mnt && seq 1 20000 > /mnt/numbers && sync && uname -r && grep -c ^processor /proc/cpuinfo && cat /sys/block/vda/size; exit 7");
             Assert.True(code == 7, output + errors);
             string[] lines = output.Split('\n');
             Assert.EndsWith("-riscv64", lines[0], StringComparison.Ordinal);
             Assert.Equal([$"{cpus}", "16384"], lines[1..3]);
-            Assert.Matches(@"(?m)^retired=\d+ seconds=\d+\.\d+ init=\d+\.\d+ engine=interpreter$", errors);
+            Assert.Matches($@"(?m)^retired=\d+ seconds=\d+\.\d+ init=\d+\.\d+ engine={engine}$", errors);
             Tool.Run(fsck, [], "-f", "-n", disk);
             string numbers = Encoding.ASCII.GetString(Tool.Run(debugfs, [], "-R", "cat numbers", disk));
             Assert.Equal(string.Concat(Enumerable.Range(1, 20000).Select(i => $"{i}\n")), numbers);

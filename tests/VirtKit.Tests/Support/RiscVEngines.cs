@@ -1,3 +1,4 @@
+using VirtKit.Accel.Translator;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -11,6 +12,7 @@ public static class RiscVEngines
     {
         ["interpreter"] = () => new InterpreterEngine { Dispatch = InterpreterDispatch.TailThreaded },
         ["interpreter-loop"] = () => new InterpreterEngine { Dispatch = InterpreterDispatch.Loop },
+        ["translator"] = () => new TranslatorEngine(),
     };
 
     /// <summary>The names of those that this host can run, for theories.</summary>
