@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
+
 namespace VirtKit.Bench.Runs;
 
-/// <summary>A sample program of this repository, published as a user would ship it and then run as a process of its own.</summary>
+/// <summary>A sample program of this repository, published as a user would ship it, precompiled (ReadyToRun), and then run as a process of its own.</summary>
 internal static class Sample
 {
     /// <summary>Publishes a sample in its Release configuration.</summary>
@@ -13,7 +15,9 @@ internal static class Sample
         if (!File.Exists(project))
             throw new BenchException($"There is no sample {name}.");
         string folder = Repository.PathOf("artifacts", "bench", name);
-        var command = new Invocation("dotnet", "publish", project, "-c", "Release", "-o", folder, "--nologo", "-v", "quiet");
+        var command = new Invocation(
+            "dotnet", "publish", project, "-c", "Release", "-r", RuntimeInformation.RuntimeIdentifier, "--self-contained", "false", "-p:PublishReadyToRun=true",
+            "-o", folder, "--nologo", "-v", "quiet");
         TimedRun build = await TimedRun.ToEnd(command, TimeSpan.FromMinutes(10), cancellation);
         return build.ExitCode == 0
             ? new Invocation("dotnet", Path.Combine(folder, $"{name}.dll"))
