@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Ir;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
@@ -19,8 +20,8 @@ internal struct Site
     /// <summary>2 or 4 bytes.</summary>
     public byte Length;
 
-    /// <summary>Not 0 where the dispatcher looks around after the instruction.</summary>
-    public int Ends;
+    /// <summary>What follows the instruction.</summary>
+    public BlockEnd End;
 }
 
 /// <summary>A place where translated code is left for a fixed address.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Checking;
+using VirtKit.Accel.Translator.Ir;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -24,6 +25,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private GCHandle _self;
     private Exception? _failure;
     private bool _endSlice;
+    private bool _codeChanged;
     private int _inCode;
     private long _epoch;
     private int _wantsLink = -1;
@@ -85,12 +87,21 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         return exit;
     }
 
-    void IHartEngine.CodeMappingChanged() => _jumps.Forget();
+    void IHartEngine.CodeMappingChanged()
+    {
+        _codeChanged = true;
+        _jumps.Forget();
+    }
 
-    void IHartEngine.CodeMappingChanged(ulong address) => _jumps.Forget(address);
+    void IHartEngine.CodeMappingChanged(ulong address)
+    {
+        _codeChanged = true;
+        _jumps.Forget(address);
+    }
 
     void IHartEngine.CodeBytesChanged()
     {
+        _codeChanged = true;
         _cache.BytesChanged();
         _jumps.Forget();
     }
@@ -211,6 +222,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             {
                 entry->Pc = pc;
                 entry->Code = code;
+                _jumps.Filled(entry);
             }
 
             return code;
@@ -284,12 +296,13 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         hart.State.Pc = site.Pc;
         hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
         _hart.NextPc = site.Pc + site.Length;
+        _codeChanged = false;
         if (!_fallbacks.Run(site.Row, _hart, c, site.Operands))
         {
             _hart.TakeTrap();
             c->Budget += site.Remaining;
         }
-        else if (site.Ends != 0 || Volatile.Read(ref hart.Attention) != 0)
+        else if (site.End == BlockEnd.Always || Volatile.Read(ref hart.Attention) != 0 || _codeChanged)
         {
             hart.State.Pc = _hart.NextPc;
             c->Budget += site.Remaining - 1;

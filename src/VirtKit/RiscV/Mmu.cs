@@ -10,7 +10,8 @@ internal sealed unsafe class Mmu : IDisposable
 
     private const ulong PteV = 1, PteR = 2, PteW = 4, PteX = 8, PteU = 16, PteA = 64, PteD = 128, PteN = 1UL << 63;
     private const ulong PteReserved = 0x7fUL << 54 | 3UL << 61;
-    private const int CodeEntries = 256;
+    /// <summary>A kernel's code: an entry that makes room for another costs the engine what it knows of the page.</summary>
+    private const int CodeEntries = 1024;
 
     private readonly HartContext* _context;
     private readonly AddressSpace _memory;
@@ -22,6 +23,7 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>The entries that were filled since the last flush, so that a flush costs what was filled; past the end it clears everything.</summary>
     private readonly nint[] _filled = new nint[1024];
     private int _filledCount;
+    private bool _hasCode = true;
     private MemoryRegion? _lastRegion;
     private ulong _largeBase = TlbEntry.Invalid, _largeMask = ulong.MaxValue;
 
@@ -143,6 +145,7 @@ internal sealed unsafe class Mmu : IDisposable
             if (entry.Page != TlbEntry.Invalid)
                 _engine?.CodeMappingChanged(entry.Page);
             entry = new CodeEntry { Page = address & ~0xfffUL, Physical = page, Host = (nint)host };
+            _hasCode = true;
         }
 
         return null;
@@ -340,7 +343,12 @@ internal sealed unsafe class Mmu : IDisposable
         SelectMode();
     }
 
-    private void FlushCode() => Array.Fill(_code, new CodeEntry { Page = TlbEntry.Invalid });
+    private void FlushCode()
+    {
+        if (_hasCode)
+            Array.Fill(_code, new CodeEntry { Page = TlbEntry.Invalid });
+        _hasCode = false;
+    }
 
     private void OnMapChanged()
     {

@@ -63,9 +63,19 @@ internal static unsafe class EmittedCode
 
     private sealed class Symbols(Dictionary<ulong, string> names) : ISymbolResolver
     {
+        private static readonly Dictionary<int, string> Fields = new (int Offset, string Name)[]
+        {
+            (ContextLayout.Attention, "Attention"), (ContextLayout.FloatReady, "FloatReady"), (ContextLayout.Fcsr, "Fcsr"), (ContextLayout.ReadTlb, "ReadTlb"),
+            (ContextLayout.WriteTlb, "WriteTlb"), (ContextLayout.Jumps, "Jumps"), (ContextLayout.Box, "Box"), (ContextLayout.SignOfSingle, "SignOfSingle"),
+            (ContextLayout.SignOfDouble, "SignOfDouble"),
+        }.ToDictionary(field => field.Offset - GuestRegisters.ContextBias, field => field.Name);
+
         public bool TryGetSymbol(in Instruction instruction, int operand, int instructionOperand, ulong address, int addressSize, out SymbolResult symbol)
         {
-            bool known = names.TryGetValue(address, out string? name);
+            // A field of the context has a name and no number, which another field before it would change.
+            bool isField = instruction.GetOpKind(instructionOperand < 0 ? 0 : instructionOperand) == OpKind.Memory && instruction.MemoryBase == Register.RBP;
+            string? name = null;
+            bool known = isField ? Fields.TryGetValue((int)(long)address, out name) : names.TryGetValue(address, out name);
             symbol = known ? new SymbolResult(address, name!) : default;
             return known;
         }

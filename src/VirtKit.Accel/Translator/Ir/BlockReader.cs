@@ -32,7 +32,7 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
             {
                 builder.BeginInstruction(instruction, isPure: false);
                 builder.Give(out _);
-                goesOn = builder.EndInstruction(InstructionForm.System);
+                goesOn = builder.EndInstruction(InstructionForm.System, BlockEnd.Always);
                 continue;
             }
 
@@ -42,7 +42,7 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
                 instruction.Operands.Rd = (byte)HartContext.SinkRegister;
             builder.BeginInstruction(instruction, IsPure(encoding.Format, instruction.Operands));
             recorders.Record(row.Index, ref recorder, instruction.Operands);
-            goesOn = builder.EndInstruction(encoding.Form);
+            goesOn = builder.EndInstruction(encoding.Form, EndOf(encoding));
         }
 
         if (block.InstructionCount == 0)
@@ -69,6 +69,10 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
         word = (uint)high << 16 | low;
         return true;
     }
+
+    private static BlockEnd EndOf(in Encoding encoding) => encoding.Form != InstructionForm.System ? BlockEnd.None
+        : encoding.Format is InstructionFormat.Csr or InstructionFormat.CsrImmediate ? BlockEnd.Maybe
+        : BlockEnd.Always;
 
     private static bool IsPure(InstructionFormat format, in Operands o) =>
         format is InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Unary || (format == InstructionFormat.R && o.Rs1 != o.Rs2);

@@ -44,15 +44,14 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
     }
 
     /// <returns>Whether the block may go on behind the instruction.</returns>
-    public bool EndInstruction(InstructionForm form)
+    public bool EndInstruction(InstructionForm form, BlockEnd end)
     {
         if (_givesUp)
         {
             block.OpCount = _firstOp;
-            bool ends = form == InstructionForm.System;
             _facts.Forget();
-            Effect(IrCode.Fallback, detail: ends ? (byte)1 : (byte)0);
-            return !ends;
+            Effect(IrCode.Fallback, detail: (byte)end);
+            return end == BlockEnd.None;
         }
 
         _facts.EndInstruction(_mayForward);

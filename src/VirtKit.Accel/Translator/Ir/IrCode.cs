@@ -69,6 +69,19 @@ internal enum IrCode : byte
     /// <summary>Fixes A as the address at which the block ends, before the instruction's registers change.</summary>
     Target,
 
-    /// <summary>The whole instruction by the shared function; ends the block where <see cref="IrOp.Detail"/> is not 0.</summary>
+    /// <summary>The whole instruction by the shared function; <see cref="IrOp.Detail"/> is a <see cref="BlockEnd"/>.</summary>
     Fallback,
+}
+
+/// <summary>What follows an instruction that is run by the shared function.</summary>
+internal enum BlockEnd : byte
+{
+    /// <summary>The next instruction of the block.</summary>
+    None,
+
+    /// <summary>The dispatcher.</summary>
+    Always,
+
+    /// <summary>The next block, unless somebody asks for attention or what code is where has changed: CSR instructions.</summary>
+    Maybe,
 }

@@ -131,7 +131,7 @@ internal sealed unsafe partial class X64Emitter
                     X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
                     break;
                 case ColdKind.SlowEnds:
-                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, ends: 1));
+                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, BlockEnd.Always));
                     X64Assembler.Bind(_asm.Call(), _stubs.Slow);
                     break;
                 case ColdKind.Branch:

@@ -143,9 +143,11 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
                 return false;
             case IrCode.Fallback:
                 _boxed = 0;
-                _asm.Constant(Gp.Rax, (ulong)SiteOf(op.Instruction, op.Detail));
+                _asm.Constant(Gp.Rax, (ulong)SiteOf(op.Instruction, (BlockEnd)op.Detail));
                 X64Assembler.Bind(_asm.Call(), _stubs.Slow);
-                return op.Detail != 0;
+                if (op.Detail == (byte)BlockEnd.Maybe)
+                    EmitExit(_block.NextPc);
+                return op.Detail != (byte)BlockEnd.None;
             case IrCode.Branch:
                 EmitBranch(op);
                 return true;
@@ -206,15 +208,15 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     private void Cold(byte* displacement, ColdKind kind, int index) => _cold.Add(new ColdJump((nint)displacement, kind, index));
 
-    private int SiteOf(int instruction, byte ends = 0)
+    private int SiteOf(int instruction, BlockEnd end = BlockEnd.None)
     {
-        ref int site = ref (ends == 0 ? _siteOf : _endSiteOf)[instruction];
+        ref int site = ref (end == BlockEnd.None ? _siteOf : _endSiteOf)[instruction];
         if (site >= 0)
             return site;
         ref readonly GuestInstruction guest = ref _block.Instructions[instruction];
         return site = _sites.Add(new Site
         {
-            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, Ends = ends,
+            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, End = end,
             Remaining = (byte)(_block.InstructionCount - instruction),
         });
     }
