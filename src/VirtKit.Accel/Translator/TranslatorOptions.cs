@@ -15,6 +15,7 @@ public sealed record TranslatorOptions
 
     /// <summary>Compares the state and the memory after every block with what the interpreter's definitions make of the same instructions, and stops at the first
     /// difference with <see cref="ExitReason.InternalError"/>, whose detail has the difference, the guest's code and the host's. Some hundred times slower, and only
-    /// for machines whose vCPUs run on one thread. Instructions that cannot be done twice (devices, atomics, CSRs) are run unchecked.</summary>
+    /// for machines whose vCPUs run on one thread. Instructions that cannot be done twice (devices, atomics, CSRs) are run unchecked. A guest that changes its code
+    /// without a fence.i is reported too.</summary>
     public bool CrossCheck { get; init; }
 }
