@@ -1,0 +1,119 @@
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Where floating-point values are, and how they get there.</summary>
+internal sealed unsafe partial class X64Emitter
+{
+    /// <summary>The home of a register's value, or a scratch register that is loaded now.</summary>
+    private Xmm Vector(short value, Xmm scratch)
+    {
+        ref readonly IrOp op = ref _block.Ops[value];
+        Xmm home = GuestRegisters.VectorOf(op.Detail);
+        if (home != Xmm.None)
+            return home;
+        _asm.LoadDouble(scratch, GuestRegisters.SlotF(op.Detail));
+        return scratch;
+    }
+
+    /// <summary>Where a result may be made before it has been looked at: its register's home, unless the shared function still needs what that holds.</summary>
+    private Xmm ResultRegister(int index, in IrOp op)
+    {
+        if (!TryFloatDestination(index, out int register))
+            return Work;
+        Xmm home = GuestRegisters.VectorOf(register);
+        bool isOperand = IsRegister(op.A, register) || IsRegister(op.B, register) || IsRegister(op.C, register);
+        return home == Xmm.None || isOperand ? Work : home;
+    }
+
+    private bool IsRegister(short value, int register) => value >= 0 && _block.Ops[value] is { Code: IrCode.ReadF } read && read.Detail == register;
+
+    private bool TryFloatDestination(int index, out int register)
+    {
+        int next = NextEffect(index);
+        register = 0;
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteF } write || write.A != index)
+            return false;
+        register = write.Detail;
+        return true;
+    }
+
+    private void Finish(int index, Xmm result) => _vectors[index] = result;
+
+    private void Copy(Xmm to, Xmm from)
+    {
+        if (to != from)
+            _asm.Mov(to, from);
+    }
+
+    private void EmitWriteF(in IrOp op)
+    {
+        ref readonly IrOp value = ref _block.Ops[op.A];
+        bool boxed = (value.Code == IrCode.Float && value.Detail2 == (byte)FloatFormat.Single) || IsBox(value);
+        _boxed = boxed ? _boxed | 1u << op.Detail : _boxed & ~(1u << op.Detail);
+        Xmm home = GuestRegisters.VectorOf(op.Detail), from = _vectors[op.A];
+        if (from != Xmm.None)
+        {
+            if (home == Xmm.None)
+                _asm.StoreDouble(GuestRegisters.SlotF(op.Detail), from);
+            else
+                Copy(home, from);
+            return;
+        }
+
+        int free = Free;
+        Gp register = Use(op.A, ref free);
+        if (home == Xmm.None)
+            _asm.Store(GuestRegisters.SlotF(op.Detail), register);
+        else
+            _asm.Mov(home, register, Size.Bits64);
+    }
+
+    private bool IsBox(in IrOp value) => value.Code == IrCode.Or && _block.Ops[value.B] is { Code: IrCode.Constant, Imm: 0xffffffff_00000000 };
+
+    /// <summary>A load straight into a vector register, where that is what the instruction does with it.</summary>
+    private bool TryLoadFloat(int index, MemoryWidth width, in Mem place)
+    {
+        int next = NextEffect(index);
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteF } write)
+            return false;
+        if (width == MemoryWidth.Double && write.A == index)
+        {
+            Xmm home = GuestRegisters.VectorOf(write.Detail);
+            Xmm to = home == Xmm.None ? Work : home;
+            _asm.LoadDouble(to, place);
+            Finish(index, to);
+            return true;
+        }
+
+        ref readonly IrOp box = ref _block.Ops[write.A];
+        if (width != MemoryWidth.Word || !IsBox(box) || box.A != index)
+            return false;
+        _asm.LoadSingle(Work, place);
+        _asm.Logic(LogicOr, Work, Work, GuestRegisters.Field(ContextLayout.Box));
+        Finish(write.A, Work);
+        return true;
+    }
+
+    private bool TryStoreFloat(short value, int bytes, in Mem place)
+    {
+        ref readonly IrOp op = ref _block.Ops[value];
+        Xmm home = op.Code == IrCode.ReadF ? GuestRegisters.VectorOf(op.Detail) : Xmm.None;
+        if (home == Xmm.None)
+            return false;
+        if (bytes == 8)
+            _asm.StoreDouble(place, home);
+        else
+            _asm.StoreSingle(place, home);
+        return true;
+    }
+
+    private int NextEffect(int index)
+    {
+        int next = index + 1;
+        while (next < _block.OpCount && _block.Ops[next].Code < IrCode.Load)
+            next++;
+        return next;
+    }
+}
