@@ -40,7 +40,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _firstBlock = Align(_assembler.Cursor);
         _assembler.Cursor = _firstBlock;
         var block = new IrBlock();
-        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits);
+        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits) { KeepsLoops = !options.CrossCheck };
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
     }

@@ -48,6 +48,7 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
         if (block.InstructionCount == 0)
             return false;
         DeadWrites.Run(block);
+        AccessGroups.Run(block);
         return true;
     }
 

@@ -14,9 +14,17 @@ internal sealed class IrBlock
     public readonly IrOp[] Ops = new IrOp[MaxInstructions * OpsPerInstruction];
     public readonly GuestInstruction[] Instructions = new GuestInstruction[MaxInstructions];
 
+    /// <summary>Found by <see cref="AccessGroups"/>.</summary>
+    public readonly AccessGroup[] Groups = new AccessGroup[MaxInstructions / 2];
+
     public int OpCount { get; set; }
 
     public int InstructionCount { get; set; }
+
+    public int GroupCount { get; set; }
+
+    /// <summary>Whether the block ends in a branch to its own beginning.</summary>
+    public bool IsLoop => OpCount > 0 && Ops[OpCount - 1] is { Code: IrCode.Branch } branch && branch.Imm == Pc;
 
     /// <summary>The address of the first instruction.</summary>
     public ulong Pc { get; set; }

@@ -25,6 +25,9 @@ internal struct IrOp
 
     /// <summary>The instruction that the op belongs to.</summary>
     public short Instruction;
+
+    /// <summary>For an access that belongs to one of the block's groups, that group's number counted from 1.</summary>
+    public byte Group;
     public ulong Imm;
 
     public readonly bool IsConstant => Code == IrCode.Constant;

@@ -10,6 +10,15 @@ internal sealed unsafe partial class X64Emitter
     private void EmitBranch(in IrOp op)
     {
         bool back = op.Imm <= _block.Instructions[op.Instruction].Pc;
+        if (_loop != null)
+        {
+            EmitBranchAttention();
+            X64Assembler.Bind(_asm.JumpIf(EmitCompare(op, Free)), _loop);
+            EmitGiveRegisters();
+            EmitExit(_block.NextPc);
+            return;
+        }
+
         if (IsLinkable(op.Imm))
         {
             // Looked at before the comparison, so that a loop has one jump.
@@ -46,10 +55,15 @@ internal sealed unsafe partial class X64Emitter
         ref readonly IrOp op = ref _block.Ops[_block.OpCount - 1];
         Condition condition = EmitCompare(op, Scratch);
         byte* taken = _asm.JumpIf(condition);
-        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.NextPc }));
-        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
+        EmitUnlinkable(_block.NextPc);
         _asm.Bind(taken);
-        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = op.Imm }));
+        EmitUnlinkable(op.Imm);
+    }
+
+    private void EmitUnlinkable(ulong pc)
+    {
+        EmitGiveRegisters();
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = pc }));
         X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
     }
 
@@ -118,19 +132,27 @@ internal sealed unsafe partial class X64Emitter
         _asm.Jump(new Mem(Gp.Rcx, 8));
     }
 
-    private void EmitCold()
+    /// <param name="first">The first jump that has not been served.</param>
+    private void EmitCold(int first)
     {
-        foreach (ColdJump jump in _cold)
+        for (int i = first; i < _cold.Count; i++)
         {
+            ColdJump jump = _cold[i];
             _asm.Bind((byte*)jump.Displacement);
             switch (jump.Kind)
             {
                 case ColdKind.Slow:
+                    EmitGiveRegisters();
                     _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index));
                     X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    EmitTakeRegisters();
                     X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
                     break;
+                case ColdKind.Group:
+                    EmitColdGroup(_block.Groups[jump.Index]);
+                    break;
                 case ColdKind.SlowEnds:
+                    EmitGiveRegisters();
                     _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, BlockEnd.Always));
                     X64Assembler.Bind(_asm.Call(), _stubs.Slow);
                     break;
@@ -139,6 +161,7 @@ internal sealed unsafe partial class X64Emitter
                     break;
                 case ColdKind.Budget:
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
+                    EmitGiveRegisters();
                     _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.Pc }));
                     X64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
                     break;
@@ -147,6 +170,28 @@ internal sealed unsafe partial class X64Emitter
                     X64Assembler.Bind(_asm.Jump(), jump.Kind == ColdKind.Unlinked ? _stubs.Unlinked : _stubs.Unlinkable);
                     break;
             }
+        }
+
+        _cold.RemoveRange(first, _cold.Count - first);
+    }
+
+    /// <summary>Puts the registers that this block has in a host register there, and what is pinned there into the context.</summary>
+    private void EmitTakeRegisters()
+    {
+        foreach (BlockRegisters.Loan loan in _registers.Loans)
+        {
+            _asm.Store(GuestRegisters.SlotX(loan.Pinned), loan.Host);
+            _asm.Load(loan.Host, GuestRegisters.SlotX(loan.Guest));
+        }
+    }
+
+    /// <summary>Undoes <see cref="EmitTakeRegisters"/>, as everything outside this block expects.</summary>
+    private void EmitGiveRegisters()
+    {
+        foreach (BlockRegisters.Loan loan in _registers.Loans)
+        {
+            _asm.Store(GuestRegisters.SlotX(loan.Guest), loan.Host);
+            _asm.Load(loan.Host, GuestRegisters.SlotX(loan.Pinned));
         }
     }
 }

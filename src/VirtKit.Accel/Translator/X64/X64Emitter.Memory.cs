@@ -9,7 +9,7 @@ internal sealed unsafe partial class X64Emitter
     private void EmitLoad(int index, in IrOp op)
     {
         var width = (MemoryWidth)op.Detail;
-        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.ReadTlb);
+        Mem place = EmitPlace(index, op, width.Bytes(), ContextLayout.ReadTlb);
         if (TryLoadFloat(index, width, place))
             return;
         Gp to = LoadDestination(index);
@@ -41,11 +41,11 @@ internal sealed unsafe partial class X64Emitter
         Place(index, to);
     }
 
-    private void EmitStore(in IrOp op)
+    private void EmitStore(int index, in IrOp op)
     {
         var width = (MemoryWidth)op.Detail;
         int bytes = width.Bytes();
-        Mem place = EmitLookup(op, bytes, ContextLayout.WriteTlb);
+        Mem place = EmitPlace(index, op, bytes, ContextLayout.WriteTlb);
         if (TryImmediate(op.B, out int imm))
         {
             _asm.StoreImmediate(place, imm, bytes);
@@ -54,8 +54,7 @@ internal sealed unsafe partial class X64Emitter
 
         if (TryStoreFloat(op.B, bytes, place))
             return;
-        // rdx was only needed for the comparison.
-        int free = Bit(Gp.Rdx);
+        int free = Scratch & ~Bit(place.Base) & ~Bit(place.Index == Gp.None ? place.Base : place.Index);
         Gp value = Use(op.B, ref free);
         switch (bytes)
         {
@@ -74,19 +73,28 @@ internal sealed unsafe partial class X64Emitter
         }
     }
 
+    private Mem EmitPlace(int index, in IrOp op, int bytes, int table) =>
+        _shares && op.Group != 0 ? EmitSharedPlace(index, op, table) : EmitLookup(op, bytes, table);
+
     /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
     private Mem EmitLookup(in IrOp op, int bytes, int table)
     {
         Gp address = EmitAddress(op.A);
-        _asm.Rorx(Gp.Rcx, address, 8, Size.Bits32);
-        _asm.Alu(Alu.And, Gp.Rcx, (TlbEntry.Count - 1) * 16, Size.Bits32);
-        _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(table));
+        EmitEntry(address, table);
         _asm.Constant(Gp.Rdx, TlbEntry.TagOf(ulong.MaxValue, bytes));
         _asm.Alu(Alu.And, Gp.Rdx, address);
         _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, op.Instruction);
         _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));
         return new Mem(address, 0, Gp.Rcx);
+    }
+
+    /// <summary>The TLB entry of an address, into rcx.</summary>
+    private void EmitEntry(Gp address, int table)
+    {
+        _asm.Rorx(Gp.Rcx, address, 8, Size.Bits32);
+        _asm.Alu(Alu.And, Gp.Rcx, (TlbEntry.Count - 1) * 16, Size.Bits32);
+        _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(table));
     }
 
     /// <returns>The home that the address already is in, or rax.</returns>
@@ -104,7 +112,7 @@ internal sealed unsafe partial class X64Emitter
         int next = NextEffect(index);
         if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteX } write || write.A != index)
             return Gp.Rax;
-        Gp home = GuestRegisters.HomeOf(write.Detail);
+        Gp home = _registers.HomeOf(write.Detail);
         return home == Gp.None ? Gp.Rax : home;
     }
 

@@ -19,7 +19,7 @@ internal sealed unsafe partial class X64Emitter
     private bool TryRegister(short value, out Gp register)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        register = op.Code == IrCode.ReadX ? GuestRegisters.HomeOf(op.Detail) : Gp.None;
+        register = op.Code == IrCode.ReadX ? _registers.HomeOf(op.Detail) : Gp.None;
         if (register == Gp.None)
             register = _locations[value];
         return register != Gp.None;

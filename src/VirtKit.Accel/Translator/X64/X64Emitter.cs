@@ -17,11 +17,14 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private readonly RecordTable<ExitRecord> _exits;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
+    private readonly BlockRegisters _registers = new();
     private readonly List<ColdJump> _cold = [];
     private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
     private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
     private readonly int[] _endSiteOf = new int[IrBlock.MaxInstructions];
+    private int _instruction;
     private int _reserved;
+    private byte* _loop;
     private bool _targetInRax;
     private bool _exhausted;
 
@@ -36,6 +39,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _vectors = new Xmm[block.Ops.Length];
     }
 
+    /// <summary>Whether a block that ends in a branch to its beginning may stay inside itself.</summary>
+    public bool KeepsLoops { get; init; } = true;
+
     /// <summary>A jump out of the block's straight path, to code that is emitted behind it.</summary>
     private readonly record struct ColdJump(nint Displacement, ColdKind Kind, int Index);
 
@@ -46,6 +52,9 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
         /// <summary>The same, and then the block is left.</summary>
         SlowEnds,
+
+        /// <summary>The accesses of a group, each by itself.</summary>
+        Group,
 
         /// <summary>An exit, to be linked.</summary>
         Unlinked,
@@ -72,7 +81,6 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     public bool TryEmit()
     {
         _exhausted = false;
-        IrOp[] ops = _block.Ops;
         int opCount = _block.OpCount;
         _cold.Clear();
         Array.Fill(_locations, Gp.None, 0, opCount);
@@ -82,32 +90,49 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _rounds = false;
         _boxed = 0;
         _reserved = 0;
+        _held = 0;
+        _shares = true;
         _targetInRax = false;
+        bool loops = KeepsLoops && _block.IsLoop;
+        _registers.Assign(_block, loops);
+        EmitTakeRegisters();
+        _loop = loops ? _asm.Cursor : null;
         _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);
         Cold(_asm.JumpIf(Condition.Below), ColdKind.Budget, 0);
-        int instruction = 0;
-        bool ended = false;
-        for (int i = 0; i < opCount; i++)
-        {
-            ref readonly IrOp op = ref ops[i];
-            for (; instruction < op.Instruction; instruction++)
-            {
-                _after[instruction] = (nint)_asm.Cursor;
-                _reserved = 0;
-            }
-
-            if (op.Code >= IrCode.Load)
-                ended |= EmitEffect(i, op);
-        }
-
-        for (; instruction < _block.InstructionCount; instruction++)
-            _after[instruction] = (nint)_asm.Cursor;
+        _instruction = 0;
+        bool ended = EmitOps(0, opCount);
+        EndInstructions(_block.InstructionCount);
         if (_targetInRax)
             EmitComputedExit();
         else if (!ended)
             EmitExit(_block.NextPc);
-        EmitCold();
+        EmitCold(0);
         return !_exhausted;
+    }
+
+    /// <returns>Whether one of the ops ends the block.</returns>
+    private bool EmitOps(int first, int end)
+    {
+        bool ended = false;
+        for (int i = first; i < end; i++)
+        {
+            ref readonly IrOp op = ref _block.Ops[i];
+            EndInstructions(op.Instruction);
+            if (op.Code >= IrCode.Load)
+                ended |= EmitEffect(i, op);
+        }
+
+        return ended;
+    }
+
+    /// <summary>Notes where the instructions before a number end.</summary>
+    private void EndInstructions(int next)
+    {
+        for (; _instruction < next; _instruction++)
+        {
+            _after[_instruction] = (nint)_asm.Cursor;
+            _reserved = 0;
+        }
     }
 
     /// <returns>Whether the op ends the block.</returns>
@@ -125,7 +150,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
                 EmitLoad(index, op);
                 return false;
             case IrCode.Store:
-                EmitStore(op);
+                EmitStore(index, op);
                 return false;
             case IrCode.Atomic:
                 EmitAtomic(index, op);
@@ -167,7 +192,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     private void EmitWriteX(in IrOp op)
     {
-        Gp home = GuestRegisters.HomeOf(op.Detail);
+        Gp home = _registers.HomeOf(op.Detail);
         if (home != Gp.None)
         {
             Into(op.A, home, Free);
@@ -187,7 +212,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     }
 
     /// <summary>The scratch registers that hold nothing.</summary>
-    private int Free => Scratch & ~_reserved;
+    private int Free => Scratch & ~(_reserved | _held);
 
     private static int Bit(Gp register) => 1 << (int)register;
 

@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Ir;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>The host registers of guest registers inside one block. In a loop, registers that it uses often borrow the host registers of those that it uses less.</summary>
+internal sealed class BlockRegisters
+{
+    private readonly Gp[] _homes = new Gp[32];
+    private readonly int[] _uses = new int[32];
+    private readonly List<Loan> _loans = [];
+
+    /// <param name="Guest">The register that is in <paramref name="Host"/> inside the block.</param>
+    /// <param name="Pinned">The register that is there outside of it.</param>
+    public readonly record struct Loan(byte Guest, byte Pinned, Gp Host);
+
+    public ReadOnlySpan<Loan> Loans => CollectionsMarshal.AsSpan(_loans);
+
+    /// <summary>The host register of a guest register in this block, or <see cref="Gp.None"/>.</summary>
+    public Gp HomeOf(int register) => _homes[register];
+
+    /// <param name="lends">Whether the block runs often enough for what lending costs at its entry and its end.</param>
+    public void Assign(IrBlock block, bool lends)
+    {
+        _loans.Clear();
+        for (int i = 0; i < _homes.Length; i++)
+            _homes[i] = GuestRegisters.HomeOf(i);
+        if (!lends || !TryCount(block))
+            return;
+        while (Find(out byte guest, out byte pinned))
+        {
+            Gp host = _homes[pinned];
+            _loans.Add(new Loan(guest, pinned, host));
+            _homes[pinned] = Gp.None;
+            _homes[guest] = host;
+        }
+    }
+
+    /// <returns>Whether lending may pay: not where a shared function, which expects registers at their places, runs in every round.</returns>
+    private bool TryCount(IrBlock block)
+    {
+        Array.Clear(_uses);
+        foreach (ref readonly IrOp op in block.Ops.AsSpan(0, block.OpCount))
+        {
+            if (op.Code == IrCode.Fallback)
+                return false;
+            if (op.Code == IrCode.ReadX)
+                _uses[op.Detail] += op.Uses;
+            else if (op.Code == IrCode.WriteX)
+                _uses[op.Detail]++;
+        }
+
+        return true;
+    }
+
+    /// <summary>The register without a host register that is used most, and the pinned one that is used least.</summary>
+    private bool Find(out byte guest, out byte pinned)
+    {
+        guest = pinned = 0;
+        int most = 0, least = int.MaxValue;
+        for (byte i = 1; i < 32; i++)
+        {
+            if (_homes[i] == Gp.None && _uses[i] > most && GuestRegisters.HomeOf(i) == Gp.None)
+                (guest, most) = (i, _uses[i]);
+            if (_homes[i] != Gp.None && GuestRegisters.HomeOf(i) != Gp.None && _uses[i] < least)
+                (pinned, least) = (i, _uses[i]);
+        }
+
+        return most > least;
+    }
+}

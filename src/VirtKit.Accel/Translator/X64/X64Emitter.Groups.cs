@@ -1,0 +1,72 @@
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Accesses that share one look at the TLB. Where that does not find them in one page that is known, the same instructions stand out of line with a look each.</summary>
+internal sealed unsafe partial class X64Emitter
+{
+    /// <summary>Scratch registers that are in use over several instructions.</summary>
+    private int _held;
+
+    /// <summary>Whether accesses of a group share; not where they are emitted out of line.</summary>
+    private bool _shares;
+
+    /// <summary>The place of one of a group's accesses. From the first access to the last, rcx holds the host's address of what the base points to.</summary>
+    private Mem EmitSharedPlace(int index, in IrOp op, int table)
+    {
+        ref readonly AccessGroup group = ref _block.Groups[op.Group - 1];
+        if (index == group.First)
+            EmitSharedLookup(group, op.Group - 1, table);
+        _held = index == group.Last ? 0 : Bit(Gp.Rcx);
+        ref readonly IrOp address = ref _block.Ops[op.A];
+        return new Mem(Gp.Rcx, address.Code == IrCode.Add ? (int)_block.Ops[address.B].Imm : 0);
+    }
+
+    /// <summary>The entry is that of the lowest address, and its tag has to be that of the highest: then they lie in one page.</summary>
+    private void EmitSharedLookup(in AccessGroup group, int number, int table)
+    {
+        Gp address = _registers.HomeOf(group.Register);
+        if (address == Gp.None)
+        {
+            address = Gp.Rax;
+            _asm.Load(address, GuestRegisters.SlotX(group.Register));
+        }
+
+        Gp low = address;
+        if (group.Low != 0)
+        {
+            low = Gp.Rcx;
+            _asm.Lea(low, new Mem(address, group.Low), Size.Bits32);
+        }
+
+        EmitEntry(low, table);
+        _asm.Lea(Gp.Rdx, new Mem(address, group.Tag));
+        _asm.Alu(Alu.And, Gp.Rdx, (int)(long)TlbEntry.TagOf(ulong.MaxValue, group.Size));
+        _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Group, number);
+        _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));
+        _asm.Alu(Alu.Add, Gp.Rcx, address);
+    }
+
+    /// <summary>The instructions from a group's first access to its last, each with its own look.</summary>
+    private void EmitColdGroup(in AccessGroup group)
+    {
+        int first = _block.Ops[group.First].Instruction, last = _block.Ops[group.Last].Instruction;
+        int end = group.Last + 1;
+        while (end < _block.OpCount && _block.Ops[end].Instruction == last)
+            end++;
+        Span<nint> after = _after.AsSpan(first, last + 1 - first);
+        Span<nint> straight = stackalloc nint[after.Length];
+        after.CopyTo(straight);
+        int cold = _cold.Count;
+        _instruction = first;
+        _reserved = 0;
+        _shares = false;
+        EmitOps(group.First, end);
+        EndInstructions(last + 1);
+        X64Assembler.Bind(_asm.Jump(), (byte*)straight[^1]);
+        EmitCold(cold);
+        straight.CopyTo(after);
+    }
+}
