@@ -28,7 +28,19 @@ internal struct Site
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct ExitRecord
 {
-    public ulong Pc;
+    // The lowest bit, which no address has, is the other property.
+    private readonly ulong _target;
+
+    public ExitRecord(ulong pc, byte* patch = null, bool lone = false)
+    {
+        _target = pc | (lone ? 1UL : 0);
+        Patch = patch;
+    }
+
+    public readonly ulong Pc => _target & ~1UL;
+
+    /// <summary>Whether the code to go on with is one in which every access has its own look at the TLB.</summary>
+    public readonly bool IsLone => (_target & 1) != 0;
 
     /// <summary>The displacement to patch, in the writable view, or null where the exit is never linked.</summary>
     public byte* Patch;

@@ -10,6 +10,7 @@ internal sealed unsafe class TranslatedPage : IDisposable
 
     private readonly byte* _bytes = (byte*)NativeMemory.Alloc(0x1000);
     private readonly int* _blocks = (int*)NativeMemory.AllocZeroed(Entries, sizeof(int));
+    private Dictionary<int, int>? _lone;
     private ulong _generation;
     private ulong _nextPage;
     private ushort _nextHalf;
@@ -25,6 +26,9 @@ internal sealed unsafe class TranslatedPage : IDisposable
     /// <summary>The translation at an offset, as an offset into code memory, or 0.</summary>
     public ref int BlockAt(int offset) => ref _blocks[offset >> 1];
 
+    /// <summary>As <see cref="BlockAt"/>, for the translation in which accesses share nothing.</summary>
+    public ref int LoneBlockAt(int offset) => ref CollectionsMarshal.GetValueRefOrAddDefault(_lone ??= [], offset, out _);
+
     /// <summary>Whether the instruction at an offset reaches into the next page.</summary>
     public bool Crosses(int offset) => offset == 0xffe && (HalfAt(offset) & 3) == 3;
 
@@ -36,6 +40,7 @@ internal sealed unsafe class TranslatedPage : IDisposable
         _nextPage = nextPage;
         _nextHalf = nextHalf;
         BlockAt(0xffe) = 0;
+        _lone?.Remove(0xffe);
     }
 
     /// <summary>Drops the translations if the bytes are no longer those that they were made from.</summary>
@@ -50,6 +55,7 @@ internal sealed unsafe class TranslatedPage : IDisposable
             return;
         now.CopyTo(then);
         new Span<int>(_blocks, Entries).Clear();
+        _lone?.Clear();
     }
 
     public void Dispose()

@@ -80,11 +80,12 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>The translation at an address, made now if it has to be. Within <see cref="BeginLookup"/>.</summary>
     /// <param name="caller">The core that asks; it is not running translated code.</param>
+    /// <param name="lone">Whether accesses may share nothing.</param>
     /// <param name="place">The page that the address lies in.</param>
     /// <param name="next">Where the code goes on in the next page, for an instruction that crosses into it; null where that is not known.</param>
     /// <param name="code">The code, or null where the instruction crosses into the next page and that is not known.</param>
     /// <returns>Whether it was looked up; if not, memory was full, and the caller's translations may have changed while it was emptied.</returns>
-    public bool TryFind(TranslatorCore caller, ulong pc, in CodePlace place, Func<ulong, CodePlace?> next, out byte* code)
+    public bool TryFind(TranslatorCore caller, ulong pc, bool lone, in CodePlace place, Func<ulong, CodePlace?> next, out byte* code)
     {
         code = null;
         ulong virtualPage = pc & ~0xfffUL;
@@ -106,7 +107,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             page.ValidateNext(nextPlace.Page, nextHalf);
         }
 
-        ref int block = ref page.BlockAt(offset);
+        ref int block = ref lone ? ref page.LoneBlockAt(offset) : ref page.BlockAt(offset);
         if (block != 0)
         {
             code = _memory.Executable + block;
@@ -121,13 +122,13 @@ internal sealed unsafe class TranslationCache : IDisposable
 
         BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
         int limit = crosses ? 1 : IrBlock.MaxInstructions;
-        if (!_reader.Read(pc, limit, fetch))
+        if (!_reader.Read(pc, limit, fetch, lone: lone))
             return true;
         byte* start = _assembler.Cursor;
         if (!_emitter.TryEmit())
         {
             _assembler.Cursor = start;
-            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction);
+            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction, lone: true);
             if (!_emitter.TryEmit())
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }

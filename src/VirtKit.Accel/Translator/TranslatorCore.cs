@@ -30,6 +30,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private long _epoch;
     private int _wantsLink = -1;
     private ulong _wantsLinkPc;
+    private bool _wantsLone;
     private ulong _exits;
 
     public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
@@ -182,11 +183,12 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         CodeEntry* table = _jumps.TableOf(_context->Interpreter.Hart.State.Privilege);
         _context->Jumps = table;
         var entry = (CodeEntry*)((byte*)table + CodeEntry.OffsetOf(pc));
-        byte* code = entry->Pc == pc ? entry->Code : LookUp(pc, entry, out stepsOnce);
-        if (_wantsLink >= 0 && code != null)
+        // An interrupt may have come in between; then the exit asks again next time.
+        bool links = _wantsLink >= 0 && _wantsLinkPc == pc, lone = links && _wantsLone;
+        byte* code = entry->Pc == pc && !lone ? entry->Code : LookUp(pc, lone, entry, out stepsOnce);
+        if (code != null)
         {
-            // An interrupt may have come in between; then the exit asks again next time.
-            if (_wantsLinkPc == pc && Shadow is null)
+            if (links && _wantsLink >= 0 && Shadow is null)
                 _cache.Link(_wantsLink, code, _epoch);
             _wantsLink = -1;
         }
@@ -194,7 +196,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         return code;
     }
 
-    private byte* LookUp(ulong pc, CodeEntry* entry, out bool stepsOnce)
+    private byte* LookUp(ulong pc, bool lone, CodeEntry* entry, out bool stepsOnce)
     {
         stepsOnce = false;
         using (_cache.BeginLookup(this))
@@ -207,7 +209,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             }
 
             byte* code = null;
-            if (cached && !_cache.TryFind(this, pc, new CodePlace(page, host), _nextPage, out code))
+            if (cached && !_cache.TryFind(this, pc, lone, new CodePlace(page, host), _nextPage, out code))
                 return null;
             if (code == null)
             {
@@ -218,7 +220,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             // Everything may have been dropped since this core looked; what was found is from after that.
             if (_epoch != _cache.Epoch)
                 ForgetCode();
-            if (Shadow is null)
+            if (Shadow is null && !lone)
             {
                 entry->Pc = pc;
                 entry->Code = code;
@@ -269,6 +271,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             return;
         _wantsLink = _context->Exit;
         _wantsLinkPc = exit.Pc;
+        _wantsLone = exit.IsLone;
     }
 
     [UnmanagedCallersOnly]

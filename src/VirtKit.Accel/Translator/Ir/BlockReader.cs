@@ -13,8 +13,9 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
     public bool IsolatesEffects { get; init; }
 
     /// <summary>Records from an address to the first jump, the end of what can be fetched, or the limit.</summary>
+    /// <param name="lone">Whether every access has its own look at the TLB.</param>
     /// <returns>Whether there is at least one instruction.</returns>
-    public bool Read(ulong pc, int limit, FetchHalf fetch, ExpressionSize expressions = ExpressionSize.AcrossInstructions)
+    public bool Read(ulong pc, int limit, FetchHalf fetch, ExpressionSize expressions = ExpressionSize.AcrossInstructions, bool lone = false)
     {
         builder.Forwards = expressions == ExpressionSize.AcrossInstructions;
         builder.BeginBlock(pc);
@@ -48,7 +49,9 @@ internal sealed class BlockReader(InstructionSet set, RecorderTable recorders, I
         if (block.InstructionCount == 0)
             return false;
         DeadWrites.Run(block);
-        AccessGroups.Run(block);
+        block.IsLone = lone;
+        if (!lone)
+            AccessGroups.Run(block);
         return true;
     }
 

@@ -63,7 +63,7 @@ internal sealed unsafe partial class X64Emitter
     private void EmitUnlinkable(ulong pc)
     {
         EmitGiveRegisters();
-        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = pc }));
+        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord(pc)));
         X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
     }
 
@@ -75,7 +75,7 @@ internal sealed unsafe partial class X64Emitter
     {
         _asm.AlignPatch(2);
         byte* patch = _asm.JumpIf(condition);
-        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord { Pc = pc, Patch = patch }));
+        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord(pc, patch)));
     }
 
     private void EmitExit(ulong pc) => EmitExit(pc, back: pc <= _block.Pc);
@@ -85,7 +85,7 @@ internal sealed unsafe partial class X64Emitter
     {
         if (IsLinkable(pc))
         {
-            int exit = _exits.Add(new ExitRecord { Pc = pc });
+            int exit = _exits.Add(new ExitRecord(pc));
             if (back)
                 EmitAttention(exit);
             _asm.AlignPatch(1);
@@ -95,7 +95,7 @@ internal sealed unsafe partial class X64Emitter
             return;
         }
 
-        int other = _exits.Add(new ExitRecord { Pc = pc });
+        int other = _exits.Add(new ExitRecord(pc));
         EmitAttention(other);
         var entry = new Mem(Gp.Rcx, CodeEntry.OffsetOf(pc));
         _asm.Load(Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
@@ -132,10 +132,10 @@ internal sealed unsafe partial class X64Emitter
         _asm.Jump(new Mem(Gp.Rcx, 8));
     }
 
-    /// <param name="first">The first jump that has not been served.</param>
-    private void EmitCold(int first)
+    private void EmitCold()
     {
-        for (int i = first; i < _cold.Count; i++)
+        // Some add jumps of their own.
+        for (int i = 0; i < _cold.Count; i++)
         {
             ColdJump jump = _cold[i];
             _asm.Bind((byte*)jump.Displacement);
@@ -149,7 +149,7 @@ internal sealed unsafe partial class X64Emitter
                     X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
                     break;
                 case ColdKind.Group:
-                    EmitColdGroup(_block.Groups[jump.Index]);
+                    EmitLone(_block.Ops[_block.Groups[jump.Index].First].Instruction);
                     break;
                 case ColdKind.SlowEnds:
                     EmitGiveRegisters();
@@ -162,7 +162,7 @@ internal sealed unsafe partial class X64Emitter
                 case ColdKind.Budget:
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
                     EmitGiveRegisters();
-                    _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord { Pc = _block.Pc }));
+                    _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord(_block.Pc)));
                     X64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
                     break;
                 default:
@@ -171,8 +171,6 @@ internal sealed unsafe partial class X64Emitter
                     break;
             }
         }
-
-        _cold.RemoveRange(first, _cold.Count - first);
     }
 
     /// <summary>Puts the registers that this block has in a host register there, and what is pinned there into the context.</summary>

@@ -3,14 +3,12 @@ using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.X64;
 
-/// <summary>Accesses that share one look at the TLB. Where that does not find them in one page that is known, the same instructions stand out of line with a look each.</summary>
+/// <summary>Accesses that share one look at the TLB. Where that does not find them in one page that is known, the block is left for another translation of the same
+/// instructions, in which each has a look of its own.</summary>
 internal sealed unsafe partial class X64Emitter
 {
     /// <summary>Scratch registers that are in use over several instructions.</summary>
     private int _held;
-
-    /// <summary>Whether accesses of a group share; not where they are emitted out of line.</summary>
-    private bool _shares;
 
     /// <summary>The place of one of a group's accesses. From the first access to the last, rcx holds the host's address of what the base points to.</summary>
     private Mem EmitSharedPlace(int index, in IrOp op, int table)
@@ -49,24 +47,13 @@ internal sealed unsafe partial class X64Emitter
         _asm.Alu(Alu.Add, Gp.Rcx, address);
     }
 
-    /// <summary>The instructions from a group's first access to its last, each with its own look.</summary>
-    private void EmitColdGroup(in AccessGroup group)
+    /// <summary>Leaves before an instruction, for a translation of the rest in which nothing is shared.</summary>
+    private void EmitLone(int instruction)
     {
-        int first = _block.Ops[group.First].Instruction, last = _block.Ops[group.Last].Instruction;
-        int end = group.Last + 1;
-        while (end < _block.OpCount && _block.Ops[end].Instruction == last)
-            end++;
-        Span<nint> after = _after.AsSpan(first, last + 1 - first);
-        Span<nint> straight = stackalloc nint[after.Length];
-        after.CopyTo(straight);
-        int cold = _cold.Count;
-        _instruction = first;
-        _reserved = 0;
-        _shares = false;
-        EmitOps(group.First, end);
-        EndInstructions(last + 1);
-        X64Assembler.Bind(_asm.Jump(), (byte*)straight[^1]);
-        EmitCold(cold);
-        straight.CopyTo(after);
+        _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount - instruction);
+        EmitGiveRegisters();
+        _asm.AlignPatch(1);
+        byte* patch = _asm.Jump();
+        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, patch, lone: true)));
     }
 }

@@ -22,7 +22,6 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
     private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
     private readonly int[] _endSiteOf = new int[IrBlock.MaxInstructions];
-    private int _instruction;
     private int _reserved;
     private byte* _loop;
     private bool _targetInRax;
@@ -53,7 +52,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         /// <summary>The same, and then the block is left.</summary>
         SlowEnds,
 
-        /// <summary>The accesses of a group, each by itself.</summary>
+        /// <summary>To a translation without groups.</summary>
         Group,
 
         /// <summary>An exit, to be linked.</summary>
@@ -91,48 +90,36 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _boxed = 0;
         _reserved = 0;
         _held = 0;
-        _shares = true;
         _targetInRax = false;
-        bool loops = KeepsLoops && _block.IsLoop;
+        bool loops = KeepsLoops && !_block.IsLone && _block.IsLoop;
         _registers.Assign(_block, loops);
         EmitTakeRegisters();
         _loop = loops ? _asm.Cursor : null;
         _asm.Alu(Alu.Sub, GuestRegisters.Budget, _block.InstructionCount);
         Cold(_asm.JumpIf(Condition.Below), ColdKind.Budget, 0);
-        _instruction = 0;
-        bool ended = EmitOps(0, opCount);
-        EndInstructions(_block.InstructionCount);
-        if (_targetInRax)
-            EmitComputedExit();
-        else if (!ended)
-            EmitExit(_block.NextPc);
-        EmitCold(0);
-        return !_exhausted;
-    }
-
-    /// <returns>Whether one of the ops ends the block.</returns>
-    private bool EmitOps(int first, int end)
-    {
+        int instruction = 0;
         bool ended = false;
-        for (int i = first; i < end; i++)
+        for (int i = 0; i < opCount; i++)
         {
             ref readonly IrOp op = ref _block.Ops[i];
-            EndInstructions(op.Instruction);
+            for (; instruction < op.Instruction; instruction++)
+            {
+                _after[instruction] = (nint)_asm.Cursor;
+                _reserved = 0;
+            }
+
             if (op.Code >= IrCode.Load)
                 ended |= EmitEffect(i, op);
         }
 
-        return ended;
-    }
-
-    /// <summary>Notes where the instructions before a number end.</summary>
-    private void EndInstructions(int next)
-    {
-        for (; _instruction < next; _instruction++)
-        {
-            _after[_instruction] = (nint)_asm.Cursor;
-            _reserved = 0;
-        }
+        for (; instruction < _block.InstructionCount; instruction++)
+            _after[instruction] = (nint)_asm.Cursor;
+        if (_targetInRax)
+            EmitComputedExit();
+        else if (!ended)
+            EmitExit(_block.NextPc);
+        EmitCold();
+        return !_exhausted;
     }
 
     /// <returns>Whether the op ends the block.</returns>
