@@ -10,10 +10,10 @@ namespace VirtKit.Accel.Translator;
 /// away as a whole, when memory is full, and then every vCPU has left them before.</summary>
 internal sealed unsafe class TranslationCache : IDisposable
 {
-    private const int MaxSitesPerBlock = IrBlock.MaxInstructions, MaxExitsPerBlock = 8;
+    private const int MaxSitesPerBlock = 2 * IrBlock.MaxInstructions, MaxExitsPerBlock = 8 + IrBlock.MaxInstructions / 2;
 
     /// <summary>What a site and an exit may take of the whole, in bytes of code for each of them.</summary>
-    private const int CodePerSite = 32, CodePerExit = 48;
+    private const int CodePerSite = 32, CodePerExit = 48, CodePerPlace = 256;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(ulong Physical, ulong Virtual), TranslatedPage> _pages = [];
@@ -25,6 +25,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly BlockReader _reader;
     private readonly RecordTable<Site> _sites;
     private readonly RecordTable<ExitRecord> _exits;
+    private readonly RecordTable<RecentPlace> _places;
     private readonly byte* _firstBlock;
     private ulong _generation;
     private long _epoch;
@@ -35,12 +36,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         _memory = CodeMemory.Allocate(size);
         _sites = new RecordTable<Site>(size / CodePerSite);
         _exits = new RecordTable<ExitRecord>(size / CodePerExit);
+        _places = new RecordTable<RecentPlace>(size / CodePerPlace);
         _assembler.Cursor = _memory.Writable;
         _stubs = new X64Stubs(_assembler, HostConvention.Current);
         _firstBlock = Align(_assembler.Cursor);
         _assembler.Cursor = _firstBlock;
         var block = new IrBlock();
-        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits) { KeepsLoops = !options.CrossCheck };
+        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
     }
@@ -153,19 +155,32 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
     }
 
+    /// <summary>Lets an access use the TLB at once, from now on. Called by a vCPU that is in the code, which therefore stays.</summary>
+    public void ForgoRecent(int place)
+    {
+        ref readonly RecentPlace recent = ref _places[place];
+        Volatile.Write(ref *(int*)recent.Compared, GuestRegisters.Displacement(ContextLayout.RecentNever));
+        Volatile.Write(ref *(int*)recent.Jump, (int)(recent.Look - (recent.Jump + 4)));
+    }
+
+    /// <summary>The number of the recent page that a place uses.</summary>
+    public int RecentOf(int place) => _places[place].Entry;
+
     public void Dispose()
     {
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _sites.Dispose();
         _exits.Dispose();
+        _places.Dispose();
         _memory.Dispose();
     }
 
     private static byte* Align(byte* cursor) => (byte*)((nint)(cursor + 15) & ~15);
 
     private bool IsFull => _memory.Writable + _memory.Length - _assembler.Cursor < X64Emitter.MaxBlockSize
-        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || (long)_pages.Count * 0x3000 > _memory.Length;
+        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions
+        || (long)_pages.Count * 0x3000 > _memory.Length;
 
     private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
@@ -186,6 +201,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _pages.Clear();
         _sites.Clear();
         _exits.Clear();
+        _places.Clear();
         _assembler.Cursor = _firstBlock;
     }
 }

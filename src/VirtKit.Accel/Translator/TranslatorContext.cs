@@ -27,6 +27,8 @@ internal unsafe struct TranslatorContext
     public ExitKind ExitKind;
 
     public FloatMasks Masks;
+
+    public RecentPages Recent;
 }
 
 /// <summary>Constants for floating-point code; those of bitwise operations are 16 bytes long.</summary>

@@ -33,6 +33,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private bool _wantsLone;
     private ulong _exits;
 
+    /// <summary>What had retired when each recent page's misses were counted anew.</summary>
+    private readonly ulong[] _missesSince = new ulong[2 * RecentPages.Count];
+
     public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
     {
         Shadow = shadow;
@@ -45,6 +48,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _context->Core = GCHandle.ToIntPtr(_self);
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
+        _context->Recent.Reset();
         _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
         cache.Add(this);
     }
@@ -86,6 +90,13 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _endSlice = false;
         _exits++;
         return exit;
+    }
+
+    void IHartEngine.DataMappingChanged()
+    {
+        // The hart says so too while it is being made.
+        if (_context != null)
+            _context->Recent.Forget();
     }
 
     void IHartEngine.CodeMappingChanged()
@@ -291,6 +302,16 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         }
     }
 
+    private void LookAtMisses(int place)
+    {
+        int entry = _cache.RecentOf(place);
+        ulong retired = _context->Interpreter.Hart.Retired;
+        if (retired - _missesSince[entry] < RecentPages.MissesToLook * RecentPages.InstructionsPerMiss)
+            _cache.ForgoRecent(place);
+        _missesSince[entry] = retired;
+        _context->Recent.Left[entry] = RecentPages.MissesToLook;
+    }
+
     /// <returns>Whether the block goes on.</returns>
     private bool RunSite(in Site site)
     {
@@ -300,6 +321,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
         _hart.NextPc = site.Pc + site.Length;
         _codeChanged = false;
+        if (site.Recent != 0)
+            LookAtMisses(site.Recent - 1);
         if (!_fallbacks.Run(site.Row, _hart, c, site.Operands))
         {
             _hart.TakeTrap();

@@ -59,6 +59,11 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         return exit;
     }
 
+    void IHartEngine.DataMappingChanged()
+    {
+        // Handlers look at the TLB itself, each time.
+    }
+
     void IHartEngine.CodeMappingChanged() => _code.ForgetJumps();
 
     void IHartEngine.CodeMappingChanged(ulong address) => _code.ForgetJumps(address);

@@ -3,6 +3,9 @@ namespace VirtKit.RiscV;
 /// <summary>What a hart tells the engine that runs it about code that the engine may have cached. Called on the hart's own thread.</summary>
 internal interface IHartEngine
 {
+    /// <summary>Loads and stores may reach other memory now, or none: translations went, or others apply.</summary>
+    void DataMappingChanged();
+
     /// <summary>Every virtual address may mean other code now.</summary>
     void CodeMappingChanged();
 

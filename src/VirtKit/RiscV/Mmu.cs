@@ -77,8 +77,12 @@ internal sealed unsafe class Mmu : IDisposable
             PrivilegeMode.Supervisor => (_context->State.Mstatus & Mstatus.Sum) != 0 ? Mode.SupervisorWithUserMemory : Mode.Supervisor,
             _ => Mode.Machine,
         };
-        _context->ReadTlb = _tables + (int)mode * 2 * TlbEntry.Count;
-        _context->WriteTlb = _context->ReadTlb + TlbEntry.Count;
+        TlbEntry* table = _tables + (int)mode * 2 * TlbEntry.Count;
+        if (_context->ReadTlb == table)
+            return;
+        _context->ReadTlb = table;
+        _context->WriteTlb = table + TlbEntry.Count;
+        _engine?.DataMappingChanged();
     }
 
     /// <summary>Forgets every translation.</summary>
@@ -104,6 +108,8 @@ internal sealed unsafe class Mmu : IDisposable
             if (entry->Tag == (address & ~0xfffUL))
                 entry->Tag = TlbEntry.Invalid;
         }
+
+        _engine?.DataMappingChanged();
 
         for (int mode = 0; mode < 3; mode++)
         {
@@ -341,6 +347,7 @@ internal sealed unsafe class Mmu : IDisposable
         _largeBase = TlbEntry.Invalid;
         _largeMask = ulong.MaxValue;
         SelectMode();
+        _engine?.DataMappingChanged();
     }
 
     private void FlushCode()

@@ -17,12 +17,13 @@ internal static unsafe class EmittedCode
         using ICodeMemory memory = CodeMemory.Allocate(1 << 18);
         using var sites = new RecordTable<Site>(256);
         using var exits = new RecordTable<ExitRecord>(256);
+        using var places = new RecordTable<RecentPlace>(256);
         var assembler = new X64Assembler { Cursor = memory.Writable };
         // The stubs of one host's convention, so that the files are the same on all.
         var stubs = new X64Stubs(assembler, HostConvention.SystemV);
         assembler.Cursor = memory.Writable + 0x1000;
         var block = new IrBlock();
-        var emitter = new X64Emitter(assembler, stubs, block, sites, exits);
+        var emitter = new X64Emitter(assembler, stubs, block, sites, exits, places);
         var set = new InstructionSet(RiscVArchitecture.FullIsa);
         var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, emitter));
         reader.Read(pc, IrBlock.MaxInstructions, at =>

@@ -9,49 +9,50 @@ internal static class AccessGroups
     public static void Run(IrBlock block)
     {
         block.GroupCount = 0;
-        for (int i = 0; i < block.OpCount; i++)
+        AccessGroup group = default;
+        for (short i = 0; i < block.OpCount; i++)
         {
-            if (TryAccess(block, i, out AccessGroup group))
-                i = Extend(block, i, ref group);
+            ref readonly IrOp op = ref block.Ops[i];
+            if (op.Code < IrCode.Load)
+                continue;
+            if (!IsAccess(op.Code))
+            {
+                if (group.Size != 0 && !MayStand(block, op, group.Register))
+                    Close(block, ref group);
+                continue;
+            }
+
+            AccessGroup access = Alone(block, i);
+            if ((op.Code == IrCode.Load || IsLinear(block, op.B)) && group.TryJoin(access))
+                continue;
+            Close(block, ref group);
+            group = access;
         }
+
+        Close(block, ref group);
     }
 
-    /// <returns>The last op that was looked at.</returns>
-    private static int Extend(IrBlock block, int first, ref AccessGroup group)
+    private static void Close(IrBlock block, ref AccessGroup group)
     {
-        int last = first;
-        for (int i = first + 1; i < block.OpCount && MayStand(block, i, group); i++)
+        if (group.Last != group.First)
         {
-            if (!IsAccess(block.Ops[i].Code))
-                continue;
-            TryAccess(block, i, out AccessGroup other);
-            if (!group.TryJoin(other))
-                break;
-            last = i;
+            block.Groups[block.GroupCount++] = group;
+            foreach (ref IrOp op in block.Ops.AsSpan(group.First, group.Last + 1 - group.First))
+            {
+                if (IsAccess(op.Code))
+                    op.Group = (byte)block.GroupCount;
+            }
         }
 
-        if (last == first)
-            return first;
-        group.Last = (short)last;
-        block.Groups[block.GroupCount++] = group;
-        for (int i = first; i <= last; i++)
-        {
-            if (IsAccess(block.Ops[i].Code))
-                block.Ops[i].Group = (byte)block.GroupCount;
-        }
-
-        return last;
+        group = default;
     }
 
     private static bool IsAccess(IrCode code) => code is IrCode.Load or IrCode.Store;
 
-    /// <summary>An access as a group of its own.</summary>
-    private static bool TryAccess(IrBlock block, int index, out AccessGroup group)
+    /// <summary>An access as a group of its own; of size 0 where its address is no register with an offset.</summary>
+    private static AccessGroup Alone(IrBlock block, short index)
     {
         ref readonly IrOp op = ref block.Ops[index];
-        group = default;
-        if (!IsAccess(op.Code))
-            return false;
         ref readonly IrOp address = ref block.Ops[op.A];
         int offset = 0;
         if (address.Code == IrCode.Add && block.Ops[address.B].IsConstant)
@@ -61,29 +62,21 @@ internal static class AccessGroups
         }
 
         if (address.Code != IrCode.ReadX)
-            return false;
-        group = new AccessGroup
+            return default;
+        return new AccessGroup
         {
-            First = (short)index, Code = op.Code, Register = address.Detail, Low = offset, High = offset, Aligned = offset, Size = ((MemoryWidth)op.Detail).Bytes(),
+            First = index, Last = index, Code = op.Code, Register = address.Detail, Low = offset, High = offset, Aligned = offset,
+            Size = ((MemoryWidth)op.Detail).Bytes(),
         };
-        return true;
     }
 
     /// <summary>Whether an op may stand among a group's accesses: nothing that changes the base, or that takes many registers to compute.</summary>
-    private static bool MayStand(IrBlock block, int index, in AccessGroup group)
+    private static bool MayStand(IrBlock block, in IrOp op, byte register) => op.Code switch
     {
-        ref readonly IrOp op = ref block.Ops[index];
-        return op.Code switch
-        {
-            < IrCode.Load => true,
-            IrCode.Load or IrCode.Store => op.Code == group.Code && TryAccess(block, index, out AccessGroup other) && other.Register == group.Register
-                && (op.Code == IrCode.Load || IsLinear(block, op.B)),
-            IrCode.WriteX => op.Detail != group.Register && IsLinear(block, op.A),
-            IrCode.WriteF => true,
-            IrCode.UseFloat => true,
-            _ => false,
-        };
-    }
+        IrCode.WriteX => op.Detail != register && IsLinear(block, op.A),
+        IrCode.WriteF or IrCode.UseFloat => true,
+        _ => false,
+    };
 
     /// <summary>Whether at most one register beside that of the result is needed at any time.</summary>
     private static bool IsLinear(IrBlock block, short value)
@@ -121,16 +114,20 @@ internal struct AccessGroup
     /// <summary>The offset of one of the widest accesses.</summary>
     public int Aligned;
 
-    /// <summary>Bytes of the widest access.</summary>
+    /// <summary>Bytes of the widest access, 0 for no group.</summary>
     public int Size;
 
     /// <summary>The offset of the last piece of the widest access's size and alignment that holds part of an access. Where the base plus it is aligned, every access
     /// is, and none reaches further into another page.</summary>
     public readonly int Tag => High - ((High - Aligned) & (Size - 1));
 
+    /// <returns>Whether the access, which stands behind the group's, now belongs to it.</returns>
     public bool TryJoin(in AccessGroup other)
     {
+        if (other.Code != Code || other.Register != Register || other.Size == 0 || Size == 0)
+            return false;
         AccessGroup joined = this;
+        joined.Last = other.First;
         joined.Low = Math.Min(Low, other.Low);
         joined.High = Math.Max(High, other.High);
         if (other.Size > Size)

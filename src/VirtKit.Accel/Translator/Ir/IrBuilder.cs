@@ -66,10 +66,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         return true;
     }
 
-    public Value Constant(ulong value) => Emit(new IrOp
-    {
-        Code = IrCode.Constant, Imm = value, A = -1, B = -1, C = -1, SignedBits = ValueBits.Signed(value), UnsignedBits = ValueBits.Unsigned(value),
-    });
+    public Value Constant(ulong value) => Emit(IrCode.Constant, imm: value, signedBits: ValueBits.Signed(value), unsignedBits: ValueBits.Unsigned(value));
 
     public Value ReadX(int register)
     {
@@ -80,11 +77,8 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
             return Constant(block.Ops[known].Imm);
         if (_mayForward && _facts.TryForward(register, out short forwarded))
             return new Value(forwarded);
-        return Emit(new IrOp
-        {
-            Code = IrCode.ReadX, Detail = (byte)register, Imm = _facts.VersionOf(register), A = -1, B = -1, C = -1,
-            SignedBits = known >= 0 ? block.Ops[known].SignedBits : (byte)64, UnsignedBits = known >= 0 ? block.Ops[known].UnsignedBits : (byte)64,
-        });
+        (byte signed, byte unsigned) = known >= 0 ? (block.Ops[known].SignedBits, block.Ops[known].UnsignedBits) : ((byte)64, (byte)64);
+        return Emit(IrCode.ReadX, detail: (byte)register, imm: _facts.VersionOf(register), signedBits: signed, unsignedBits: unsigned);
     }
 
     public bool WriteX(int register, Value value)
@@ -95,12 +89,13 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         return Effect(IrCode.WriteX, value, detail: (byte)register);
     }
 
-    public Value Unary(IrCode code, Value a) => Emit(new IrOp { Code = code, A = a.Index, B = -1, C = -1, SignedBits = 64, UnsignedBits = 64 });
+    public Value Unary(IrCode code, Value a) => Emit(code, a.Index);
 
     public Value Binary(IrCode code, Value a, Value b, byte detail = 0, byte detail2 = 0, ulong imm = 0)
     {
         var op = new IrOp { Code = code, A = a.Index, B = b.Index, C = -1, Detail = detail, Detail2 = detail2, Imm = imm, SignedBits = 64, UnsignedBits = 64 };
-        return Folding.TryFold(this, ref op, out Value folded) ? folded : Emit(op);
+        return Folding.TryFold(this, ref op, out Value folded) ? folded
+            : Emit(code, op.A, op.B, detail: detail, detail2: detail2, imm: imm, signedBits: op.SignedBits, unsignedBits: op.UnsignedBits);
     }
 
     public Value Extend(IrCode code, Value a, int fromBits)
@@ -114,11 +109,9 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
             return Constant(code == IrCode.SignExtend ? (ulong)((long)(operand.Imm << shift) >> shift) : operand.Imm << shift >> shift);
         }
 
-        return Emit(new IrOp
-        {
-            Code = code, A = a.Index, B = -1, C = -1, Detail = (byte)fromBits,
-            SignedBits = (byte)(code == IrCode.SignExtend ? fromBits : fromBits + 1), UnsignedBits = (byte)(code == IrCode.SignExtend ? 64 : fromBits),
-        });
+        return code == IrCode.SignExtend
+            ? Emit(code, a.Index, detail: (byte)fromBits, signedBits: (byte)fromBits)
+            : Emit(code, a.Index, detail: (byte)fromBits, signedBits: (byte)(fromBits + 1), unsignedBits: (byte)fromBits);
     }
 
     public bool UseFloat()
@@ -139,24 +132,35 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         int last = block.OpCount - 1;
         if (last < _firstOp || block.Ops[last].Code != IrCode.WriteX)
             return Effect(IrCode.Target, address);
-        IrOp write = block.Ops[last];
+        (short link, byte register) = (block.Ops[last].A, block.Ops[last].Detail);
         block.OpCount = last;
         Effect(IrCode.Target, address);
-        Emit(write);
-        return true;
+        return Effect(IrCode.WriteX, new Value(link), detail: register);
     }
 
     public bool Effect(IrCode code, Value? a = null, Value? b = null, byte detail = 0, ulong imm = 0)
     {
-        Emit(new IrOp { Code = code, A = a?.Index ?? -1, B = b?.Index ?? -1, C = -1, Detail = detail, Imm = imm });
+        Emit(code, a?.Index ?? -1, b?.Index ?? -1, detail: detail, imm: imm);
         return true;
     }
 
-    public Value Emit(in IrOp op)
+    public Value Emit(
+        IrCode code, short a = -1, short b = -1, short c = -1, byte detail = 0, byte detail2 = 0, ulong imm = 0, byte signedBits = 64, byte unsignedBits = 64)
     {
         int index = block.OpCount++;
-        block.Ops[index] = op;
-        block.Ops[index].Instruction = (short)(block.InstructionCount - 1);
+        // Field by field: a structure that is built elsewhere and copied makes the processor wait for its parts.
+        ref IrOp op = ref block.Ops[index];
+        op.Code = code;
+        op.Detail = detail;
+        op.Detail2 = detail2;
+        op.SignedBits = signedBits;
+        op.UnsignedBits = unsignedBits;
+        op.Group = 0;
+        op.A = a;
+        op.B = b;
+        op.C = c;
+        op.Imm = imm;
+        op.Instruction = (short)(block.InstructionCount - 1);
         if (op.Code >= IrCode.Load && !target.Supports(op))
             _givesUp = true;
         return new Value((short)index);

@@ -16,7 +16,7 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool SetX(int register, Value value) => builder.WriteX(register, value);
 
-    public readonly Value F(int register) => builder.Emit(new IrOp { Code = IrCode.ReadF, Detail = (byte)register, A = -1, B = -1, C = -1, SignedBits = 64, UnsignedBits = 64 });
+    public readonly Value F(int register) => builder.Emit(IrCode.ReadF, detail: (byte)register);
 
     public readonly bool SetF(int register, Value value) => builder.Effect(IrCode.WriteF, value, detail: (byte)register);
 
@@ -56,10 +56,10 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
     public readonly Value Compare(Comparison comparison, Value a, Value b) => builder.Binary(IrCode.Compare, a, b, (byte)comparison);
 
     public readonly Value Select(Value condition, Value a, Value b) =>
-        builder.Emit(new IrOp { Code = IrCode.Select, A = condition.Index, B = a.Index, C = b.Index, SignedBits = 64, UnsignedBits = 64 });
+        builder.Emit(IrCode.Select, condition.Index, a.Index, b.Index);
 
-    public readonly Value Count(BitCount count, int bits, Value a) => builder.Emit(
-        new IrOp { Code = IrCode.Count, A = a.Index, B = -1, C = -1, Detail = (byte)count, Detail2 = (byte)bits, SignedBits = 8, UnsignedBits = 7 });
+    public readonly Value Count(BitCount count, int bits, Value a) =>
+        builder.Emit(IrCode.Count, a.Index, detail: (byte)count, detail2: (byte)bits, signedBits: 8, unsignedBits: 7);
 
     public readonly Value ReverseBytes(Value a) => builder.Unary(IrCode.ReverseBytes, a);
 
@@ -69,11 +69,8 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
     {
         int bits = 8 * width.Bytes();
         bool signed = width < MemoryWidth.Double;
-        value = builder.Emit(new IrOp
-        {
-            Code = IrCode.Load, Detail = (byte)width, A = address.Index, B = -1, C = -1,
-            SignedBits = (byte)(signed ? bits : Math.Min(bits + 1, 64)), UnsignedBits = (byte)(signed ? 64 : bits),
-        });
+        value = builder.Emit(IrCode.Load, address.Index, detail: (byte)width,
+            signedBits: (byte)(signed ? bits : Math.Min(bits + 1, 64)), unsignedBits: (byte)(signed ? 64 : bits));
         return true;
     }
 
@@ -85,11 +82,8 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool Atomic(AtomicOperation operation, MemoryWidth width, Value address, Value operand, out Value old)
     {
-        old = builder.Emit(new IrOp
-        {
-            Code = IrCode.Atomic, Detail = (byte)operation, Detail2 = (byte)width, A = address.Index, B = operand.Index, C = -1,
-            SignedBits = (byte)(width == MemoryWidth.Double ? 64 : 32), UnsignedBits = 64,
-        });
+        old = builder.Emit(IrCode.Atomic, address.Index, operand.Index, detail: (byte)operation, detail2: (byte)width,
+            signedBits: (byte)(width == MemoryWidth.Double ? 64 : 32));
         return true;
     }
 
@@ -97,11 +91,7 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, Value a, Value b, Value c, out Value result)
     {
-        result = builder.Emit(new IrOp
-        {
-            Code = IrCode.Float, Detail = (byte)operation, Detail2 = (byte)format, Imm = (ulong)roundingMode,
-            A = a.Index, B = b.Index, C = c.Index, SignedBits = 64, UnsignedBits = 64,
-        });
+        result = builder.Emit(IrCode.Float, a.Index, b.Index, c.Index, (byte)operation, (byte)format, (ulong)roundingMode);
         return true;
     }
 

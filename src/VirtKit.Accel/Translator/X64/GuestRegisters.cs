@@ -43,6 +43,9 @@ internal static unsafe class GuestRegisters
     /// <summary>A field of the context by its offset.</summary>
     public static Mem Field(int offset) => new(Context, offset - ContextBias);
 
+    /// <summary>The displacement of a field, as a memory operand has it.</summary>
+    public static int Displacement(int offset) => offset - ContextBias;
+
     private static Gp[] Map()
     {
         var homes = new Gp[32];
@@ -66,7 +69,7 @@ internal static unsafe class GuestRegisters
 internal static unsafe class ContextLayout
 {
     public static readonly int Pc, Attention, FloatReady, Fcsr, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
-        Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control;
+        Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control, RecentPages, RecentNever, RecentMissesLeft, RecentAreUsed;
 
     static ContextLayout()
     {
@@ -89,5 +92,9 @@ internal static unsafe class ContextLayout
         SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - start);
         ControlAtEntry = (int)((byte*)&context.Masks.ControlAtEntry - start);
         Control = (int)((byte*)&context.Masks.Control - start);
+        RecentPages = (int)((byte*)&context.Recent.Entries - start);
+        RecentNever = (int)((byte*)&context.Recent.Never - start);
+        RecentMissesLeft = (int)((byte*)&context.Recent.Left - start);
+        RecentAreUsed = (int)((byte*)&context.Recent.AreUsed - start);
     }
 }

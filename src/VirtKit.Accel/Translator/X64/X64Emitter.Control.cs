@@ -142,11 +142,7 @@ internal sealed unsafe partial class X64Emitter
             switch (jump.Kind)
             {
                 case ColdKind.Slow:
-                    EmitGiveRegisters();
-                    _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index));
-                    X64Assembler.Bind(_asm.Call(), _stubs.Slow);
-                    EmitTakeRegisters();
-                    X64Assembler.Bind(_asm.Jump(), (byte*)_after[jump.Index]);
+                    EmitSlow(SiteOf(jump.Index), jump.Index);
                     break;
                 case ColdKind.Group:
                     EmitLone(_block.Ops[_block.Groups[jump.Index].First].Instruction);
@@ -171,6 +167,16 @@ internal sealed unsafe partial class X64Emitter
                     break;
             }
         }
+    }
+
+    /// <summary>Runs an instruction by its shared function, and goes on behind it.</summary>
+    private void EmitSlow(int site, int instruction)
+    {
+        EmitGiveRegisters();
+        _asm.Constant(Gp.Rax, (ulong)site);
+        X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+        EmitTakeRegisters();
+        X64Assembler.Bind(_asm.Jump(), (byte*)_after[instruction]);
     }
 
     /// <summary>Puts the registers that this block has in a host register there, and what is pinned there into the context.</summary>

@@ -73,8 +73,12 @@ internal sealed unsafe partial class X64Emitter
         }
     }
 
-    private Mem EmitPlace(int index, in IrOp op, int bytes, int table) =>
-        op.Group != 0 ? EmitSharedPlace(index, op, table) : EmitLookup(op, bytes, table);
+    private Mem EmitPlace(int index, in IrOp op, int bytes, int table)
+    {
+        if (op.Group != 0)
+            return EmitSharedPlace(index, op, table);
+        return _loop != null ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table);
+    }
 
     /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
     private Mem EmitLookup(in IrOp op, int bytes, int table)

@@ -15,6 +15,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private readonly X64Stubs _stubs;
     private readonly RecordTable<Site> _sites;
     private readonly RecordTable<ExitRecord> _exits;
+    private readonly RecordTable<RecentPlace> _places;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
     private readonly BlockRegisters _registers = new();
@@ -27,13 +28,15 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private bool _targetInRax;
     private bool _exhausted;
 
-    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, RecordTable<Site> sites, RecordTable<ExitRecord> exits)
+    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, RecordTable<Site> sites, RecordTable<ExitRecord> exits,
+        RecordTable<RecentPlace> places)
     {
         _asm = assembler;
         _stubs = stubs;
         _block = block;
         _sites = sites;
         _exits = exits;
+        _places = places;
         _locations = new Gp[block.Ops.Length];
         _vectors = new Xmm[block.Ops.Length];
     }
@@ -82,6 +85,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         _exhausted = false;
         int opCount = _block.OpCount;
         _cold.Clear();
+        _misses.Clear();
         Array.Fill(_locations, Gp.None, 0, opCount);
         Array.Fill(_vectors, Xmm.None, 0, opCount);
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
@@ -118,6 +122,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
             EmitComputedExit();
         else if (!ended)
             EmitExit(_block.NextPc);
+        EmitRecentMisses();
         EmitCold();
         return !_exhausted;
     }
@@ -225,11 +230,15 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         ref int site = ref (end == BlockEnd.None ? _siteOf : _endSiteOf)[instruction];
         if (site >= 0)
             return site;
+        return site = _sites.Add(NewSite(instruction) with { End = end });
+    }
+
+    private Site NewSite(int instruction)
+    {
         ref readonly GuestInstruction guest = ref _block.Instructions[instruction];
-        return site = _sites.Add(new Site
+        return new Site
         {
-            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, End = end,
-            Remaining = (byte)(_block.InstructionCount - instruction),
-        });
+            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, Remaining = (byte)(_block.InstructionCount - instruction),
+        };
     }
 }

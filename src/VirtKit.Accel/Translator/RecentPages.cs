@@ -1,0 +1,74 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator;
+
+/// <summary>The page that an access in a loop reached last. Most loops stay in a page for long, and where the page is looked up by the place in the code rather than by
+/// the address, the access need not wait for the look.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct RecentPages
+{
+    /// <summary>Loads and stores have so many each.</summary>
+    public const int Count = 64;
+
+    /// <summary>How many misses it takes until somebody looks whether they are too many.</summary>
+    public const int MissesToLook = 32;
+
+    /// <summary>A place that misses more often than once in so many of the machine's instructions is changed back to look at the TLB at once.</summary>
+    public const int InstructionsPerMiss = 64;
+
+    public Pages Entries;
+
+    /// <summary>Matches nothing, and stays so.</summary>
+    public TlbEntry Never;
+
+    /// <summary>The misses that each may still have.</summary>
+    public Misses Left;
+
+    /// <summary>Not 0 when there may be a page.</summary>
+    public int AreUsed;
+
+    public void Reset()
+    {
+        Never.Tag = TlbEntry.Invalid;
+        ((Span<int>)Left).Fill(MissesToLook);
+        AreUsed = 1;
+        Forget();
+    }
+
+    public void Forget()
+    {
+        if (AreUsed == 0)
+            return;
+        AreUsed = 0;
+        foreach (ref TlbEntry entry in (Span<TlbEntry>)Entries)
+            entry.Tag = TlbEntry.Invalid;
+    }
+
+    [InlineArray(2 * Count)]
+    public struct Pages
+    {
+        private TlbEntry _first;
+    }
+
+    [InlineArray(2 * Count)]
+    public struct Misses
+    {
+        private int _first;
+    }
+}
+
+/// <summary>What makes an access stop using a recent page: two displacements of its code, and what they become.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct RecentPlace
+{
+    /// <summary>The number of the entry.</summary>
+    public int Entry;
+
+    /// <summary>In the writable view: the displacement of the entry in the comparison, and of the jump behind it.</summary>
+    public byte* Compared, Jump;
+
+    /// <summary>In the writable view: a look at the TLB that changes no entry.</summary>
+    public byte* Look;
+}

@@ -1,0 +1,61 @@
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.RiscV;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>Accesses in loops: the page that was reached last at the same place is tried before the TLB.</summary>
+internal sealed unsafe partial class X64Emitter
+{
+    private readonly List<RecentMiss> _misses = [];
+
+    /// <summary>An access that missed: where its code goes on, with the addend in rcx.</summary>
+    private readonly record struct RecentMiss(nint Compared, nint Jump, nint Found, Gp Address, int Bytes, bool IsStore, int Instruction);
+
+    /// <summary>As <see cref="EmitLookup"/>.</summary>
+    private Mem EmitRecentLookup(in IrOp op, int bytes, bool isStore)
+    {
+        Gp address = EmitAddress(op.A);
+        int entry = ContextLayout.RecentPages + RecentEntry(op.Instruction, isStore) * sizeof(TlbEntry);
+        _asm.Constant(Gp.Rdx, TlbEntry.TagOf(ulong.MaxValue, bytes));
+        _asm.Alu(Alu.And, Gp.Rdx, address);
+        _asm.AlignPatch(3);
+        _asm.Alu(Alu.Cmp, Gp.Rdx, GuestRegisters.Field(entry));
+        byte* compared = _asm.Cursor - 4;
+        _asm.AlignPatch(2);
+        byte* jump = _asm.JumpIf(Condition.NotEqual);
+        _asm.Load(Gp.Rcx, GuestRegisters.Field(entry + 8));
+        _misses.Add(new RecentMiss((nint)compared, (nint)jump, (nint)_asm.Cursor, address, bytes, isStore, op.Instruction));
+        return new Mem(address, 0, Gp.Rcx);
+    }
+
+    private int RecentEntry(int instruction, bool isStore) =>
+        (int)(_block.Instructions[instruction].Pc >> 1 & (RecentPages.Count - 1)) + (isStore ? RecentPages.Count : 0);
+
+    private void EmitRecentMisses()
+    {
+        foreach (RecentMiss miss in _misses)
+        {
+            byte* look = _asm.Cursor;
+            EmitMissedLookup(miss);
+            X64Assembler.Bind(_asm.Jump(), (byte*)miss.Found);
+            _asm.Bind((byte*)miss.Jump);
+            EmitMissedLookup(miss);
+            int number = RecentEntry(miss.Instruction, miss.IsStore), entry = ContextLayout.RecentPages + number * sizeof(TlbEntry);
+            _asm.Store(GuestRegisters.Field(entry), Gp.Rdx);
+            _asm.Store(GuestRegisters.Field(entry + 8), Gp.Rcx);
+            _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.RecentAreUsed), 1, 4);
+            _asm.Alu(Alu.Sub, GuestRegisters.Field(ContextLayout.RecentMissesLeft + 4 * number), 1, Size.Bits32);
+            X64Assembler.Bind(_asm.JumpIf(Condition.NotSign), (byte*)miss.Found);
+            int place = _places.Add(new RecentPlace { Entry = number, Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Look = look });
+            EmitSlow(_sites.Add(NewSite(miss.Instruction) with { Recent = place + 1 }), miss.Instruction);
+        }
+    }
+
+    private void EmitMissedLookup(in RecentMiss miss)
+    {
+        EmitEntry(miss.Address, miss.IsStore ? ContextLayout.WriteTlb : ContextLayout.ReadTlb);
+        _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
+        Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, miss.Instruction);
+        _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));
+    }
+}
