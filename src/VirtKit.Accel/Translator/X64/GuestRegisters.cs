@@ -10,10 +10,13 @@ internal static unsafe class GuestRegisters
     public const Gp Budget = Gp.R15;
     public const int ContextBias = 128;
 
+    /// <summary>By the calling convention, as the choice of the pinned registers.</summary>
+    public const int StackPointer = 2;
+
     // sp, s0, s1, a0 to a6.
     private static readonly (int Guest, Gp Host)[] Pins =
     [
-        (2, Gp.Rbx), (8, Gp.R12), (9, Gp.R13), (10, Gp.Rsi), (11, Gp.Rdi), (12, Gp.R8), (13, Gp.R9), (14, Gp.R10), (15, Gp.R11), (16, Gp.R14),
+        (StackPointer, Gp.Rbx), (8, Gp.R12), (9, Gp.R13), (10, Gp.Rsi), (11, Gp.Rdi), (12, Gp.R8), (13, Gp.R9), (14, Gp.R10), (15, Gp.R11), (16, Gp.R14),
     ];
 
     // ft0 to ft3, fs0, fs1, fa0 to fa7.

@@ -77,7 +77,20 @@ internal sealed unsafe partial class X64Emitter
     {
         if (op.Group != 0)
             return EmitSharedPlace(index, op, table);
-        return _loop != null ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table);
+        return _loop != null || (!_block.IsLone && op.Code == IrCode.Load && IsComputed(op.A))
+            ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table);
+    }
+
+    /// <summary>Whether an address is made in this block, so that the access waits for it, as in a lookup in a table. The stack pointer only moves by constants.</summary>
+    private bool IsComputed(short address)
+    {
+        ref readonly IrOp op = ref _block.Ops[address];
+        return op.Code switch
+        {
+            IrCode.ReadX => op.Imm != 0 && op.Detail != GuestRegisters.StackPointer,
+            IrCode.Add => IsComputed(op.A) || IsComputed(op.B),
+            _ => false,
+        };
     }
 
     /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
