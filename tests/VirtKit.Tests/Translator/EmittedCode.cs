@@ -69,7 +69,18 @@ internal static unsafe class EmittedCode
             (ContextLayout.Attention, "Attention"), (ContextLayout.FloatReady, "FloatReady"), (ContextLayout.Fcsr, "Fcsr"), (ContextLayout.ReadTlb, "ReadTlb"),
             (ContextLayout.WriteTlb, "WriteTlb"), (ContextLayout.Jumps, "Jumps"), (ContextLayout.Box, "Box"), (ContextLayout.SignOfSingle, "SignOfSingle"),
             (ContextLayout.SignOfDouble, "SignOfDouble"),
-        }.ToDictionary(field => field.Offset - GuestRegisters.ContextBias, field => field.Name);
+        }.Concat(RecentFields()).ToDictionary(field => GuestRegisters.Displacement(field.Offset), field => field.Name);
+
+        private static IEnumerable<(int Offset, string Name)> RecentFields()
+        {
+            yield return (ContextLayout.RecentAreUsed, "RecentAreUsed");
+            for (int i = 0; i < 2 * RecentPages.Count; i++)
+            {
+                yield return (ContextLayout.RecentPages + 16 * i, $"Recent{i}.Tag");
+                yield return (ContextLayout.RecentPages + 16 * i + 8, $"Recent{i}.Addend");
+                yield return (ContextLayout.RecentMissesLeft + 4 * i, $"Recent{i}.Misses");
+            }
+        }
 
         public bool TryGetSymbol(in Instruction instruction, int operand, int instructionOperand, ulong address, int addressSize, out SymbolResult symbol)
         {

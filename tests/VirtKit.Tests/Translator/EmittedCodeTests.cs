@@ -41,6 +41,9 @@ public sealed class EmittedCodeTests
         { "FloatFused", "fmadd.d fa0,fa1,fa2,fa0; fnmsub.s ft4,fa1,ft5,ft6", [0x52c5f543, 0x3055f24b] },
         { "FloatSingle", "flw fa0,0(a0); fadd.s fa0,fa0,fa1; fsw fa0,0(a0)", [0x00052507, 0x00b57553, 0x00a52027] },
         { "FloatConvert", "fcvt.d.l fa0,a0; fcvt.w.d a1,fa0,rtz; flt.d a2,fa0,fa1; fneg.d fa2,fa1", [0xd2257553, 0xc20515d3, 0xa2b51653, 0x22b59653] },
+        { "Prologue", "addi sp,sp,-32; sd ra,24(sp); sd s0,16(sp); sw a5,12(sp)", [0xfe010113, 0x00113c23, 0x00813823, 0x00f12623] },
+        { "LoopBorrowsRegisters", "add t0,t0,t1; addi t1,t1,-1; bnez t1,.-8", [0x006282b3, 0xfff30313, 0xfe031ce3] },
+        { "LoopOfLoads", "lbu a0,0(a1); addi a1,a1,1; bnez a0,.-8", [0x0005c503, 0x00158593, 0xfe051ce3] },
         { "System", "csrr a0,mstatus", [0x30002573] },
         { "Fence", "fence rw,rw", [0x0330000f] },
     };

@@ -28,10 +28,12 @@ internal sealed class RandomProgram
 
     private readonly Random _random;
     private readonly InstructionSet.Row[] _rows;
+    private readonly RandomLoops _loops;
 
     public RandomProgram(Random random, InstructionSet set)
     {
         _random = random;
+        _loops = new RandomLoops(random, Pointers);
         _rows = [.. set.Rows.Where(r => r.Encoding.Form != InstructionForm.System)];
     }
 
@@ -41,7 +43,15 @@ internal sealed class RandomProgram
         int at = 0;
         while (at < Length * 4)
         {
-            if (_random.Next(4) == 0)
+            if (_random.Next(60) == 0)
+            {
+                foreach (uint word in _loops.Next())
+                {
+                    BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), word);
+                    at += 4;
+                }
+            }
+            else if (_random.Next(4) == 0)
             {
                 int half;
                 do
