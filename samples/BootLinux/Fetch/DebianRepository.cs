@@ -16,29 +16,52 @@ internal sealed class DebianRepository
         _packages = packages;
     }
 
-    /// <summary>Opens the first of apt's repositories that has the suite.</summary>
+    /// <summary>Opens the first of apt's repositories that has the suite, whole.</summary>
     /// <exception cref="FetchException">None has it, or its files do not check.</exception>
     public static DebianRepository Open(DebianGuest guest, Download download, string folder, TextWriter progress)
     {
-        string indexName = $"main/binary-{guest.Architecture}/Packages.xz";
-        string release = Path.Combine(folder, "InRelease"), index = Path.Combine(folder, "Packages.xz");
+        FetchException? failure = null;
         foreach (string address in Addresses())
         {
-            try
+            foreach (string name in (string[])[guest.Suite, guest.Alias])
             {
-                download.Fetch($"{address}/dists/{guest.Suite}/InRelease", release);
+                try
+                {
+                    string index = FetchIndex($"{address}/dists/{name}", guest, download, folder, progress);
+                    return new DebianRepository(address, ReadIndex(index));
+                }
+                catch (FetchException e)
+                {
+                    progress.WriteLine($"{name}: {e.Message}");
+                    failure = e;
+                }
             }
-            catch (FetchException)
-            {
-                continue;
-            }
-
-            (long size, string sha256) = FindChecksum(Verify(release, progress), indexName);
-            download.Fetch($"{address}/dists/{guest.Suite}/{indexName}", index, size, sha256);
-            return new DebianRepository(address, ReadIndex(index));
         }
 
-        throw new FetchException($"no repository in apt's configuration has Debian's {guest.Suite}");
+        throw new FetchException($"no repository in apt's configuration has Debian's {guest.Suite}{(failure is null ? "" : $"; last: {failure.Message}")}");
+    }
+
+    /// <summary>Downloads the package index of one name of the suite, as its signed Release file describes it.</summary>
+    private static string FetchIndex(string suite, DebianGuest guest, Download download, string folder, TextWriter progress)
+    {
+        string releaseFile = Path.Combine(folder, "InRelease"), index = Path.Combine(folder, "Packages.xz");
+        string directory = $"main/binary-{guest.Architecture}";
+        download.Fetch($"{suite}/InRelease", releaseFile);
+        string release = Verify(releaseFile, progress);
+        if (!release.Contains($"\nCodename: {guest.Suite}\n", StringComparison.Ordinal))
+            throw new FetchException($"it is not {guest.Suite}");
+        (long size, string sha256) = FindChecksum(release, $"{directory}/Packages.xz");
+        try
+        {
+            // Under its hash a file is there before the Release file names it, and as long as older ones do.
+            download.Fetch($"{suite}/{directory}/by-hash/SHA256/{sha256}", index, size, sha256);
+        }
+        catch (FetchException)
+        {
+            download.Fetch($"{suite}/{directory}/Packages.xz", index, size, sha256);
+        }
+
+        return index;
     }
 
     /// <summary>The package that a metapackage depends on whose name starts so: the newest kernel.</summary>
