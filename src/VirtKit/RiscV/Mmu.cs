@@ -10,6 +10,7 @@ internal sealed unsafe class Mmu : IDisposable
 
     private const ulong PteV = 1, PteR = 2, PteW = 4, PteX = 8, PteU = 16, PteA = 64, PteD = 128, PteN = 1UL << 63;
     private const ulong PteReserved = 0x7fUL << 54 | 3UL << 61;
+
     /// <summary>A kernel's code: an entry that makes room for another costs the engine what it knows of the page.</summary>
     private const int CodeEntries = 1024;
 
@@ -20,10 +21,13 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly bool _napot;
     private readonly TlbEntry* _tables;
     private readonly CodeEntry[] _code = new CodeEntry[CodeEntries * 3];
+
     /// <summary>The entries that were filled since the last flush, so that a flush costs what was filled; past the end it clears everything.</summary>
-    private readonly nint[] _filled = new nint[1024];
+    private readonly nint[] _filled = new nint[4096];
     private int _filledCount;
-    private bool _hasCode = true;
+
+    /// <summary>Entries of other flushes are invalid.</summary>
+    private ulong _codeFlushes = 1;
     private MemoryRegion? _lastRegion;
     private ulong _largeBase = TlbEntry.Invalid, _largeMask = ulong.MaxValue;
 
@@ -39,7 +43,6 @@ internal sealed unsafe class Mmu : IDisposable
         _tables = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry)), 64);
         new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
         SelectMode();
-        FlushCode();
         _memory.Changed += OnMapChanged;
     }
 
@@ -89,7 +92,7 @@ internal sealed unsafe class Mmu : IDisposable
     public void Flush()
     {
         FlushData();
-        FlushCode();
+        _codeFlushes++;
         _engine?.CodeMappingChanged();
     }
 
@@ -114,9 +117,9 @@ internal sealed unsafe class Mmu : IDisposable
         for (int mode = 0; mode < 3; mode++)
         {
             ref CodeEntry entry = ref _code[mode * CodeEntries + (int)(address >> 12 & (CodeEntries - 1))];
-            if (entry.Page != (address & ~0xfffUL))
+            if (entry.Page != (address & ~0xfffUL) || entry.Flushes != _codeFlushes)
                 continue;
-            entry.Page = TlbEntry.Invalid;
+            entry.Flushes = 0;
             _engine?.CodeMappingChanged(address);
         }
     }
@@ -130,7 +133,7 @@ internal sealed unsafe class Mmu : IDisposable
     {
         cached = true;
         ref CodeEntry entry = ref CodeEntryOf((int)_context->State.Privilege, address);
-        if (entry.Page == (address & ~0xfffUL))
+        if (entry.Page == (address & ~0xfffUL) && entry.Flushes == _codeFlushes)
         {
             page = entry.Physical;
             host = (byte*)entry.Host;
@@ -148,10 +151,9 @@ internal sealed unsafe class Mmu : IDisposable
         host = (byte*)region.HostAddress + (page - region.Start.Value);
         if (cached)
         {
-            if (entry.Page != TlbEntry.Invalid)
+            if (entry.Flushes == _codeFlushes)
                 _engine?.CodeMappingChanged(entry.Page);
-            entry = new CodeEntry { Page = address & ~0xfffUL, Physical = page, Host = (nint)host };
-            _hasCode = true;
+            entry = new CodeEntry { Page = address & ~0xfffUL, Flushes = _codeFlushes, Physical = page, Host = (nint)host };
         }
 
         return null;
@@ -176,7 +178,9 @@ internal sealed unsafe class Mmu : IDisposable
             entry->Tag = address & ~0xfffUL;
             if (_filledCount < _filled.Length)
                 _filled[_filledCount] = (nint)entry;
-            _filledCount++;
+            // One more than fit says that some are not listed; a guest that never flushes must not count on.
+            if (_filledCount <= _filled.Length)
+                _filledCount++;
         }
 
         return null;
@@ -350,13 +354,6 @@ internal sealed unsafe class Mmu : IDisposable
         _engine?.DataMappingChanged();
     }
 
-    private void FlushCode()
-    {
-        if (_hasCode)
-            Array.Fill(_code, new CodeEntry { Page = TlbEntry.Invalid });
-        _hasCode = false;
-    }
-
     private void OnMapChanged()
     {
         // Only done while no vCPU runs, so the caches are nobody's.
@@ -384,6 +381,7 @@ internal sealed unsafe class Mmu : IDisposable
     private struct CodeEntry
     {
         public ulong Page;
+        public ulong Flushes;
         public ulong Physical;
         public nint Host;
     }
