@@ -11,7 +11,7 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly CodeEntry* _entries = (CodeEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * CodeEntry.Count * sizeof(CodeEntry)), 64);
 
     /// <summary>The entries that were filled since everything was forgotten, so that forgetting costs what was filled; past the end all are cleared.</summary>
-    private readonly nint[] _filled = new nint[2048];
+    private readonly nint[] _filled = new nint[8192];
     private int _filledCount = int.MaxValue;
 
     /// <summary>For each mode and the low bits of a page's number, whether entries of such a page may be there.</summary>
