@@ -70,17 +70,24 @@ public sealed class KvmEngine : ExecutionEngine
         if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out string? reason))
             throw new VirtKitException(reason!);
         using (system)
-            return ReadHost(system!).Cpuid;
+            return ReadHost(system!).Offered;
     }
 
     // Two threads may both ask at first; they find the same.
-    private KvmHost ReadHost(KvmSystem system) => _host ??= new KvmHost(KvmCpuid.ReadOffer(system, _options), KvmMsrRules.Saved(system));
+    private KvmHost ReadHost(KvmSystem system)
+    {
+        if (_host is { } known)
+            return known;
+        CpuidEntry[] capable = system.ReadSupportedCpuid();
+        return _host = new KvmHost(capable, KvmCpuid.Offer(capable, _options.InterruptController), KvmMsrRules.Saved(system));
+    }
 }
 
 /// <summary>What a host's KVM offers to every machine.</summary>
-/// <param name="Cpuid">The CPUID answers.</param>
+/// <param name="Capable">The CPUID answers that the kernel can give.</param>
+/// <param name="Offered">Those that a policy starts from.</param>
 /// <param name="SavedMsrs">The MSRs that a state holds.</param>
-internal sealed record KvmHost(CpuidEntry[] Cpuid, uint[] SavedMsrs);
+internal sealed record KvmHost(CpuidEntry[] Capable, CpuidEntry[] Offered, uint[] SavedMsrs);
 
 /// <summary>Options of a <see cref="KvmEngine"/>.</summary>
 public sealed record KvmOptions
