@@ -22,6 +22,9 @@ internal sealed record BootOptions
 
     public string Engine { get; init; } = EngineName.Default;
 
+    /// <summary>The processor of an x86-64 guest, by name.</summary>
+    public string Cpu { get; init; } = CpuName.Default;
+
     public FileInfo? Firmware { get; init; }
 
     public string? Run { get; init; }

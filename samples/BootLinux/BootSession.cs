@@ -58,7 +58,7 @@ internal sealed class BootSession : IDisposable
         while (true)
         {
             _board.Load(_guest);
-            exit = _board.Machine.Run(_leave.Token);
+            exit = Run(_leave.Token);
             if (exit.Reason != ExitReason.Reset || _options.Run is not null)
                 break;
             _board.Machine.Reset();
@@ -67,6 +67,17 @@ internal sealed class BootSession : IDisposable
         _time.Stop();
         terminal?.Dispose();
         return Report(exit);
+    }
+
+    private VcpuExit Run(CancellationToken leave)
+    {
+        while (true)
+        {
+            VcpuExit exit = _board.Machine.Run(leave);
+            if (_board.TryFinish(exit) is not { } instruction)
+                return exit;
+            Console.Error.WriteLine($"FIN {instruction} {exit.Detail}");
+        }
     }
 
     public void Dispose()
@@ -83,7 +94,7 @@ internal sealed class BootSession : IDisposable
         if (_guest.Kind == GuestKind.Default)
             return _options.Append;
         // A command's guest has nobody to look at its last words: it resets, and the log is told.
-        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : _options.Guest == BootOptions.X64Guest ? "earlyprintk=serial,ttyS0" : "earlycon=sbi";
+        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : _options.Guest == BootOptions.X64Guest ? "earlyprintk=serial,ttyS0 " + NestedHost.KernelOptions : "earlycon=sbi";
         return $"console=ttyS0 {messages} {_options.Append}".TrimEnd();
     }
 

@@ -25,6 +25,10 @@ internal abstract class GuestBoard : IDisposable
     /// <exception cref="VirtKitException">It is malformed or does not fit.</exception>
     public abstract void Load(Guest guest);
 
+    /// <summary>Carries out what the engine left to the host.</summary>
+    /// <returns>What it was, or <see langword="null"/> where the host cannot either.</returns>
+    public virtual string? TryFinish(VcpuExit exit) => null;
+
     public abstract void Dispose();
 
     private static MachineOptions MachineOptions(BootOptions options, GuestArchitecture architecture, ExecutionEngine engine) => new()
@@ -68,8 +72,7 @@ internal abstract class GuestBoard : IDisposable
     {
         private readonly X64MicroVm _board = new(new X64MicroVmOptions
         {
-            // Where KVM itself runs on an emulated processor, the emulator lacks CMPXCHG16B in ring 0; nothing in this guest needs it.
-            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuidPolicy.Host.HideWithDependents("cx16") },
+            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuName.Create(options.Cpu) },
                 new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })),
             MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,
@@ -86,6 +89,9 @@ internal abstract class GuestBoard : IDisposable
                 _board.LoadInitrd(guest.Initrd.Span);
             _board.BootLinux(guest.Kernel);
         }
+
+        public override string? TryFinish(VcpuExit exit) =>
+            exit.Reason == ExitReason.Unsupported && Machine.Vcpus.Count == 1 ? InstructionByHand.TryFinish(Machine, Machine.Vcpus[0]) : null;
 
         public override void Dispose() => _board.Dispose();
     }
