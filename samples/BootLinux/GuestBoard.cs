@@ -17,6 +17,15 @@ internal abstract class GuestBoard : IDisposable
 
     public abstract Machine Machine { get; }
 
+    /// <summary>Whether the host can run such a guest.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="reason">Why not, for people.</param>
+    public static bool IsSupported(BootOptions options, out string? reason)
+    {
+        reason = null;
+        return options.Guest != BootOptions.X64Guest || Kvm(options).Supports(new X64Architecture(), out reason);
+    }
+
     /// <summary>Builds the board that the options ask for.</summary>
     public static GuestBoard Create(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) =>
         options.Guest == BootOptions.X64Guest ? new X64(options, consoles, disks, commandLine) : new RiscV(options, consoles, disks, commandLine);
@@ -30,6 +39,8 @@ internal abstract class GuestBoard : IDisposable
     public virtual string? TryFinish(VcpuExit exit) => null;
 
     public abstract void Dispose();
+
+    private static KvmEngine Kvm(BootOptions options) => new(new KvmOptions { Device = options.KvmDevice, InterruptController = KvmInterruptController.Kernel });
 
     private static MachineOptions MachineOptions(BootOptions options, GuestArchitecture architecture, ExecutionEngine engine) => new()
     {
@@ -72,8 +83,7 @@ internal abstract class GuestBoard : IDisposable
     {
         private readonly X64MicroVm _board = new(new X64MicroVmOptions
         {
-            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuName.Create(options.Cpu) },
-                new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })),
+            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuName.Create(options.Cpu) }, Kvm(options)),
             MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,
             VirtioConsole = consoles.Virtio,

@@ -8,11 +8,11 @@ namespace VirtKit.Samples.BootLinux;
 internal static class NestedHost
 {
     /// <summary>The features whose instructions the emulator lacks and a kernel uses in ring 0: CMPXCHG16B, XSAVE and XRSTOR, POPCNT, STAC and CLAC, WRGSBASE,
-    /// INVPCID, RDSEED, WBNOINVD's kin.</summary>
-    private static readonly string[] Lacking = ["cx16", "xsave", "popcnt", "smap", "fsgsbase", "invpcid", "rdseed"];
+    /// INVPCID, RDSEED, and the vector instructions of its hashes and ciphers, from SSSE3 on.</summary>
+    private static readonly string[] Lacking = ["cx16", "xsave", "popcnt", "smap", "fsgsbase", "invpcid", "rdseed", "ssse3", "pclmulqdq", "aes", "sha_ni", "gfni"];
 
     /// <summary>The same as Linux's options, for what a nested host shows in spite of the policy.</summary>
-    public const string KernelOptions = "noxsave clearcpuid=cx16,popcnt,smap,fsgsbase,invpcid,rdseed";
+    public static string KernelOptions { get; } = $"noxsave clearcpuid={string.Join(',', Lacking)}";
 
     public static CpuidPolicy Policy { get; } = CpuidPolicy.Host.HideWithDependents(Lacking);
 
