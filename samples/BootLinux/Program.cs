@@ -63,16 +63,16 @@ command.SetAction(parsed =>
     };
     try
     {
-        if (!GuestBoard.IsSupported(options, out string? reason))
-        {
-            Console.Error.WriteLine($"BootLinux: {reason}");
-            return Unavailable;
-        }
-
         if (parsed.GetValue(fetchOnly))
         {
             Guest.Choose(options, Console.Error);
             return 0;
+        }
+
+        if (!GuestBoard.IsSupported(options, out string? reason))
+        {
+            Console.Error.WriteLine($"BootLinux: {reason}");
+            return Unavailable;
         }
 
         using var session = new BootSession(options, Guest.Choose(options, options.Quiet ? TextWriter.Null : Console.Error));
