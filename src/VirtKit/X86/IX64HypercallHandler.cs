@@ -7,8 +7,8 @@ namespace VirtKit.X86;
 /// <list type="bullet">
 /// <item>an OUT to <see cref="X64Architecture.HypercallPort"/>, which carries any number on every host and engine;</item>
 /// <item>VMCALL or VMMCALL in ring 0, where the engine forwards the number. Linux's KVM answers its own numbers itself and gives -1000 (KVM_ENOSYS) for those that it does
-/// not know, both without telling anybody; it forwards number 12 alone (KVM_HC_MAP_GPA_RANGE: RBX an aligned address, RCX a count of pages), with -1000 in RAX until it is answered. Where KVM emulates ring 0
-(nested in software), its emulator runs VMCALL over and over: only the port is a way there.</item>
+/// not know, both without telling anybody; it forwards number 12 alone (KVM_HC_MAP_GPA_RANGE: RBX an aligned address, RCX a count of pages), with -1000 in RAX until it is
+/// answered. Where KVM emulates ring 0 (nested in software), its emulator runs VMCALL over and over: only the port is a way there.</item>
 /// </list>
 /// </remarks>
 public interface IX64HypercallHandler
