@@ -29,6 +29,8 @@ internal static class KvmCommand
                 var table = new MarkdownTable("measured", "reference, µs", "VirtKit, µs", "ratio");
                 await Add("port write, round trip", () => Reference(reference, "port", exitCount, cancellation), () => ExitLoops.Port(exitCount));
                 await Add("MMIO read, round trip", () => Reference(reference, "mmio", exitCount, cancellation), () => ExitLoops.Mmio(exitCount));
+                await Add("port write, posted beside not", () => Task.FromResult(ExitLoops.PortFlood(exitCount, posted: false)), () => ExitLoops.PortFlood(exitCount, posted: true));
+                await Add("index write and data read, index posted beside not", () => Task.FromResult(ExitLoops.IndexAndData(exitCount, posted: false)), () => ExitLoops.IndexAndData(exitCount, posted: true));
                 await Add("machine, created to first instruction and gone", () => Reference(reference, "create", machineCount, cancellation), () => ExitLoops.Create(machineCount));
                 await Add("ring-3 compute, beside native", () => Native(compute, cancellation), () => UserCompute.Run(program));
                 await ResultsPage.Write($"# KVM engine\n\n- Date: {DateTime.UtcNow:yyyy-MM-dd}\n- Runs: median of {pairs}, in turns\n\n{table}", parsed.GetValue(output));

@@ -22,6 +22,12 @@ internal sealed record BootOptions
 
     public string Engine { get; init; } = EngineName.Default;
 
+    /// <summary>The processor of an x86-64 guest, by name.</summary>
+    public string Cpu { get; init; } = CpuName.Default;
+
+    /// <summary>The kernel's interface to KVM.</summary>
+    public string KvmDevice { get; init; } = "/dev/kvm";
+
     public FileInfo? Firmware { get; init; }
 
     public string? Run { get; init; }

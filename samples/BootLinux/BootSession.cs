@@ -23,6 +23,7 @@ internal sealed class BootSession : IDisposable
     private readonly GuestBoard _board;
     private readonly Stopwatch _time = new();
     private TimeSpan? _timeToInit;
+    private readonly SortedDictionary<string, int> _byHand = [];
     private int _leaveCode;
 
     public BootSession(BootOptions options, Guest guest)
@@ -58,7 +59,7 @@ internal sealed class BootSession : IDisposable
         while (true)
         {
             _board.Load(_guest);
-            exit = _board.Machine.Run(_leave.Token);
+            exit = Run(_leave.Token);
             if (exit.Reason != ExitReason.Reset || _options.Run is not null)
                 break;
             _board.Machine.Reset();
@@ -67,6 +68,18 @@ internal sealed class BootSession : IDisposable
         _time.Stop();
         terminal?.Dispose();
         return Report(exit);
+    }
+
+    /// <summary>Runs until the host cannot go on. What the engine leaves to the host and the host can carry out is resumed.</summary>
+    private VcpuExit Run(CancellationToken leave)
+    {
+        while (true)
+        {
+            VcpuExit exit = _board.Machine.Run(leave);
+            if (_board.TryFinish(exit) is not { } instruction)
+                return exit;
+            _byHand[instruction] = _byHand.GetValueOrDefault(instruction) + 1;
+        }
     }
 
     public void Dispose()
@@ -82,9 +95,13 @@ internal sealed class BootSession : IDisposable
     {
         if (_guest.Kind == GuestKind.Default)
             return _options.Append;
+        bool x64 = _options.Guest == BootOptions.X64Guest;
         // A command's guest has nobody to look at its last words: it resets, and the log is told.
-        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : _options.Guest == BootOptions.X64Guest ? "earlyprintk=serial,ttyS0" : "earlycon=sbi";
-        return $"console=ttyS0 {messages} {_options.Append}".TrimEnd();
+        string messages = _options.Run is not null ? "quiet panic=-1" : _options.Quiet ? "quiet" : x64 ? "earlyprintk=serial,ttyS0" : "earlycon=sbi";
+        string forHost = x64 && _options.Cpu == CpuName.Nested ? NestedHost.KernelOptions : "";
+        if (forHost.Length > 0 && !_options.Quiet)
+            Console.Error.WriteLine($"--cpu {CpuName.Nested} adds to the kernel's command line: {forHost}");
+        return string.Join(' ', ((string[])["console=ttyS0", messages, forHost, _options.Append]).Where(part => part.Length > 0));
     }
 
     private int Report(VcpuExit exit)
@@ -95,6 +112,8 @@ internal sealed class BootSession : IDisposable
         string init = _timeToInit is { } time ? time.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture) : "-";
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"retired={retired} seconds={_time.Elapsed.TotalSeconds:0.00} init={init} engine={_options.Engine}"));
+        if (_byHand.Count > 0)
+            Console.Error.WriteLine($"Instructions that the engine left to the host and the host carried out: {string.Join(", ", _byHand.Select(i => $"{i.Key} {i.Value}"))}");
         if (exit.Reason == ExitReason.Shutdown)
             return (int)Math.Min(exit.Code, 255);
         if (exit.Reason == ExitReason.Kicked)

@@ -20,7 +20,7 @@ internal sealed record Guest(GuestKind Kind, ReadOnlyMemory<byte> Kernel, ReadOn
         {
             GuestFiles files = GuestFiles.FindCached(debian) ?? (options.NoFetch ? throw new FetchException("--no-fetch, and the cache is empty") : GuestFiles.Fetch(debian, progress));
             byte[] kernel = File.ReadAllBytes(files.Kernel);
-            return options.Initrd is null ? new Guest(GuestKind.Debian, kernel, JoinArchives(files, options)) : new Guest(GuestKind.Given, kernel, initrd);
+            return options.Initrd is null ? new Guest(GuestKind.Debian, kernel, JoinArchives(debian, files, options)) : new Guest(GuestKind.Given, kernel, initrd);
         }
         catch (FetchException e) when (options.Run is null && debian == DebianGuest.RiscV)
         {
@@ -29,12 +29,13 @@ internal sealed record Guest(GuestKind Kind, ReadOnlyMemory<byte> Kernel, ReadOn
         }
     }
 
-    private static byte[] JoinArchives(GuestFiles files, BootOptions options)
+    private static byte[] JoinArchives(DebianGuest guest, GuestFiles files, BootOptions options)
     {
         var modules = new ModuleFolder(files.Modules);
         return
         [
             .. InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), modules),
+            .. guest == DebianGuest.X64 ? InitramfsArchives.BuildExitPort() : [],
             .. options.Disks.Count > 0 ? InitramfsArchives.BuildFileSystems(modules) : [],
             .. options.Run is { } command ? InitramfsArchives.BuildCommand(command) : [],
         ];

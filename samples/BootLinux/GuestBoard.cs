@@ -17,6 +17,15 @@ internal abstract class GuestBoard : IDisposable
 
     public abstract Machine Machine { get; }
 
+    /// <summary>Whether the host can run such a guest.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="reason">Why not, for people.</param>
+    public static bool IsSupported(BootOptions options, out string? reason)
+    {
+        reason = null;
+        return options.Guest != BootOptions.X64Guest || Kvm(options).Supports(new X64Architecture(), out reason);
+    }
+
     /// <summary>Builds the board that the options ask for.</summary>
     public static GuestBoard Create(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) =>
         options.Guest == BootOptions.X64Guest ? new X64(options, consoles, disks, commandLine) : new RiscV(options, consoles, disks, commandLine);
@@ -25,7 +34,13 @@ internal abstract class GuestBoard : IDisposable
     /// <exception cref="VirtKitException">It is malformed or does not fit.</exception>
     public abstract void Load(Guest guest);
 
+    /// <summary>Carries out what the engine left to the host.</summary>
+    /// <returns>What it was, or <see langword="null"/> where the host cannot either.</returns>
+    public virtual string? TryFinish(VcpuExit exit) => null;
+
     public abstract void Dispose();
+
+    private static KvmEngine Kvm(BootOptions options) => new(new KvmOptions { Device = options.KvmDevice, InterruptController = KvmInterruptController.Kernel });
 
     private static MachineOptions MachineOptions(BootOptions options, GuestArchitecture architecture, ExecutionEngine engine) => new()
     {
@@ -68,9 +83,7 @@ internal abstract class GuestBoard : IDisposable
     {
         private readonly X64MicroVm _board = new(new X64MicroVmOptions
         {
-            // Where KVM itself runs on an emulated processor, the emulator lacks CMPXCHG16B in ring 0; nothing in this guest needs it.
-            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuidPolicy.Host.HideWithDependents("cx16") },
-                new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })),
+            Machine = MachineOptions(options, new X64Architecture { Cpuid = CpuName.Create(options.Cpu) }, Kvm(options)),
             MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,
             VirtioConsole = consoles.Virtio,
@@ -86,6 +99,9 @@ internal abstract class GuestBoard : IDisposable
                 _board.LoadInitrd(guest.Initrd.Span);
             _board.BootLinux(guest.Kernel);
         }
+
+        public override string? TryFinish(VcpuExit exit) =>
+            exit.Reason == ExitReason.Unsupported && Machine.Vcpus.Count == 1 ? InstructionByHand.TryFinish(Machine, Machine.Vcpus[0]) : null;
 
         public override void Dispose() => _board.Dispose();
     }

@@ -13,7 +13,7 @@ internal static class InitramfsArchives
     /// <summary>The modules that find the board's devices; the drivers stand under the virtio device's type, as sysfs spells it (virtio-1.2 §5).</summary>
     private static readonly (string Purpose, string[] Modules)[] Devices =
     [
-        ("virtio", ["virtio_mmio"]), ("virtio-0x0001", ["virtio_net"]), ("virtio-0x0002", ["virtio_blk"]), ("virtio-0x0004", ["virtio-rng"]),
+        ("virtio", ["virtio_mmio"]), ("virtio-0x0001", ["virtio_net"]), ("virtio-0x0002", ["virtio_blk"]), ("virtio-0x0003", ["virtio_console"]), ("virtio-0x0004", ["virtio-rng"]),
     ];
 
     private static readonly (string Purpose, string[] Modules)[] FileSystems =
@@ -52,11 +52,16 @@ internal static class InitramfsArchives
     /// <summary>The archive of one run that runs a command instead of an interactive shell.</summary>
     public static byte[] BuildCommand(string command) => new CpioArchive().AddFile("run/virtkit/command", Readable, Encoding.UTF8.GetBytes(command + "\n")).ToArray();
 
+    /// <summary>The archive that a PC's guest needs to end with a status.</summary>
+    public static byte[] BuildExitPort() => new CpioArchive().AddFile("bin/exit-port", Executable, ExitPortProgram.Build()).ToArray();
+
     private static void AddModules(CpioArchive archive, ModuleFolder modules, (string Purpose, string[] Modules)[] purposes)
     {
         foreach ((string purpose, string[] wanted) in purposes)
         {
             IReadOnlyList<(string Name, byte[] Content)> closure = modules.Closure(wanted);
+            if (closure.Count == 0)
+                continue; // built in
             foreach ((string name, byte[] content) in closure)
                 archive.AddFile($"lib/modules/{purpose}/{name}.ko", Readable, content);
             archive.AddFile($"lib/modules/{purpose}/order", Readable, Encoding.ASCII.GetBytes(string.Join('\n', closure.Select(m => m.Name)) + "\n"));

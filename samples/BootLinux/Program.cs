@@ -4,6 +4,9 @@ using VirtKit.Samples;
 using VirtKit.Samples.BootLinux;
 using VirtKit.Samples.BootLinux.Fetch;
 
+// As sysexits.h has it: the host lacks what runs the guest.
+const int Unavailable = 69;
+
 var guest = new Option<string>("--guest") { Description = "The guest architecture: riscv64, or x86-64 on the engine kvm", HelpName = "NAME", DefaultValueFactory = _ => BootOptions.RiscVGuest };
 guest.AcceptOnlyFromAmong(BootOptions.RiscVGuest, BootOptions.X64Guest);
 var kernel = new Option<FileInfo>("--kernel") { Description = "Kernel: a Linux Image (or .gz), an ELF program or a flat binary such as U-Boot. Default: Debian's, fetched once", HelpName = "FILE" };
@@ -12,10 +15,13 @@ var disk = new Option<FileInfo[]>("--disk") { Description = "Disk image, read an
 var append = new Option<string>("--append") { Description = "Text added to the kernel's command line", HelpName = "TEXT", DefaultValueFactory = _ => "" };
 Option<int> cpus = SharedOptions.Cpus();
 Option<MemorySize> memory = SharedOptions.Memory(new MemorySize(256 << 20));
-Option<string> engine = SharedOptions.Engine();
+Option<string> engine = SharedOptions.Engine(GuestBoard.X64Engine);
+var cpu = new Option<string>("--cpu") { Description = "The processor of an x86-64 guest: the host's, the host's less what a nested KVM cannot emulate, or a model", HelpName = "NAME", DefaultValueFactory = _ => CpuName.Default };
+cpu.AcceptOnlyFromAmong([.. CpuName.All]);
 var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that starts in machine mode and then starts the kernel, such as OpenSBI. Default: none, VirtKit answers SBI calls", HelpName = "FILE" };
 var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
+var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
 var quiet = new Option<bool>("--quiet") { Description = "No progress and no kernel messages" };
 foreach (Option<FileInfo> file in (Option<FileInfo>[])[kernel, initrd, firmware])
     file.AcceptExistingOnly();
@@ -23,12 +29,19 @@ disk.AcceptExistingOnly();
 
 var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
 {
-    guest, kernel, initrd, disk, append, cpus, memory, engine, firmware, run, noFetch, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, run, noFetch, fetchOnly, quiet,
 };
 command.Validators.Add(result =>
 {
     if (result.GetValue(run) is not null && (result.GetValue(kernel) is not null || result.GetValue(initrd) is not null))
         result.AddError("--run needs Debian's own kernel and initial RAM disk: it goes with neither --kernel nor --initrd.");
+    bool x64 = result.GetValue(guest) == BootOptions.X64Guest, kvm = result.GetValue(engine) == GuestBoard.X64Engine, isNamed = result.GetResult(engine) is { Implicit: false };
+    if (isNamed && x64 != kvm)
+        result.AddError($"The engine {result.GetValue(engine)} does not run {(x64 ? BootOptions.X64Guest : BootOptions.RiscVGuest)} guests: {GuestBoard.X64Engine} runs x86-64, the others riscv64.");
+    if (!x64 && result.GetResult(cpu) is { Implicit: false })
+        result.AddError("--cpu is for --guest x86-64.");
+    if (x64 && result.GetValue(firmware) is not null)
+        result.AddError("--firmware is for riscv64 guests: an x86-64 kernel is started by its boot protocol.");
 });
 command.SetAction(parsed =>
 {
@@ -42,6 +55,7 @@ command.SetAction(parsed =>
         Cpus = parsed.GetValue(cpus),
         Memory = parsed.GetValue(memory),
         Engine = parsed.GetValue(guest) == BootOptions.X64Guest ? GuestBoard.X64Engine : parsed.GetValue(engine)!,
+        Cpu = parsed.GetValue(cpu)!,
         Firmware = parsed.GetValue(firmware),
         Run = parsed.GetValue(run),
         NoFetch = parsed.GetValue(noFetch),
@@ -49,6 +63,18 @@ command.SetAction(parsed =>
     };
     try
     {
+        if (parsed.GetValue(fetchOnly))
+        {
+            Guest.Choose(options, Console.Error);
+            return 0;
+        }
+
+        if (!GuestBoard.IsSupported(options, out string? reason))
+        {
+            Console.Error.WriteLine($"BootLinux: {reason}");
+            return Unavailable;
+        }
+
         using var session = new BootSession(options, Guest.Choose(options, options.Quiet ? TextWriter.Null : Console.Error));
         return session.Run();
     }

@@ -6,10 +6,11 @@ namespace VirtKit.Samples;
 /// <summary>The options that several samples have.</summary>
 internal static class SharedOptions
 {
-    public static Option<string> Engine()
+    /// <param name="others">Names beside those of <see cref="EngineName"/>.</param>
+    public static Option<string> Engine(params string[] others)
     {
         var option = new Option<string>("--engine") { Description = "What runs the guest", HelpName = "NAME", DefaultValueFactory = _ => EngineName.Default };
-        option.AcceptOnlyFromAmong([.. EngineName.All]);
+        option.AcceptOnlyFromAmong([.. EngineName.All, .. others]);
         return option;
     }
 

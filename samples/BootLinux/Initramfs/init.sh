@@ -12,7 +12,7 @@ mount -t tmpfs tmpfs /tmp
 hostname virtkit
 
 # Each module is verified as it loads, which takes its time: only those of the devices that are there.
-load virtio
+[ -d /lib/modules/virtio ] && load virtio
 for device in /sys/bus/virtio/devices/*/device; do
     name=virtio-$(cat "$device")
     [ -d "/lib/modules/$name" ] && load "$name"
@@ -43,7 +43,13 @@ fi
 cd /
 sync
 umount -a -r -t ext2,ext3,ext4,vfat 2> /dev/null
-# The finisher's register ends the machine with a code (0x3333 and the code above it); a plain power-off says 0.
-finisher=$(echo /proc/device-tree/soc/test@*)
-[ $status -eq 0 ] || devmem "0x${finisher##*@}" 32 $((status << 16 | 0x3333))
+# The finisher's register ends the machine with a code (0x3333 and the code above it), a PC's exit port with a byte; a plain power-off says 0.
+if [ $status -ne 0 ]; then
+    finisher=$(echo /proc/device-tree/soc/test@*)
+    if [ -e "$finisher" ]; then
+        devmem "0x${finisher##*@}" 32 $((status << 16 | 0x3333))
+    else
+        printf "\\$(printf %o $status)" | exit-port
+    fi
+fi
 poweroff -f

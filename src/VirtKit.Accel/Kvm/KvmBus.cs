@@ -40,30 +40,21 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
 
     public void AccessMemory()
     {
-        var address = new Gpa(run->Mmio.PhysAddr);
-        uint length = Math.Min(run->Mmio.Len, 8);
-        bool write = run->Mmio.IsWrite != 0;
-        if (length is 1 or 2 or 4 or 8)
-        {
-            bool answered = write ? memory.TryStore(address, (int)length, run->Mmio.Data) : memory.TryLoad(address, (int)length, out run->Mmio.Data);
-            if (answered)
-                Accesses++;
-            return;
-        }
+        int length = (int)Math.Min(run->Mmio.Len, 8);
+        if (run->Mmio.IsWrite != 0)
+            Store(memory, new Gpa(run->Mmio.PhysAddr), length, run->Mmio.Data);
+        else
+            run->Mmio.Data = Load(new Gpa(run->Mmio.PhysAddr), length);
+    }
 
-        // A part of an access that crosses a page or the end of memory.
-        var data = (byte*)&run->Mmio.Data;
-        for (uint i = 0; i < length; i++)
+    /// <summary>A store that the kernel has gathered.</summary>
+    public void Post(in KvmCoalescedMmio store)
+    {
+        AddressSpace? space = store.Pio != 0 ? ports : memory;
+        fixed (byte* data = store.Data)
         {
-            if (write)
-            {
-                memory.TryStore(address + i, 1, data[i]);
-            }
-            else
-            {
-                memory.TryLoad(address + i, 1, out ulong value);
-                data[i] = (byte)value;
-            }
+            if (space is not null)
+                Store(space, new Gpa(store.PhysAddr), (int)Math.Min(store.Len, 8), *(ulong*)data);
         }
     }
 
@@ -93,6 +84,39 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
             run->Msr.Error = 1;
             return $"MSR handler 0x{msr:x}: {e.Message}";
         }
+    }
+
+    private void Store(AddressSpace space, Gpa address, int length, ulong value)
+    {
+        if (length is 1 or 2 or 4 or 8)
+        {
+            if (space.TryStore(address, length, value))
+                Accesses++;
+            return;
+        }
+
+        // A part of an access that crosses a page or the end of memory.
+        for (int i = 0; i < length; i++)
+            space.TryStore(address + (ulong)i, 1, (byte)(value >> (i * 8)));
+    }
+
+    private ulong Load(Gpa address, int length)
+    {
+        ulong value = 0;
+        if (length is 1 or 2 or 4 or 8)
+        {
+            if (memory.TryLoad(address, length, out value))
+                Accesses++;
+            return value;
+        }
+
+        for (int i = 0; i < length; i++)
+        {
+            memory.TryLoad(address + (ulong)i, 1, out ulong part);
+            value |= part << (i * 8);
+        }
+
+        return value;
     }
 
     private static ulong Load(byte* from, int size) => size switch

@@ -5,25 +5,23 @@ namespace VirtKit.Accel.Kvm;
 /// <summary>CPUID between policies and the kernel.</summary>
 internal static unsafe class KvmCpuid
 {
+    /// <summary>Why <see cref="Offer"/> keeps something back.</summary>
+    public const string WithheldReason = "withheld: needs the kernel's local APIC";
+
     /// <summary>What the engine can offer: the kernel's answers, less what needs the kernel's local APIC where that is not used.</summary>
-    public static CpuidEntry[] ReadOffer(KvmSystem system, KvmOptions options)
+    public static CpuidEntry[] Offer(CpuidEntry[] capable, KvmInterruptController controller)
     {
-        CpuidEntry[] entries = system.ReadSupportedCpuid();
-        if (options.InterruptController == KvmInterruptController.Kernel)
-            return entries;
+        if (controller == KvmInterruptController.Kernel)
+            return capable;
         uint withheld = 0;
         foreach (string name in (ReadOnlySpan<string>)["x2apic", "tsc_deadline"])
             withheld |= 1u << CpuidFeature.Named(name).Bit;
-        for (int i = 0; i < entries.Length; i++)
+        return [.. capable.Select(e => e.Leaf switch
         {
-            CpuidResult answer = entries[i].Answer;
-            if (entries[i].Leaf == 1)
-                entries[i] = entries[i] with { Answer = answer with { Ecx = answer.Ecx & ~withheld } };
-            else if (entries[i].Leaf == 0x4000_0001)
-                entries[i] = entries[i] with { Answer = answer with { Eax = answer.Eax & (uint)KvmParavirtualFeatures.Default } };
-        }
-
-        return entries;
+            1 => e with { Answer = e.Answer with { Ecx = e.Answer.Ecx & ~withheld } },
+            0x4000_0001 => e with { Answer = e.Answer with { Eax = e.Answer.Eax & (uint)KvmParavirtualFeatures.Default } },
+            _ => e,
+        })];
     }
 
     /// <summary>Reads a table: the system's offer, or what a vCPU has.</summary>

@@ -7,6 +7,8 @@ namespace VirtKit.Accel.Kvm;
 /// <remarks>
 /// It cannot count instructions: <see cref="VcpuCounters.Retired"/> stays 0, and a budget is taken as nanoseconds of host time, at least one millisecond, so that
 /// vCPUs can take turns. Use <see cref="VcpuScheduling.Threads"/>. A thread that runs a vCPU keeps real-time signal 63 blocked; the signal is never delivered.
+/// Of KVM's paravirtual features a guest has those that its CPUID shows, and no others; the kernel's local APIC is needed for some (<see cref="KvmParavirtualFeatures"/>).
+/// Writes that a device lets be posted (<see cref="IPostedWrites"/>) are gathered by the kernel and carried out when a vCPU leaves the guest next.
 /// What KVM cannot carry out comes back as <see cref="ExitReason.Unsupported"/>, in front of the instruction, with the kernel's suberror as code.
 /// </remarks>
 public sealed class KvmEngine : ExecutionEngine
@@ -70,17 +72,24 @@ public sealed class KvmEngine : ExecutionEngine
         if (!KvmSystem.TryOpen(_options.Device, out KvmSystem? system, out string? reason))
             throw new VirtKitException(reason!);
         using (system)
-            return ReadHost(system!).Cpuid;
+            return ReadHost(system!).Offered;
     }
 
     // Two threads may both ask at first; they find the same.
-    private KvmHost ReadHost(KvmSystem system) => _host ??= new KvmHost(KvmCpuid.ReadOffer(system, _options), KvmMsrRules.Saved(system));
+    private KvmHost ReadHost(KvmSystem system)
+    {
+        if (_host is { } known)
+            return known;
+        CpuidEntry[] capable = system.ReadSupportedCpuid();
+        return _host = new KvmHost(capable, KvmCpuid.Offer(capable, _options.InterruptController), KvmMsrRules.Saved(system));
+    }
 }
 
 /// <summary>What a host's KVM offers to every machine.</summary>
-/// <param name="Cpuid">The CPUID answers.</param>
+/// <param name="Capable">The CPUID answers that the kernel can give.</param>
+/// <param name="Offered">Those that a policy starts from.</param>
 /// <param name="SavedMsrs">The MSRs that a state holds.</param>
-internal sealed record KvmHost(CpuidEntry[] Cpuid, uint[] SavedMsrs);
+internal sealed record KvmHost(CpuidEntry[] Capable, CpuidEntry[] Offered, uint[] SavedMsrs);
 
 /// <summary>Options of a <see cref="KvmEngine"/>.</summary>
 public sealed record KvmOptions

@@ -12,6 +12,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly KvmSystem _system;
     private readonly KvmDescriptor _vm;
     private readonly KvmMemory _memory;
+    private readonly KvmPostedWrites _postedWrites;
     private readonly PartitionContext _context;
     private readonly X64Architecture _architecture;
     private readonly KvmOptions _options;
@@ -33,6 +34,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         {
             Configure();
             _memory = new KvmMemory(_vm, context.Memory);
+            _postedWrites = new KvmPostedWrites(_vm, system, context.Memory, context.Ports);
         }
         catch
         {
@@ -87,9 +89,11 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         var vcpu = new KvmDescriptor(_vm.Call(KvmIoctl.CreateVcpu, index, $"create vCPU {index}"));
         try
         {
-            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Cpuid, index, _context.VcpuCount));
-            _cpuid.Add(table);
-            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, HasKernelController);
+            // A paravirtual feature that CPUID does not show is then not there either.
+            Enable(vcpu, KvmCap.EnforcePvFeatureCpuid, 1);
+            CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Offered, index, _context.VcpuCount));
+            _cpuid.Add(table.WithWithheld(_host.Capable, _host.Offered, KvmCpuid.WithheldReason));
+            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController);
         }
         catch
         {
@@ -158,6 +162,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     {
         if (disposing)
         {
+            _postedWrites.Dispose();
             _memory.Dispose();
             _vm.Dispose();
             _system.Dispose();
@@ -174,8 +179,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         _vm.Call(KvmIoctl.SetIdentityMapAddr, ref identity, "place its identity map");
         _vm.Call(KvmIoctl.SetTssAddr, unchecked((nint)TaskState), "place its task state segment");
         // Without it, an instruction that the kernel cannot emulate in user mode becomes #UD, and nobody learns of it.
-        Enable(KvmCap.ExitOnEmulationFailure, 1);
-        Enable(KvmCap.ExitHypercall, (ulong)_system.Check(KvmCap.ExitHypercall));
+        Enable(_vm, KvmCap.ExitOnEmulationFailure, 1);
+        // Of the numbers that a guest's VMCALL may have, the kernel forwards those of this mask; there is one, 12.
+        Enable(_vm, KvmCap.ExitHypercall, (ulong)_system.Check(KvmCap.ExitHypercall));
         if (HasKernelController)
         {
             _vm.Call(KvmIoctl.CreateIrqchip, 0, "create its interrupt controllers");
@@ -187,13 +193,13 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         KvmMsrRules.Install(_vm, _architecture.Msrs);
     }
 
-    private void Enable(KvmCap capability, ulong argument)
+    private void Enable(KvmDescriptor target, KvmCap capability, ulong argument)
     {
         if (argument == 0 || _system.Check(capability) == 0)
             return;
         var enable = new KvmEnableCap { Cap = (uint)capability };
         enable.Args[0] = argument;
-        _vm.Call(KvmIoctl.EnableCap, ref enable, $"enable capability {(uint)capability}");
+        target.Call(KvmIoctl.EnableCap, ref enable, $"enable capability {(uint)capability}");
     }
 
     private KvmEvent CreateDoorbell(ulong address, int size, ulong? value, uint space)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using VirtKit.Engines;
 using VirtKit.X86;
@@ -19,6 +18,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmKick _kick;
     private readonly KvmBus _bus;
     private readonly IX64InterruptController? _controller;
+    private readonly KvmPostedWrites _postedWrites;
+    private readonly IX64HypercallHandler? _hypercalls;
     private readonly int _hypercallPort;
     private readonly bool _kernelController;
     private X64State _powerOn;
@@ -33,13 +34,16 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private int _requests;
     private ulong _exits;
 
-    public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, bool kernelController)
+    public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
+        bool kernelController)
     {
         _index = index;
         _vcpu = vcpu;
         _runSize = runSize;
         _registers = registers;
         _controller = architecture.InterruptController;
+        _postedWrites = postedWrites;
+        _hypercalls = architecture.Hypercalls;
         _hypercallPort = architecture.HypercallPort ?? -1;
         _kernelController = kernelController;
         _activity = index == 0 || kernelController ? X64Activity.Running : X64Activity.WaitForSipi;
@@ -194,9 +198,10 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         {
             if (!_kernelController)
                 OfferInterrupts();
-            if (Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0)
+            int error = Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
+            _postedWrites.Drain(_run, _bus);
+            if (error != 0)
             {
-                int error = Marshal.GetLastPInvokeError();
                 if (error is not (Libc.Eintr or Libc.Eagain))
                     return new VcpuExit(ExitReason.Unsupported, (ulong)error, $"KVM cannot run vCPU {_index}: {Libc.Message(error)}.");
                 _kick.Acknowledge();
@@ -206,6 +211,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     // What else was asked for is for the next run.
                     if (requests != 0)
                         Request(requests);
+                    isDue = false;
+                    if (due.Reason == ExitReason.Hypercall && TryAnswer(ref due))
+                        continue;
                     return due;
                 }
 
@@ -244,7 +252,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                 case KvmExit.IrqWindowOpen or KvmExit.Intr or KvmExit.SetTpr or KvmExit.IoapicEoi:
                     break;
                 default:
-                    return Leave();
+                    return KvmFailure.Read(_run, _registers);
             }
         }
 
@@ -256,46 +264,28 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         }
     }
 
-    /// <summary>The exits that the guest does not simply go on from.</summary>
-    private VcpuExit Leave()
+    /// <summary>Lets the host's handler answer a hypercall.</summary>
+    /// <returns>Whether the guest goes on; if not, <paramref name="call"/> is the exit.</returns>
+    private bool TryAnswer(ref VcpuExit call)
     {
-        switch (_run->ExitReason)
+        if (_hypercalls is null)
+            return false;
+        _registers.Get(out X64Registers before);
+        X64Registers after = before;
+        try
         {
-            case KvmExit.Shutdown:
-                return new VcpuExit(ExitReason.Fault, 0, "Triple fault.");
-            case KvmExit.Debug:
-                return new VcpuExit(ExitReason.Breakpoint);
-            case KvmExit.SystemEvent:
-                return _run->SystemEvent.Type switch
-                {
-                    KvmRunSystemEvent.Shutdown => new VcpuExit(ExitReason.Shutdown),
-                    KvmRunSystemEvent.Reset => new VcpuExit(ExitReason.Reset),
-                    uint type => new VcpuExit(ExitReason.Fault, type, $"KVM reports system event {type}."),
-                };
-            case KvmExit.FailEntry:
-                return new VcpuExit(ExitReason.Unsupported, _run->HardwareExitReason, $"The processor refuses the vCPU's state: reason 0x{_run->HardwareExitReason:x}.");
-            case KvmExit.InternalError:
-                return new VcpuExit(ExitReason.Unsupported, _run->InternalError.Suberror, DescribeInternalError());
-            default:
-                return new VcpuExit(ExitReason.Unsupported, _run->HardwareExitReason, $"KVM left the guest for reason {(uint)_run->ExitReason}, which VirtKit does not know.");
+            if (!_hypercalls.TryAnswer(_index, call.Code, ref after))
+                return false;
         }
-    }
-
-    private string DescribeInternalError()
-    {
-        ref KvmRunInternalError error = ref _run->InternalError;
-        Get(out ulong rip);
-        if (error.Suberror != 1)
-            return string.Create(CultureInfo.InvariantCulture, $"KVM's internal error {error.Suberror} at 0x{rip:x}.");
-        bool hasBytes = error.Ndata >= 3 && (error.Flags & KvmRunInternalError.HasInstructionBytes) != 0;
-        string bytes = hasBytes ? Convert.ToHexStringLower(new ReadOnlySpan<byte>(_run->InternalError.InsnBytes, Math.Min((int)error.InsnSize, 15))) : "unknown";
-        return string.Create(CultureInfo.InvariantCulture, $"KVM cannot emulate the instruction at 0x{rip:x}: {bytes}.");
-
-        void Get(out ulong value)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
-            _registers.Get(out X64Registers registers);
-            value = registers.Rip;
+            call = new VcpuExit(ExitReason.InternalError, call.Code, $"Hypercall handler, number 0x{call.Code:x}: {e.Message}");
+            return false;
         }
+
+        if (after != before)
+            SetState(in after);
+        return true;
     }
 
     private void OfferInterrupts()

@@ -14,7 +14,7 @@ namespace VirtKit.Devices.Pc;
 /// </code>
 /// Flags of interrupts that are not enabled are found when C is read; an alarm's only if it matches in that very second.
 /// </remarks>
-public sealed class CmosRtc : IDevice, IDisposable
+public sealed class CmosRtc : IDevice, IPostedWrites, IDisposable
 {
     private const byte UpdateInProgress = 0x80, Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, Binary = 4, Hours24 = 2;
     private const byte Raised = 0x80, PeriodicFlag = 0x40, AlarmFlag = 0x20, UpdateFlag = 0x10, Pm = 0x80, AnyValue = 0xc0;
@@ -44,6 +44,9 @@ public sealed class CmosRtc : IDevice, IDisposable
 
     /// <inheritdoc/>
     public DeviceWindow Window => new("cmos", 2, AccessWidths.Byte);
+
+    // INDEX alone: nothing but an access to DATA uses it.
+    IReadOnlyList<RegisterRange> IPostedWrites.PostedWrites { get; } = [new(0, 1)];
 
     private ulong Now => (ulong)((long)_clock.CalendarNow + _state.Offset);
 

@@ -12,7 +12,7 @@ namespace VirtKit.Devices.Pc;
 /// 11 logical, 12 delivery status R (always idle), 13 active low, 14 remote IRR R, 15 level, 16 mask); 0x11 + 2n, high half (31:24 destination).
 /// The polarity is kept without effect: an <see cref="InterruptLine"/> says asserted or not. Thread-safe.
 /// </remarks>
-public sealed class IoApic : IDevice, IInterruptSink
+public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
 {
     /// <summary>The number of inputs.</summary>
     public const int Inputs = 24;
@@ -37,6 +37,9 @@ public sealed class IoApic : IDevice, IInterruptSink
 
     /// <inheritdoc/>
     public DeviceWindow Window => new("ioapic", 0x1000, AccessWidths.Word);
+
+    // IOREGSEL alone: nothing but an access to IOWIN uses it.
+    IReadOnlyList<RegisterRange> IPostedWrites.PostedWrites { get; } = [new(0, 4)];
 
     /// <summary>A line into an input.</summary>
     /// <param name="input">0 to 23.</param>

@@ -21,4 +21,7 @@ public sealed record X64Architecture : GuestArchitecture
     /// <summary>A port whose writes are hypercalls: an OUT of any width to it comes back as <see cref="ExitReason.Hypercall"/> with the written value as code, after the
     /// instruction; the host reads arguments from registers and answers in them. <see langword="null"/> for none. Unlike VMCALL it is the same on every host and engine.</summary>
     public ushort? HypercallPort { get; init; }
+
+    /// <summary>Who answers hypercalls while the vCPU goes on; <see langword="null"/> where each comes back as <see cref="ExitReason.Hypercall"/>.</summary>
+    public IX64HypercallHandler? Hypercalls { get; init; }
 }

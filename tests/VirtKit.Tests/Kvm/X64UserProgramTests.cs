@@ -8,7 +8,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace VirtKit.Tests.Kvm;
 
-public sealed class X64UserProgramTests
+public sealed partial class X64UserProgramTests
 {
     private const ulong Code = 0x40_0000, Stack = 0x7fff_0000_0000;
 

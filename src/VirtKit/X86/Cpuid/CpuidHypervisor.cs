@@ -64,6 +64,21 @@ public enum KvmParavirtualFeatures : uint
     /// <summary>End of interrupt through memory; needs the local APIC in the kernel.</summary>
     PvEoi = 1 << 6,
 
+    /// <summary>A kick for a halted vCPU that waits for a lock; needs the local APIC in the kernel.</summary>
+    PvUnhalt = 1 << 7,
+
+    /// <summary>TLB flushes that skip vCPUs which do not run.</summary>
+    PvTlbFlush = 1 << 9,
+
+    /// <summary>Inter-processor interrupts by hypercall; needs the local APIC in the kernel.</summary>
+    PvSendIpi = 1 << 11,
+
+    /// <summary>The guest can turn the host's polling on HLT off; needs the local APIC in the kernel.</summary>
+    PollControl = 1 << 12,
+
+    /// <summary>Yielding to a vCPU by hypercall; needs the local APIC in the kernel.</summary>
+    PvSchedYield = 1 << 13,
+
     /// <summary>kvmclock is monotonic across vCPUs.</summary>
     ClockSourceStable = 1 << 24,
 

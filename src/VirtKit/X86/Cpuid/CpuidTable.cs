@@ -39,6 +39,20 @@ public sealed class CpuidTable
         return lines.Count == 0 ? this : new CpuidTable([.. actual], [.. Audit, .. lines]);
     }
 
+    /// <summary>This table with an audit that also names what the engine itself kept from the policy: a line for each bit that it could have offered and did not.</summary>
+    /// <param name="capable">All that the host can answer.</param>
+    /// <param name="offered">What the policy started from.</param>
+    /// <param name="reason">Why the rest was withheld, for people.</param>
+    public CpuidTable WithWithheld(IReadOnlyList<CpuidEntry> capable, IReadOnlyList<CpuidEntry> offered, string reason)
+    {
+        ArgumentNullException.ThrowIfNull(capable);
+        ArgumentNullException.ThrowIfNull(offered);
+        Dictionary<(uint, uint), CpuidResult> rest = offered.ToDictionary(e => (e.Leaf, e.Subleaf), e => e.Answer);
+        CpuidAuditLine[] lines = [.. capable.SelectMany(entry => Enum.GetValues<CpuidRegister>().SelectMany(register => CpuidAuditLine.Compare(entry.Leaf, entry.Subleaf, register,
+            entry.Answer[register], rest.GetValueOrDefault((entry.Leaf, entry.Subleaf))[register], _ => reason)))];
+        return lines.Length == 0 ? this : new CpuidTable(_entries, [.. lines, .. Audit]);
+    }
+
     /// <summary>The answer to one CPUID instruction. A leaf inside its range that the table lacks answers zeros; one past the end of its range does so, too, with
     /// AMD's vendor strings, and with all others answers as the last basic leaf (SDM 2A, CPUID; APM 3, appendix E).</summary>
     /// <param name="leaf">EAX.</param>

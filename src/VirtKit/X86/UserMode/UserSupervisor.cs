@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace VirtKit.X86;
 
-/// <summary>The few pages that stand in for a kernel: descriptor tables, a stack, and for each vector a HLT that leaves for the host, and one IRETQ
-/// to go back. Nothing else ever runs in ring 0, because there an engine may be slow and incomplete.</summary>
+/// <summary>The few pages that stand in for a kernel: descriptor tables, a stack, and for each vector a HLT that leaves for the host, one IRETQ
+/// to go back, and a loop that changes page table entries. Nothing else ever runs in ring 0, because there an engine may be slow and incomplete.</summary>
 /// <remarks>
 /// SYSCALL is disabled (EFER.SCE = 0), so that it is one exception among the others: #UD at the instruction. An engine that ignores EFER.SCE jumps to LSTAR instead,
 /// which points at a supervisor's page: a page fault there, with RCX and R11 set, is a system call, too.
@@ -17,7 +17,8 @@ internal static class UserSupervisor
     public const int FrameSize = 40;
 
     private const ushort Task = 0x40;
-    private const ulong GdtPage = Base, IdtPage = Base + 0x1000, TaskPage = Base + 0x2000, StackPage = Base + 0x4000, StubPage = Base + 0x6000;
+    private const ulong GdtPage = Base, IdtPage = Base + 0x1000, TaskPage = Base + 0x2000, StackPage = Base + 0x4000, StubPage = Base + 0x6000, EditPage = Base + 0x8000;
+    private const ulong LargePage = 2 << 20;
     private const int StubSize = 16, Vectors = 256;
 
     /// <summary>An IRETQ in the first stub's padding: entry into user mode.</summary>
@@ -25,6 +26,30 @@ internal static class UserSupervisor
 
     /// <summary>Where LSTAR points: in the last stub's padding, in a page that user mode cannot execute.</summary>
     public const ulong SystemCallTarget = StubPage + (StubSize * Vectors) - 8;
+
+    /// <summary>Changes RSI page table entries from the linear address RDI on, those of the pages from RDX on: each is masked with R8, then R9 is put in, and the
+    /// processor forgets the page. An engine that shadows page tables learns of it as from any kernel. Ends at <see cref="EditEnd"/>.</summary>
+    public const ulong EditStub = EditPage;
+
+    /// <summary>The HLT behind <see cref="EditStub"/>.</summary>
+    public const ulong EditEnd = EditPage + 31;
+
+    /// <summary>Where the supervisor sees all of memory, and with it the page tables.</summary>
+    public const ulong DirectMap = Base + 0x4000_0000;
+
+    private static ReadOnlySpan<byte> EditCode =>
+    [
+        0x48, 0x8b, 0x07, // mov rax, [rdi]
+        0x4c, 0x21, 0xc0, // and rax, r8
+        0x4c, 0x09, 0xc8, // or rax, r9
+        0x48, 0x89, 0x07, // mov [rdi], rax
+        0x0f, 0x01, 0x3a, // invlpg [rdx]
+        0x48, 0x83, 0xc7, 0x08, // add rdi, 8
+        0x48, 0x81, 0xc2, 0x00, 0x10, 0x00, 0x00, // add rdx, 4096
+        0x48, 0xff, 0xce, // dec rsi
+        0x75, 0xe1, // jnz to the start
+        0xf4, // hlt
+    ];
 
     /// <summary>The top of the stack, aligned as the processor aligns it.</summary>
     public const ulong StackTop = StackPage + 0x1000;
@@ -44,7 +69,7 @@ internal static class UserSupervisor
 
     /// <summary>Writes the pages and maps them.</summary>
     /// <returns>The frame of the stack's page.</returns>
-    public static ulong Build(AddressSpace memory, UserPageTables tables)
+    public static ulong Build(AddressSpace memory, UserPageTables tables, ulong memorySize)
     {
         Span<byte> page = stackalloc byte[AddressSpace.PageSize];
 
@@ -83,6 +108,12 @@ internal static class UserSupervisor
 
         ((ReadOnlySpan<byte>)[0x48, 0xcf]).CopyTo(page[(int)(ReturnStub - StubPage)..]); // iretq
         Place(StubPage, page, X64UserAccess.Execute);
+
+        page.Fill(0xcc);
+        EditCode.CopyTo(page);
+        Place(EditPage, page, X64UserAccess.Execute);
+        for (ulong frame = 0; frame < memorySize; frame += LargePage)
+            tables.MapLarge(DirectMap + frame, frame);
         return stack;
 
         ulong Place(ulong address, ReadOnlySpan<byte> bytes, X64UserAccess access)
@@ -92,6 +123,16 @@ internal static class UserSupervisor
             tables.Map(address, frame, user: false, access);
             return frame;
         }
+    }
+
+    /// <summary>Puts a vCPU in front of <see cref="EditStub"/>.</summary>
+    public static void PrepareEdit(ref X64State state, in X64Registers arguments)
+    {
+        state.Cs = X64Segment.Code(KernelCode, 64);
+        state.Ss = X64Segment.Data(KernelData, 64);
+        state.Registers = arguments with { Rip = EditStub, Rsp = StackTop, Rflags = 2 };
+        state.Events = default;
+        state.Activity = X64Activity.Running;
     }
 
     /// <summary>The state of a vCPU that is about to return to user mode.</summary>

@@ -1,15 +1,14 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using VirtKit.Boot;
 
 namespace VirtKit.X86;
 
 /// <summary>A program in ring 3 of long mode without a guest kernel. Its instructions run at the engine's full speed; system calls, exceptions and privileged
 /// instructions come back as typed exits with the full state, and the host decides how to go on.</summary>
-/// <remarks>The lower half of the address space, 0x1000 to 0x7fff_ffff_efff, is the program's. A mapping stays as it was made. One thread at a time.
+/// <remarks>The lower half of the address space, 0x1000 to 0x7fff_ffff_efff, is the program's. One thread at a time.
 /// The engine has to let HLT come back to the host, so its interrupt controller must not be its own.</remarks>
-public sealed class X64UserProgram : IDisposable
+public sealed partial class X64UserProgram : IDisposable
 {
     private const ulong PageSize = AddressSpace.PageSize, UserEnd = 0x7fff_ffff_f000;
     private const ulong ResumeFlag = 1 << 16, SettableFlags = 0x24_4dd5;
@@ -44,7 +43,7 @@ public sealed class X64UserProgram : IDisposable
             _vcpu = _machine.Vcpus[0];
             _machine.Memory.MapRam(new Gpa(0), options.MemorySize);
             _tables = new UserPageTables(_machine.Memory, PageSize, options.MemorySize);
-            _stackFrame = UserSupervisor.Build(_machine.Memory, _tables);
+            _stackFrame = UserSupervisor.Build(_machine.Memory, _tables, options.MemorySize);
             Start();
         }
         catch
@@ -94,95 +93,6 @@ public sealed class X64UserProgram : IDisposable
         X64State state = _vcpu.GetState<X64State>();
         (state.Fs.Base, state.Gs.Base) = (fs.Value, gs.Value);
         _vcpu.SetState(in state);
-    }
-
-    /// <summary>Maps zeroed memory.</summary>
-    /// <param name="address">The first address, a multiple of 4096, at least 4096.</param>
-    /// <param name="size">The length in bytes, a positive multiple of 4096.</param>
-    /// <param name="access">What the program may do with it.</param>
-    /// <exception cref="ArgumentException">Not aligned, outside the program's half, or mapped already.</exception>
-    /// <exception cref="VirtKitException">The memory is used up; a part may be mapped.</exception>
-    public void Map(Gva address, ulong size, X64UserAccess access)
-    {
-        if (size == 0 || size % PageSize != 0 || address.Value % PageSize != 0 || address.Value < PageSize || size > UserEnd || address.Value > UserEnd - size)
-            throw new ArgumentException($"{address}, {size} bytes: whole pages between 0x1000 and 0x{UserEnd:x} can be mapped.", nameof(address));
-        for (ulong page = address.Value; page < address.Value + size; page += PageSize)
-        {
-            if (_tables.TryFind(page, out _, out _))
-                throw new ArgumentException($"0x{page:x} is mapped already.", nameof(address));
-            _tables.Map(page, _tables.TakeFrame(), user: true, access);
-        }
-    }
-
-    /// <summary>Maps a static executable and a stack, and sets RIP and RSP for its start: no arguments, no environment (System V ABI, AMD64 supplement, §3.4.1).</summary>
-    /// <param name="image">The executable. Its segments are mapped at their virtual addresses with the access that the file gives them.</param>
-    /// <param name="stackSize">The stack's length in bytes, a positive multiple of 4096; it ends below 0x7fff_ffff_f000, with nothing mapped under it.</param>
-    /// <exception cref="InvalidImageException">A segment lies outside the program's half or shares a page with another.</exception>
-    /// <exception cref="ArgumentException">The stack's length is not possible.</exception>
-    /// <exception cref="VirtKitException">The memory is used up; a part may be mapped.</exception>
-    public void Load(ElfImage image, ulong stackSize = 1 << 20)
-    {
-        ArgumentNullException.ThrowIfNull(image);
-        ulong entry = image.Entry.Value;
-        foreach (ElfSegment segment in image.Segments.Where(s => s.MemorySize > 0))
-        {
-            ulong start = segment.VirtualAddress.Value & ~(PageSize - 1), padding = segment.VirtualAddress.Value - start;
-            if (segment.MemorySize > UserEnd || padding + segment.MemorySize > UserEnd)
-                throw new InvalidImageException($"An ELF segment of {segment.MemorySize} bytes is too long.");
-            X64UserAccess access = (segment.Access.HasFlag(ElfAccess.Write) ? X64UserAccess.Write : 0) | (segment.Access.HasFlag(ElfAccess.Execute) ? X64UserAccess.Execute : 0);
-            try
-            {
-                Map(new Gva(start), (padding + segment.MemorySize + PageSize - 1) & ~(PageSize - 1), access);
-            }
-            catch (ArgumentException e)
-            {
-                throw new InvalidImageException($"The ELF segment at {segment.VirtualAddress} cannot be mapped: {e.Message}", e);
-            }
-
-            TryWrite(segment.VirtualAddress, segment.Content.Span);
-            if (image.Entry - segment.PhysicalAddress < segment.MemorySize)
-                entry = segment.VirtualAddress.Value + (image.Entry - segment.PhysicalAddress);
-        }
-
-        Map(new Gva(UserEnd - stackSize), stackSize, X64UserAccess.Write);
-        // An empty vector of arguments, of environment strings and of auxiliary values: all zero already.
-        Registers = new X64Registers { Rip = entry, Rsp = UserEnd - 64, Rflags = 0x202 };
-    }
-
-    /// <summary>Copies out of the program's memory.</summary>
-    /// <returns>Whether all of it is mapped; if not, <paramref name="destination"/> is unspecified.</returns>
-    public bool TryRead(Gva address, Span<byte> destination)
-    {
-        while (!destination.IsEmpty)
-        {
-            if (!TryTranslate(address, out Gpa at, out int length))
-                return false;
-            length = Math.Min(length, destination.Length);
-            if (!_machine.Memory.TryRead(at, destination[..length]))
-                return false;
-            destination = destination[length..];
-            address = new Gva(address.Value + (ulong)length);
-        }
-
-        return true;
-    }
-
-    /// <summary>Copies into the program's memory, pages that the program itself cannot write included.</summary>
-    /// <returns>Whether all of it is mapped; if not, a part may have been written.</returns>
-    public bool TryWrite(Gva address, ReadOnlySpan<byte> source)
-    {
-        while (!source.IsEmpty)
-        {
-            if (!TryTranslate(address, out Gpa at, out int length))
-                return false;
-            length = Math.Min(length, source.Length);
-            if (!_machine.Memory.TryWrite(at, source[..length]))
-                return false;
-            source = source[length..];
-            address = new Gva(address.Value + (ulong)length);
-        }
-
-        return true;
     }
 
     /// <summary>Runs the program.</summary>
@@ -356,14 +266,5 @@ public sealed class X64UserProgram : IDisposable
         while (length < code.Length && TryRead(new Gva(_registers.Rip + (ulong)length), code.Slice(length, 1)))
             length++;
         return length;
-    }
-
-    private bool TryTranslate(Gva address, out Gpa at, out int length)
-    {
-        ulong offset = address.Value % PageSize;
-        bool found = _tables.TryFind(address.Value, out ulong frame, out _);
-        at = new Gpa(frame + offset);
-        length = (int)(PageSize - offset);
-        return found;
     }
 }
