@@ -27,6 +27,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly RecordTable<ExitRecord> _exits;
     private readonly RecordTable<RecentPlace> _places;
     private readonly byte* _firstBlock;
+
+    /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
+    private readonly Dictionary<int, int>? _lengths;
     private ulong _generation;
     private long _epoch;
 
@@ -41,6 +44,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _stubs = new X64Stubs(_assembler, HostConvention.Current);
         _firstBlock = Align(_assembler.Cursor);
         _assembler.Cursor = _firstBlock;
+        _lengths = options.CrossCheck ? [] : null;
         var block = new IrBlock();
         _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
@@ -52,6 +56,9 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>Counts how often everything was dropped. A vCPU enters code only while this is what it was when the code was looked up.</summary>
     public long Epoch => Volatile.Read(ref _epoch);
+
+    /// <summary>The memory that translations stand in, from its beginning.</summary>
+    public ICodeMemory Memory => _memory;
 
     public void Add(TranslatorCore core) => _cores.Add(core);
 
@@ -135,10 +142,20 @@ internal sealed unsafe class TranslationCache : IDisposable
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }
 
-        _assembler.Cursor = Align(_assembler.Cursor);
         block = (int)(start - _memory.Writable);
+        _lengths?.Add(block, (int)(_assembler.Cursor - start));
+        _assembler.Cursor = Align(_assembler.Cursor);
         code = Executable(start);
         return true;
+    }
+
+    /// <summary>A translation as text. With <see cref="TranslatorOptions.CrossCheck"/>.</summary>
+    /// <param name="code">Its beginning, within the epoch.</param>
+    public string Disassemble(byte* code)
+    {
+        int start = (int)(code - _memory.Executable);
+        lock (_gate)
+            return HostDisassembler.Disassemble(_memory.Writable, start, _lengths![start], _stubs);
     }
 
     /// <summary>Makes an exit go straight to the code at its address.</summary>
@@ -199,6 +216,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _pages.Clear();
+        _lengths?.Clear();
         _sites.Clear();
         _exits.Clear();
         _places.Clear();
