@@ -99,21 +99,25 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _context->Recent.Forget();
     }
 
+    // What is mapped anew between an exit and the code that is found for it is not to be linked: the exit may belong to what was there before.
     void IHartEngine.CodeMappingChanged()
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _jumps.Forget();
     }
 
     void IHartEngine.CodeMappingChanged(ulong address)
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _jumps.Forget(address);
     }
 
     void IHartEngine.CodeBytesChanged()
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _cache.BytesChanged();
         _jumps.Forget();
     }
