@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
@@ -20,6 +21,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly List<TranslatorCore> _cores = [];
     private readonly ICodeMemory _memory;
     private readonly X64Assembler _assembler = new();
+    private readonly IrBlock _block = new();
     private readonly X64Stubs _stubs;
     private readonly X64Emitter _emitter;
     private readonly BlockReader _reader;
@@ -30,6 +32,13 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
+    private readonly TranslatorMetrics _metrics;
+
+    /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
+    private readonly BlockReader.FetchHalf _fetch;
+
+    private Source _source;
+    private TranslationCounts _counts;
     private ulong _generation;
     private long _epoch;
 
@@ -45,9 +54,10 @@ internal sealed unsafe class TranslationCache : IDisposable
         _firstBlock = Align(_assembler.Cursor);
         _assembler.Cursor = _firstBlock;
         _lengths = options.CrossCheck ? [] : null;
-        var block = new IrBlock();
-        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
-        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        _emitter = new X64Emitter(_assembler, _stubs, _block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
+        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        _fetch = at => _source.HalfAt(at);
+        _metrics = new TranslatorMetrics(this);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
     }
 
@@ -59,6 +69,17 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>The memory that translations stand in, from its beginning.</summary>
     public ICodeMemory Memory => _memory;
+
+    public ref readonly TranslationCounts Counts => ref _counts;
+
+    /// <summary>Bytes of code.</summary>
+    public long CodeSize => _assembler.Cursor - _memory.Writable;
+
+    /// <summary>Bytes that sites, exits and places take.</summary>
+    public long RecordsSize => (long)_sites.Count * sizeof(Site) + (long)_exits.Count * sizeof(ExitRecord) + (long)_places.Count * sizeof(RecentPlace);
+
+    /// <summary>Bytes that pages take.</summary>
+    public long PagesSize => (long)_pages.Count * TranslatedPage.Size;
 
     public void Add(TranslatorCore core) => _cores.Add(core);
 
@@ -129,23 +150,17 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
-        int limit = crosses ? 1 : IrBlock.MaxInstructions;
-        if (!_reader.Read(pc, limit, fetch, lone: lone))
-            return true;
-        byte* start = _assembler.Cursor;
-        if (!_emitter.TryEmit())
+        long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
+        _source = new Source(page, virtualPage, crosses ? nextHalf : null);
+        byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
+        if (began != 0)
+            _counts.Ticks += Stopwatch.GetTimestamp() - began;
+        if (start != null)
         {
-            _assembler.Cursor = start;
-            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction, lone: true);
-            if (!_emitter.TryEmit())
-                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+            block = (int)(start - _memory.Writable);
+            code = Executable(start);
         }
 
-        block = (int)(start - _memory.Writable);
-        _lengths?.Add(block, (int)(_assembler.Cursor - start));
-        _assembler.Cursor = Align(_assembler.Cursor);
-        code = Executable(start);
         return true;
     }
 
@@ -185,6 +200,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
+        _metrics.Dispose();
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _sites.Dispose();
@@ -193,11 +209,31 @@ internal sealed unsafe class TranslationCache : IDisposable
         _memory.Dispose();
     }
 
+    /// <returns>The code, or null where there is no instruction.</returns>
+    private byte* Translate(ulong pc, int limit, bool lone)
+    {
+        if (!_reader.Read(pc, limit, _fetch, lone: lone))
+            return null;
+        byte* start = _assembler.Cursor;
+        if (!_emitter.TryEmit())
+        {
+            _assembler.Cursor = start;
+            _reader.Read(pc, limit, _fetch, ExpressionSize.OneInstruction, lone: true);
+            if (!_emitter.TryEmit())
+                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+        }
+
+        _counts.Blocks++;
+        _counts.Instructions += _block.InstructionCount;
+        _lengths?.Add((int)(start - _memory.Writable), (int)(_assembler.Cursor - start));
+        _assembler.Cursor = Align(_assembler.Cursor);
+        return start;
+    }
+
     private static byte* Align(byte* cursor) => (byte*)((nint)(cursor + 15) & ~15);
 
     private bool IsFull => _memory.Writable + _memory.Length - _assembler.Cursor < X64Emitter.MaxBlockSize
-        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions
-        || (long)_pages.Count * 0x3000 > _memory.Length;
+        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions || PagesSize > _memory.Length;
 
     private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
@@ -205,6 +241,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         // TIMING POINT 4: a core says that it is in code and looks at the epoch then; here the epoch changes and the cores are looked at then.
         Interlocked.Increment(ref _epoch);
+        _counts.Evictions++;
         caller.LeaveForOthers();
         foreach (TranslatorCore core in _cores)
         {
@@ -221,6 +258,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         _exits.Clear();
         _places.Clear();
         _assembler.Cursor = _firstBlock;
+    }
+
+    /// <summary>What is being translated.</summary>
+    /// <param name="nextHalf">The first half of the next page, where an instruction that crosses into it is.</param>
+    private readonly struct Source(TranslatedPage page, ulong virtualPage, ushort? nextHalf)
+    {
+        public ushort? HalfAt(ulong address) => address - virtualPage < 0x1000 ? page.HalfAt((int)(address & 0xfff)) : nextHalf;
     }
 }
 
