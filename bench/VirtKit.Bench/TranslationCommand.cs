@@ -55,7 +55,7 @@ internal static class TranslationCommand
         table.Add("extra memory, MiB", Text($"{(peak - least) / Mebibyte:F1}"));
         table.Add("code, MiB; resident twice, through either view", Text($"{Translated("code") / Mebibyte:F1}"));
         table.Add("extra memory with the code counted once, MiB", Text($"{(peak - least - Translated("code")) / Mebibyte:F1}"));
-        table.Add("records of sites and exits, MiB", Text($"{Translated("records") / Mebibyte:F1}"));
+        table.Add("records of sites, exits and places, MiB", Text($"{Translated("records") / Mebibyte:F1}"));
         table.Add("pages of guest code, MiB", Text($"{Translated("pages") / Mebibyte:F1}"));
         return table;
     }
