@@ -17,13 +17,14 @@ Option<string> engine = SharedOptions.Engine();
 Option<int> cpus = SharedOptions.Cpus();
 Option<MemorySize> memory = SharedOptions.Memory(new MemorySize(128 << 20));
 var budget = new Option<ulong?>("--budget") { Description = "Stop after so many instructions, with exit code 124", HelpName = "N" };
+var metrics = new Option<bool>("--metrics") { Description = "Write the counts of the meter VirtKit to standard error at the end" };
 
-var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, budget };
+var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, budget, metrics };
 command.SetAction(parsed =>
 {
     try
     {
-        return Run(parsed.GetRequiredValue(image), parsed.GetValue(engine)!, parsed.GetValue(cpus), parsed.GetValue(memory), parsed.GetValue(budget));
+        return Run(parsed.GetRequiredValue(image), parsed.GetValue(engine)!, parsed.GetValue(cpus), parsed.GetValue(memory), parsed.GetValue(budget), parsed.GetValue(metrics));
     }
     catch (Exception e) when (e is VirtKitException or IOException or UnauthorizedAccessException or ArgumentException)
     {
@@ -33,11 +34,12 @@ command.SetAction(parsed =>
 });
 return command.Parse(args).Invoke();
 
-static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong? budget)
+static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong? budget, bool metrics)
 {
     ElfImage image = ElfImage.Parse(File.ReadAllBytes(file.FullName), ElfMachine.RiscV);
     using Stream output = Console.OpenStandardOutput();
     using var console = new StreamConsole(input: null, output);
+    using MetricsReport? report = metrics ? new MetricsReport() : null;
     var options = new MachineOptions { Architecture = new RiscVArchitecture(), Engine = EngineName.Create(engine), VcpuCount = cpus };
     using var board = new RiscVVirt(new RiscVVirtOptions { Machine = options, MemorySize = memory.Bytes, Console = console });
     image.Load(board.Machine.Memory);
@@ -50,6 +52,7 @@ static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong?
     double seconds = time.Elapsed.TotalSeconds;
     ulong retired = board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
     Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"retired={retired} seconds={seconds:0.000000} mips={retired / seconds / 1e6:0.00} engine={engine}"));
+    report?.Write(Console.Error);
     switch (exit.Reason)
     {
         case ExitReason.Shutdown:

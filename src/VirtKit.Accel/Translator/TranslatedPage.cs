@@ -21,6 +21,9 @@ internal sealed unsafe class TranslatedPage : IDisposable
         Buffer.MemoryCopy(host, _bytes, 0x1000, 0x1000);
     }
 
+    /// <summary>What it costs in native memory.</summary>
+    public static int Size => 0x1000 + Entries * sizeof(int);
+
     public ushort HalfAt(int offset) => *(ushort*)(_bytes + offset);
 
     /// <summary>The translation at an offset, as an offset into code memory, or 0.</summary>

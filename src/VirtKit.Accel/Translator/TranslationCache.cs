@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
@@ -20,6 +21,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly List<TranslatorCore> _cores = [];
     private readonly ICodeMemory _memory;
     private readonly X64Assembler _assembler = new();
+    private readonly IrBlock _block = new();
     private readonly X64Stubs _stubs;
     private readonly X64Emitter _emitter;
     private readonly BlockReader _reader;
@@ -27,6 +29,16 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly RecordTable<ExitRecord> _exits;
     private readonly RecordTable<RecentPlace> _places;
     private readonly byte* _firstBlock;
+
+    /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
+    private readonly Dictionary<int, int>? _lengths;
+    private readonly TranslatorMetrics _metrics;
+
+    /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
+    private readonly BlockReader.FetchHalf _fetch;
+
+    private Source _source;
+    private TranslationCounts _counts;
     private ulong _generation;
     private long _epoch;
 
@@ -41,9 +53,11 @@ internal sealed unsafe class TranslationCache : IDisposable
         _stubs = new X64Stubs(_assembler, HostConvention.Current);
         _firstBlock = Align(_assembler.Cursor);
         _assembler.Cursor = _firstBlock;
-        var block = new IrBlock();
-        _emitter = new X64Emitter(_assembler, _stubs, block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
-        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        _lengths = options.CrossCheck ? [] : null;
+        _emitter = new X64Emitter(_assembler, _stubs, _block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
+        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        _fetch = at => _source.HalfAt(at);
+        _metrics = new TranslatorMetrics(this);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
     }
 
@@ -52,6 +66,20 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>Counts how often everything was dropped. A vCPU enters code only while this is what it was when the code was looked up.</summary>
     public long Epoch => Volatile.Read(ref _epoch);
+
+    /// <summary>The memory that translations stand in, from its beginning.</summary>
+    public ICodeMemory Memory => _memory;
+
+    public ref readonly TranslationCounts Counts => ref _counts;
+
+    /// <summary>Bytes of code.</summary>
+    public long CodeSize => _assembler.Cursor - _memory.Writable;
+
+    /// <summary>Bytes that sites, exits and places take.</summary>
+    public long RecordsSize => (long)_sites.Count * sizeof(Site) + (long)_exits.Count * sizeof(ExitRecord) + (long)_places.Count * sizeof(RecentPlace);
+
+    /// <summary>Bytes that pages take.</summary>
+    public long PagesSize => (long)_pages.Count * TranslatedPage.Size;
 
     public void Add(TranslatorCore core) => _cores.Add(core);
 
@@ -122,23 +150,27 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        BlockReader.FetchHalf fetch = at => at - virtualPage < 0x1000 ? page.HalfAt((int)(at & 0xfff)) : crosses ? nextHalf : null;
-        int limit = crosses ? 1 : IrBlock.MaxInstructions;
-        if (!_reader.Read(pc, limit, fetch, lone: lone))
-            return true;
-        byte* start = _assembler.Cursor;
-        if (!_emitter.TryEmit())
+        long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
+        _source = new Source(page, virtualPage, crosses ? nextHalf : null);
+        byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
+        if (began != 0)
+            _counts.Ticks += Stopwatch.GetTimestamp() - began;
+        if (start != null)
         {
-            _assembler.Cursor = start;
-            _reader.Read(pc, limit, fetch, ExpressionSize.OneInstruction, lone: true);
-            if (!_emitter.TryEmit())
-                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+            block = (int)(start - _memory.Writable);
+            code = Executable(start);
         }
 
-        _assembler.Cursor = Align(_assembler.Cursor);
-        block = (int)(start - _memory.Writable);
-        code = Executable(start);
         return true;
+    }
+
+    /// <summary>A translation as text. With <see cref="TranslatorOptions.CrossCheck"/>.</summary>
+    /// <param name="code">Its beginning, within the epoch.</param>
+    public string Disassemble(byte* code)
+    {
+        int start = (int)(code - _memory.Executable);
+        lock (_gate)
+            return HostDisassembler.Disassemble(_memory.Writable, start, _lengths![start], _stubs);
     }
 
     /// <summary>Makes an exit go straight to the code at its address.</summary>
@@ -168,6 +200,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
+        _metrics.Dispose();
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _sites.Dispose();
@@ -176,11 +209,31 @@ internal sealed unsafe class TranslationCache : IDisposable
         _memory.Dispose();
     }
 
+    /// <returns>The code, or null where there is no instruction.</returns>
+    private byte* Translate(ulong pc, int limit, bool lone)
+    {
+        if (!_reader.Read(pc, limit, _fetch, lone: lone))
+            return null;
+        byte* start = _assembler.Cursor;
+        if (!_emitter.TryEmit())
+        {
+            _assembler.Cursor = start;
+            _reader.Read(pc, limit, _fetch, ExpressionSize.OneInstruction, lone: true);
+            if (!_emitter.TryEmit())
+                throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
+        }
+
+        _counts.Blocks++;
+        _counts.Instructions += _block.InstructionCount;
+        _lengths?.Add((int)(start - _memory.Writable), (int)(_assembler.Cursor - start));
+        _assembler.Cursor = Align(_assembler.Cursor);
+        return start;
+    }
+
     private static byte* Align(byte* cursor) => (byte*)((nint)(cursor + 15) & ~15);
 
     private bool IsFull => _memory.Writable + _memory.Length - _assembler.Cursor < X64Emitter.MaxBlockSize
-        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions
-        || (long)_pages.Count * 0x3000 > _memory.Length;
+        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions || PagesSize > _memory.Length;
 
     private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
@@ -188,6 +241,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         // TIMING POINT 4: a core says that it is in code and looks at the epoch then; here the epoch changes and the cores are looked at then.
         Interlocked.Increment(ref _epoch);
+        _counts.Evictions++;
         caller.LeaveForOthers();
         foreach (TranslatorCore core in _cores)
         {
@@ -199,10 +253,18 @@ internal sealed unsafe class TranslationCache : IDisposable
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _pages.Clear();
+        _lengths?.Clear();
         _sites.Clear();
         _exits.Clear();
         _places.Clear();
         _assembler.Cursor = _firstBlock;
+    }
+
+    /// <summary>What is being translated.</summary>
+    /// <param name="nextHalf">The first half of the next page, where an instruction that crosses into it is.</param>
+    private readonly struct Source(TranslatedPage page, ulong virtualPage, ushort? nextHalf)
+    {
+        public ushort? HalfAt(ulong address) => address - virtualPage < 0x1000 ? page.HalfAt((int)(address & 0xfff)) : nextHalf;
     }
 }
 

@@ -23,7 +23,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private readonly Stepper _stepper;
     private readonly Func<ulong, CodePlace?> _nextPage;
     private GCHandle _self;
-    private Exception? _failure;
+    private string? _failure;
     private bool _endSlice;
     private bool _codeChanged;
     private int _inCode;
@@ -99,21 +99,25 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _context->Recent.Forget();
     }
 
+    // What is mapped anew between an exit and the code that is found for it is not to be linked: the exit may belong to what was there before.
     void IHartEngine.CodeMappingChanged()
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _jumps.Forget();
     }
 
     void IHartEngine.CodeMappingChanged(ulong address)
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _jumps.Forget(address);
     }
 
     void IHartEngine.CodeBytesChanged()
     {
         _codeChanged = true;
+        _wantsLink = -1;
         _cache.BytesChanged();
         _jumps.Forget();
     }
@@ -165,7 +169,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             else if (stepsOnce)
                 c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
             if (_failure is not null)
-                return new VcpuExit(ExitReason.InternalError, 0, _failure.ToString());
+                return new VcpuExit(ExitReason.InternalError, 0, _failure);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
             stuck = c->Budget == before ? stuck + 1 : 0;
             if (stuck > TrapLimit)
@@ -262,7 +266,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             if (c->ExitKind != ExitKind.Stopped)
                 TakeExit();
             if (Shadow?.Difference(_hart, (int)(before - c->Budget), code) is { } difference)
-                _failure ??= new InvalidOperationException(difference);
+                _failure ??= difference;
         }
 
         Volatile.Write(ref _inCode, 0);
@@ -296,7 +300,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         catch (Exception e)
         {
             // No exception may cross translated code.
-            core._failure = e;
+            core._failure = e.ToString();
             context->ExitKind = ExitKind.Stopped;
             return 1;
         }

@@ -14,8 +14,8 @@ public sealed record TranslatorOptions
     public int CodeCacheSize { get; init; } = 64 << 20;
 
     /// <summary>Compares the state and the memory after every block with what the interpreter's definitions make of the same instructions, and stops at the first
-    /// difference with <see cref="ExitReason.InternalError"/>, whose detail has the difference, the guest's code and the host's. Some hundred times slower, and only
-    /// for machines whose vCPUs run on one thread. Instructions that cannot be done twice (devices, atomics, CSRs) are run unchecked. A guest that changes its code
+    /// difference with <see cref="ExitReason.InternalError"/>, whose detail has the difference, the states before the block, as expected and as translated, and the
+    /// guest's and the host's code disassembled. Some hundred times slower, and only for machines whose vCPUs run on one thread. Instructions that cannot be done twice (devices, atomics, CSRs) are run unchecked. A guest that changes its code
     /// without a fence.i is reported too.</summary>
     public bool CrossCheck { get; init; }
 }

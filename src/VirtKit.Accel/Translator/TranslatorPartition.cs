@@ -14,8 +14,12 @@ internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions 
 
     private readonly ShadowTable? _shadows = options.CrossCheck ? new ShadowTable(system.Instructions) : null;
 
-    public override VcpuCore CreateVcpu(int index) =>
-        new TranslatorCore(system, index, _cache, _fallbacks, _handlers, _shadows is null ? null : new Shadow(system.Instructions, _shadows));
+    /// <summary>The translations.</summary>
+    public TranslationCache Cache => _cache;
+
+    public override VcpuCore CreateVcpu(int index) => new TranslatorCore(system, index, _cache, _fallbacks, _handlers, _shadows is null ? null : CreateShadow(_shadows));
+
+    private Shadow CreateShadow(ShadowTable table) => new(system.Instructions, table, new DifferenceReport(new RiscVDisassembler(system.Instructions), _cache));
 
     protected override void Dispose(bool disposing)
     {

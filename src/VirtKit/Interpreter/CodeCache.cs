@@ -21,6 +21,11 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly Func<int, nint> _allocate;
     private readonly Func<int, nint> _allocateScratch;
     private readonly Crossing[] _crossings = new Crossing[CrossingCount];
+
+    /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that building them allocates nothing.</summary>
+    private readonly BlockBuilder.FetchHalf _fetch;
+
+    private CodePage? _source;
     private ulong _generation;
 
     public CodeCache(InstructionSet set, HandlerTable handlers)
@@ -30,6 +35,7 @@ internal sealed unsafe class CodeCache : IDisposable
         _scratch = (Op*)NativeMemory.AlignedAlloc((nuint)(BlockBuilder.MaxSlots * sizeof(Op)), 64);
         _used.AsSpan().Fill(true);
         _allocate = slots => (nint)_arena.Allocate(slots);
+        _fetch = at => (at & ~0xfffUL) == _source!.VirtualPage ? _source.HalfAt((int)(at & 0xfff)) : null;
         _allocateScratch = _ => (nint)_scratch;
         ForgetJumps();
     }
@@ -55,10 +61,10 @@ internal sealed unsafe class CodeCache : IDisposable
             code = new CodePage(host, virtualPage, _generation);
         else
             code.Validate(host, _generation);
-        CodePage found = code;
-        ref Op* block = ref found.BlockAt((int)(pc & 0xfff));
+        _source = code;
+        ref Op* block = ref code.BlockAt((int)(pc & 0xfff));
         if (block == null)
-            block = _builder.Build(pc, Op.MaxBlockLength, at => (at & ~0xfffUL) == virtualPage ? found.HalfAt((int)(at & 0xfff)) : null, ExitLinks.WithinPage, _allocate);
+            block = _builder.Build(pc, Op.MaxBlockLength, _fetch, ExitLinks.WithinPage, _allocate);
         return block;
     }
 

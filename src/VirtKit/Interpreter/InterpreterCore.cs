@@ -64,11 +64,31 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         // Handlers look at the TLB itself, each time.
     }
 
-    void IHartEngine.CodeMappingChanged() => _code.ForgetJumps();
+    void IHartEngine.CodeMappingChanged()
+    {
+        ForgetLink();
+        _code.ForgetJumps();
+    }
 
-    void IHartEngine.CodeMappingChanged(ulong address) => _code.ForgetJumps(address);
+    void IHartEngine.CodeMappingChanged(ulong address)
+    {
+        ForgetLink();
+        _code.ForgetJumps(address);
+    }
 
-    void IHartEngine.CodeBytesChanged() => _code.BytesChanged();
+    void IHartEngine.CodeBytesChanged()
+    {
+        ForgetLink();
+        _code.BytesChanged();
+    }
+
+    /// <summary>What is mapped anew between an exit and the block that is found for it is not to be linked: the exit may belong to what was there before.</summary>
+    private void ForgetLink()
+    {
+        // The hart resets itself before there is a context.
+        if (_context != null)
+            _context->WantsLink = null;
+    }
 
     protected override void Dispose(bool disposing)
     {

@@ -43,11 +43,9 @@ internal sealed unsafe partial class Hart
 
     private void ServeRequests()
     {
-        int requests = Volatile.Read(ref _requests);
-        if (requests == 0)
-            return;
-        Serve(requests);
-        Interlocked.And(ref _requests, ~requests);
+        // Taken before they are served: what is asked for meanwhile has to be served once more, and this hart runs no instruction before both are.
+        if (Volatile.Read(ref _requests) != 0)
+            Serve(Interlocked.Exchange(ref _requests, 0));
     }
 
     private void Serve(int requests)

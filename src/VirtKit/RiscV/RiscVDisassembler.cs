@@ -30,7 +30,11 @@ public sealed class RiscVDisassembler
     /// <summary>Creates a disassembler for the instructions of an ISA string.</summary>
     /// <param name="isa">As <see cref="RiscVArchitecture.Isa"/>.</param>
     /// <exception cref="ArgumentException">The string is malformed or names an extension that is not implemented.</exception>
-    public RiscVDisassembler(string isa = RiscVArchitecture.FullIsa) => _set = new InstructionSet(isa);
+    public RiscVDisassembler(string isa = RiscVArchitecture.FullIsa) : this(new InstructionSet(isa))
+    {
+    }
+
+    internal RiscVDisassembler(InstructionSet set) => _set = set;
 
     /// <summary>The text of one instruction.</summary>
     /// <param name="code">The 32 bits at its address; of a compressed instruction only the low half counts.</param>

@@ -8,14 +8,15 @@ public sealed class DependencyTests
     private const BindingFlags Everything = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
 
     [Theory]
-    [InlineData("VirtKit", "")]
+    [InlineData("VirtKit")]
     [InlineData("VirtKit.Devices", "VirtKit")]
-    [InlineData("VirtKit.Accel", "VirtKit")]
-    public void References_OfAnAssembly_AreTheFrameworkAndTheLayerBelow(string assembly, string allowed)
+    // A cross-check that finds a difference shows the host's code disassembled, wherever it is switched on.
+    [InlineData("VirtKit.Accel", "VirtKit", "Iced")]
+    public void References_OfAnAssembly_AreTheFrameworkAndTheLayerBelow(string assembly, params string[] allowed)
     {
         using var metadata = new AssemblyMetadata(assembly);
         Assert.All(metadata.References, name => Assert.True(
-            name == allowed || name == "Microsoft.Extensions.Logging.Abstractions" || name.StartsWith("System.", StringComparison.Ordinal), name));
+            allowed.Contains(name) || name == "Microsoft.Extensions.Logging.Abstractions" || name.StartsWith("System.", StringComparison.Ordinal), name));
     }
 
     [Fact]

@@ -84,4 +84,36 @@ public sealed class CodeChangeTests
         RiscVState done = m.RunIn(PrivilegeMode.Supervisor, Virtual + 0xffe, (ref RiscVState s) => (s.Satp, s.X[10]) = (tables.Satp, 1));
         Assert.Equal((9UL, 6UL), (done.Mcause, done.X[10]));
     }
+
+    /// <summary>Between a jump and the block that it goes to, the page becomes another one: the two may not be linked.</summary>
+    [Theory]
+    [MemberData(nameof(RiscVEngines.Names), MemberType = typeof(RiscVEngines))]
+    public void Remap_BetweenAJumpAndItsTarget_LeavesEachPageItsOwnCode(string engine)
+    {
+        const ulong First = BareMachine.Ram + 0x10_0000, Second = BareMachine.Ram + 0x11_0000, Virtual = 0x4000_0000;
+        using var m = new BareMachine(engine, "nop");
+        var tables = new PageTables(m, 3);
+        m.Write(First, "addi a0, a0, 1\nj target\ntarget: addi a0, a0, 1\nstay: j stay");
+        m.Write(Second, "addi a0, a0, 16\nj target\ntarget: addi a0, a0, 16\nstay: j stay");
+        void Map(ulong page, ulong pc, ulong a0)
+        {
+            tables.Map(Virtual, page, PageTables.V | PageTables.R | PageTables.X | PageTables.A);
+            RiscVState state = m.State;
+            (state.PmpAddress[0], state.PmpConfiguration[0], state.Satp) = (ulong.MaxValue >> 10, 0x1f, tables.Satp);
+            (state.Privilege, state.Pc, state.X[10]) = (PrivilegeMode.Supervisor, pc, a0);
+            m.State = state;
+        }
+
+        Map(First, Virtual, 0);
+        m.Vcpu.Run(2);
+        Map(Second, m.State.Pc, m.State.X[10]);
+        m.Vcpu.Run(2);
+        Assert.Equal(17UL, m.State.X[10]);
+        for (int i = 0; i < 3; i++)
+        {
+            Map(First, Virtual, 0);
+            m.Vcpu.Run(4);
+            Assert.Equal(2UL, m.State.X[10]);
+        }
+    }
 }

@@ -42,6 +42,18 @@ public sealed partial class SampleProgramTests
         Assert.Contains("retired=1234567 ", errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void RunElf_WithMetrics_WritesWhatTheMeterCounts()
+    {
+        Translator.Translators.Require();
+        (_, _, string errors) = SampleProgram.Run("RunElf", "--metrics", "--engine", "translator", "--budget", "1000", SampleProgram.Guest("spin.elf"));
+        string[] lines = errors.Split('\n', StringSplitOptions.TrimEntries);
+        Assert.Contains("virtkit.instructions.retired=1000", lines);
+        Assert.Contains("virtkit.translator.evictions=0", lines);
+        foreach (string name in (string[])["blocks", "instructions", "time", "code", "pages"])
+            Assert.Contains(lines, line => line.StartsWith($"virtkit.translator.{name}=", StringComparison.Ordinal) && !line.EndsWith("=0", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("finish-pass.elf", 0)]
     [InlineData("finish-fail.elf", 42)]

@@ -98,7 +98,7 @@ public sealed class TranslatorCoreTests
         VcpuExit exit = machine.Vcpus[0].Run(100);
         Assert.Equal(ExitReason.InternalError, exit.Reason);
         Assert.Contains("x10 is 2, not 3", exit.Detail, StringComparison.Ordinal);
-        Assert.Contains("Guest code: 00250513", exit.Detail, StringComparison.Ordinal);
+        Assert.Contains("00250513  addi a0,a0,2", exit.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,7 +1,5 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Text;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.RiscV;
 using VirtKit.RiscV.Extensions;
@@ -9,10 +7,10 @@ using VirtKit.RiscV.Extensions;
 namespace VirtKit.Accel.Translator.Checking;
 
 /// <summary>Runs ahead of a translated block by the definitions, on a copy of the state and with stores held back, and compares afterwards.</summary>
-internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table)
+internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, DifferenceReport report)
 {
     private readonly RiscVState[] _states = new RiscVState[IrBlock.MaxInstructions + 1];
-    private readonly uint[] _words = new uint[IrBlock.MaxInstructions];
+    private readonly List<(ulong Pc, uint Word)> _words = [];
     private readonly List<(nint Place, byte Value, int Step)> _writes = [];
     private readonly Dictionary<nint, byte> _memory = [];
     private RiscVState _afterTrap;
@@ -35,6 +33,7 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table)
         RiscVState before = hart.State;
         _steps = 0;
         _trapped = _gaveUp = false;
+        _words.Clear();
         _writes.Clear();
         _memory.Clear();
         bool goesOn = true;
@@ -52,24 +51,25 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table)
     /// <summary>Compares what became of the block with what was predicted.</summary>
     /// <param name="retired">How many instructions it retired.</param>
     /// <param name="code">The block's code, to be shown.</param>
-    /// <returns>What differs, or <see langword="null"/>.</returns>
+    /// <returns>The report, or <see langword="null"/> where nothing differs.</returns>
     public string? Difference(Hart hart, int retired, byte* code)
     {
         if (retired > _steps)
             return null;
-        string? difference = StateDifference.Find(_states[retired], hart.State);
+        ref readonly RiscVState expected = ref _states[retired];
+        string? difference = StateDifference.Find(expected, hart.State);
         if (difference is not null && _trapped && retired == _steps)
-            difference = StateDifference.Find(_afterTrap, hart.State);
+        {
+            expected = ref _afterTrap;
+            difference = StateDifference.Find(expected, hart.State);
+        }
+
         // The instruction that was given up may have trapped, which changes more than it retires.
         if (difference is not null && _gaveUp && retired == _steps)
             return null;
-        difference ??= MemoryDifference(retired);
-        if (difference is null)
-            return null;
-        var text = new StringBuilder($"CrossCheck: the block at {new Gva(_states[0].Pc)} differs after {retired} instructions: {difference}. Guest code:");
-        for (int i = 0; i < Math.Min(_steps + 1, _words.Length); i++)
-            text.Append(CultureInfo.InvariantCulture, $" {_words[i]:x8}");
-        return text.Append(". Host code: ").Append(Convert.ToHexStringLower(new ReadOnlySpan<byte>(code, 512))).Append('.').ToString();
+        if (MemoryDifference(retired) is { } memory)
+            difference = difference is null ? memory : $"{difference}; {memory}";
+        return difference is null ? null : report.Write(difference, retired, _states[0], expected, hart.State, CollectionsMarshal.AsSpan(_words), code);
     }
 
     /// <summary>The host's address of guest memory, where an access reaches memory of one page.</summary>
@@ -109,10 +109,13 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table)
     private bool Step(Hart hart)
     {
         ulong pc = hart.State.Pc;
-        if (!TryFetch(hart, pc, out uint half, out ulong next) || set.Decode(half) is not { } row || row.Encoding.Form == InstructionForm.System)
+        if (!TryFetch(hart, pc, out uint code, out ulong next))
             return GiveUp(hart);
-        _words[_steps] = half;
-        Operands operands = row.Encoding.Decode(half);
+        _words.Add((pc, code));
+        uint word = next - pc == 2 ? C.Expand((ushort)code) : code;
+        if (set.Decode(word) is not { } row || row.Encoding.Form == InstructionForm.System)
+            return GiveUp(hart);
+        Operands operands = row.Encoding.Decode(word);
         if (row.Encoding.WritesX && operands.Rd == 0)
             operands.Rd = (byte)HartContext.SinkRegister;
         if (!table.Run(row, hart, operands, ref next))
@@ -130,39 +133,32 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table)
         return row.Encoding.Form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex;
     }
 
-    private static bool TryFetch(Hart hart, ulong pc, out uint word, out ulong next)
+    /// <param name="code">2 or 4 bytes, as they stand in memory.</param>
+    private static bool TryFetch(Hart hart, ulong pc, out uint code, out ulong next)
     {
-        word = 0;
+        code = 0;
         next = pc + 2;
         if (hart.Mmu.TranslateCode(pc, out _, out byte* host, out _) is not null)
             return false;
-        ushort low = *(ushort*)(host + (pc & 0xfff));
-        if ((low & 3) != 3)
-        {
-            word = C.Expand(low);
+        code = *(ushort*)(host + (pc & 0xfff));
+        if ((code & 3) != 3)
             return true;
-        }
-
         next = pc + 4;
         if (hart.Mmu.TranslateCode(pc + 2, out _, out host, out _) is not null)
             return false;
-        word = (uint)*(ushort*)(host + (pc + 2 & 0xfff)) << 16 | low;
+        code |= (uint)*(ushort*)(host + (pc + 2 & 0xfff)) << 16;
         return true;
     }
 
     private string? MemoryDifference(int retired)
     {
-        _memory.Clear();
-        foreach ((nint place, byte value, int step) in _writes)
+        // What is stored to twice has to hold the last.
+        for (int i = _writes.Count - 1; i >= 0; i--)
         {
-            if (step < retired)
-                _memory[place] = value;
-        }
-
-        foreach ((nint place, byte value) in _memory)
-        {
-            if (*(byte*)place != value)
-                return $"a byte of memory is {*(byte*)place:x2}, not {value:x2}";
+            (nint place, byte value, int step) = _writes[i];
+            byte actual = *(byte*)place;
+            if (step < retired && _memory.Remove(place) && actual != value)
+                return $"a byte that the store at {new Gva(_states[step].Pc)} wrote is {actual:x2}, not {value:x2}";
         }
 
         return null;

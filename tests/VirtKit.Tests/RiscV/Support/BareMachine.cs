@@ -1,3 +1,4 @@
+using VirtKit.Engines;
 using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
@@ -13,11 +14,18 @@ internal sealed class BareMachine : IDisposable
 
     private readonly IReadOnlyDictionary<string, ulong> _symbols;
 
-    public BareMachine(string engine, string source, int vcpus = 1, SbiOptions? sbi = null, string isa = RiscVArchitecture.FullIsa, ulong quantum = 100_000)
+    public BareMachine(string engine, string source, int vcpus = 1, SbiOptions? sbi = null, string isa = RiscVArchitecture.FullIsa, ulong quantum = 100_000,
+        VcpuScheduling scheduling = VcpuScheduling.Deterministic)
+        : this(RiscVEngines.Create(engine), source, vcpus, sbi, isa, quantum, scheduling)
+    {
+    }
+
+    public BareMachine(ExecutionEngine engine, string source, int vcpus = 1, SbiOptions? sbi = null, string isa = RiscVArchitecture.FullIsa, ulong quantum = 100_000,
+        VcpuScheduling scheduling = VcpuScheduling.Deterministic)
     {
         Machine = new Machine(new MachineOptions
         {
-            Architecture = new RiscVArchitecture { Sbi = sbi, Isa = isa }, Engine = RiscVEngines.Create(engine), VcpuCount = vcpus, Quantum = quantum,
+            Architecture = new RiscVArchitecture { Sbi = sbi, Isa = isa }, Engine = engine, VcpuCount = vcpus, Quantum = quantum, Scheduling = scheduling,
         });
         Machine.Memory.MapRam(new Gpa(Ram), Size);
         Machine.Memory.Write(new Gpa(Ram), RiscVAssembler.Assemble(source, Ram, out _symbols));
