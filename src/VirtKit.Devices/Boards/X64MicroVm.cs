@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using VirtKit.Boot;
 using VirtKit.Boot.Acpi;
@@ -24,7 +23,7 @@ namespace VirtKit.Devices.Boards;
 public sealed class X64MicroVm : IDisposable
 {
     /// <summary>The number of virtio slots.</summary>
-    public const int VirtioSlots = 8;
+    public const int VirtioSlots = BoardVirtio.Slots;
 
     private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, VirtioStride = 0x1000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
@@ -35,7 +34,7 @@ public sealed class X64MicroVm : IDisposable
     private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
 
     private readonly X64MicroVmOptions _options;
-    private readonly Random? _seeded;
+    private readonly BoardVirtio _virtio;
     private readonly X64Interrupts _interrupts;
     private readonly List<IDisposable> _owned = [];
     private (Gpa Start, ulong Size) _initrd;
@@ -51,14 +50,11 @@ public sealed class X64MicroVm : IDisposable
             ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
-        int slots = 1 + options.Disks.Count + options.Networks.Count + options.VirtioDevices.Count + (options.VirtioConsole is null ? 0 : 1);
-        if (slots > VirtioSlots)
-            throw new ArgumentException($"The board has {VirtioSlots} virtio slots; the options need {slots}.", nameof(options));
         if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
             throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
         _options = options;
-        int? seed = options.Seed ?? (options.Machine.Scheduling == VcpuScheduling.Deterministic ? 1 : null);
-        _seeded = seed is { } value ? new Random(value) : null;
+        var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+        _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
 
         var controller = new X64Interrupts.Slot();
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
@@ -67,11 +63,9 @@ public sealed class X64MicroVm : IDisposable
             Machine.Memory.MapRam(new Gpa(HighStart), options.MemorySize - LowTop, "ram-high");
         _interrupts = X64Interrupts.Attach(Machine, controller);
         AttachPorts();
-        List<VirtioDevice> virtio = CreateVirtioDevices();
         for (int i = 0; i < VirtioSlots; i++)
         {
-            VirtioDevice device = i < virtio.Count ? virtio[i] : new EmptySlot();
-            var transport = new VirtioMmio(device, Machine.Memory, Machine.Clock, _interrupts.Input(FirstVirtioInput + i));
+            VirtioMmio transport = _virtio.Create(i, Machine, _interrupts.Input(FirstVirtioInput + i));
             Machine.Memory.Map(Virtio + (ulong)i * VirtioStride, transport);
             _owned.Add(transport);
         }
@@ -193,6 +187,7 @@ public sealed class X64MicroVm : IDisposable
         Machine.Dispose();
         foreach (IDisposable device in _owned)
             device.Dispose();
+        _virtio.Dispose();
         _interrupts.Dispose();
     }
 
@@ -267,26 +262,6 @@ public sealed class X64MicroVm : IDisposable
                 enter(ref state);
             vcpu.SetState(in state);
         }
-    }
-
-    private List<VirtioDevice> CreateVirtioDevices()
-    {
-        List<VirtioDevice> devices = [.. _options.Disks.Select((disk, i) => new VirtioBlock(disk, $"virtkit-disk{i}"))];
-        devices.AddRange(_options.Networks.Select((network, i) => new VirtioNet(network, new MacAddress(_options.FirstMacAddress.Value + (ulong)i))));
-        if (_options.VirtioConsole is { } console)
-            devices.Add(new VirtioConsole(console));
-        devices.Add(new VirtioEntropy(FillRandom));
-        _owned.AddRange(devices.OfType<IDisposable>());
-        devices.AddRange(_options.VirtioDevices);
-        return devices;
-    }
-
-    private void FillRandom(Span<byte> destination)
-    {
-        if (_seeded is null)
-            RandomNumberGenerator.Fill(destination);
-        else
-            _seeded.NextBytes(destination);
     }
 
     private delegate void Entry(ref X64State state);
