@@ -26,14 +26,16 @@ internal abstract class X64Interrupts : IDisposable
     public static X64Interrupts Attach(Machine machine, Slot slot) =>
         machine.Partition is IX64InterruptChips { ArePresent: true } chips ? new OfEngine(chips) : new Models(machine, slot);
 
-    /// <summary>The machine needs its controller's address before the controller can be built: this stands between.</summary>
-    internal sealed class Slot : IX64InterruptController
+    /// <summary>The machine needs its controller before that can be built, because a controller needs the machine's vCPUs: this stands between.</summary>
+    internal sealed class Slot : IX64LocalApics
     {
         public LocalApics? Controller { get; set; }
 
-        public int Acknowledge(int vcpu) => Controller?.Acknowledge(vcpu) ?? -1;
+        public IX64LocalApic this[int vcpu] => Controller![vcpu];
 
-        public void SetTaskPriority(int vcpu, byte priority) => Controller?.SetTaskPriority(vcpu, priority);
+        public int Acknowledge(int vcpu) => Controller!.Acknowledge(vcpu);
+
+        public void SetTaskPriority(int vcpu, byte priority) => Controller!.SetTaskPriority(vcpu, priority);
     }
 
     private sealed class OfEngine(IX64InterruptChips chips) : X64Interrupts
@@ -52,14 +54,13 @@ internal abstract class X64Interrupts : IDisposable
 
         public Models(Machine machine, Slot slot)
         {
-            _apics = new LocalApics(machine.Clock, [.. machine.Vcpus.Select(vcpu => new ApicPins(vcpu.Pin(X64Pin.Intr), vcpu.Pin(X64Pin.Nmi)))]);
+            _apics = new LocalApics(machine.Clock, [.. machine.Vcpus.Select(ApicPins.Of)]);
             _ioApic = new IoApic(_apics.Deliver);
             _pic = new I8259(_apics[0].Lint(0));
             _apics.EndOfInterrupt += _ioApic.EndOfInterrupt;
             _apics.AcknowledgeExternal = _pic.Acknowledge;
             slot.Controller = _apics;
             machine.Memory.Map(IoApicPage, _ioApic);
-            machine.Memory.Map(LocalApicPage, _apics[0]);
             AddressSpace ports = machine.Ports!;
             ports.Map(new Gpa(0x20), _pic.Primary);
             ports.Map(new Gpa(0xa0), _pic.Secondary);

@@ -17,7 +17,7 @@ namespace VirtKit.Devices.Boards;
 /// 0xfec0_0000  I/O APIC    0xfee0_0000  local APIC        0x070  CMOS clock, 8          0x0f4  debug exit
 /// 0x1_0000_0000  RAM, the rest
 /// </code>
-/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models, which run one vCPU.
+/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
 /// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
 /// </remarks>
 public sealed class X64MicroVm : IDisposable
