@@ -54,6 +54,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             _apicPage = new KvmApicPage(_run, apics, index, context.Events);
         _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, signature);
         _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs, _apicPage);
+        // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
+        if (kernelController && index > 0)
+            Capture();
     }
 
     public override bool HasWork => _kernelController || _interrupts.HasWork;
@@ -64,8 +67,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public override VcpuExit Run(ulong budget)
     {
-        TakeSignals();
-        if (!HasWork)
+        if (!TakeSignals() || !HasWork)
             return new VcpuExit((Interlocked.And(ref _requests, ~Kick) & Kick) != 0 ? ExitReason.Kicked : ExitReason.Halted);
         if (budget == 0)
             return new VcpuExit(ExitReason.BudgetExhausted);
@@ -241,9 +243,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     Complete(new VcpuExit(ExitReason.Hypercall, _run->Hypercall.Nr));
                     break;
                 case KvmExit.Hlt:
-                    _interrupts.Activity = X64Activity.Halted;
-                    if (_interrupts.HasWork)
+                    if (_interrupts.IsWoken)
                         break;
+                    _interrupts.Activity = X64Activity.Halted;
                     return new VcpuExit(ExitReason.Halted);
                 case KvmExit.IrqWindowOpen or KvmExit.Intr or KvmExit.SetTpr or KvmExit.IoapicEoi:
                     break;

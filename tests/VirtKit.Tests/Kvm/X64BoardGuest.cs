@@ -20,6 +20,11 @@ internal sealed class X64BoardGuest : IDisposable
 
     public const uint LocalApic = 0xfee0_0000, IoApic = 0xfec0_0000;
 
+    /// <summary>The page of a start-up message: code that brings the second vCPU to where <see cref="LoadSecond"/> has put its own.</summary>
+    public const byte StartUpPage = 8;
+
+    private const ulong SecondCode = 0x3_0000, SecondLog = 0x6_8000, SecondStack = 0x2_8000;
+
     private const ulong Table = 0x4_0000, Handlers = 0x4_1000, HandlerSize = 128;
     private const byte ExitPort = 0xf4;
 
@@ -62,6 +67,48 @@ internal sealed class X64BoardGuest : IDisposable
         return this;
     }
 
+    /// <summary>Loads the second vCPU's code, which it reaches in 64-bit mode with a log and a stack of its own.</summary>
+    public X64BoardGuest LoadSecond(Action<Assembler> write)
+    {
+        const int descriptors = 0x7000, tables = 0x7100;
+        AddressSpace memory = Machine.Memory;
+        memory.TryWrite(new Gpa(tables), (ushort)0x17);
+        memory.TryWrite(new Gpa(tables + 2), (uint)descriptors);
+        memory.TryWrite(new Gpa(tables + 0x10), (ushort)0xfff);
+        memory.TryWrite(new Gpa(tables + 0x12), Table);
+        memory.Write(new Gpa((ulong)StartUpPage << 12), X64Guest.Assemble(16, a =>
+        {
+            a.cli();
+            a.xor(ax, ax);
+            a.mov(ds, ax);
+            a.lgdt(__[tables]);
+            a.mov(eax, 0x620);
+            a.mov(cr4, eax);
+            a.mov(eax, (uint)X64Guest.Tables);
+            a.mov(cr3, eax);
+            a.mov(ecx, 0xc000_0080);
+            a.mov(eax, 0x100);
+            a.xor(edx, edx);
+            a.wrmsr();
+            a.mov(eax, 0x8000_0033);
+            a.mov(cr0, eax);
+            // JMP FAR 8:SecondCode
+            a.db([0x66, 0xea, .. BitConverter.GetBytes((uint)SecondCode), 8, 0]);
+        }, 0));
+        memory.Write(new Gpa(SecondCode), X64Guest.Assemble(64, a =>
+        {
+            a.mov(eax, 0x10);
+            a.mov(ss, ax);
+            a.mov(ds, ax);
+            a.mov(es, ax);
+            a.mov(rsp, SecondStack);
+            a.mov(rbp, SecondLog);
+            a.lidt(__[tables + 0x10]);
+            write(a);
+        }, SecondCode));
+        return this;
+    }
+
     /// <summary>Runs the machine until the guest writes to the debug-exit port, and gives what it wrote.</summary>
     public ulong Run()
     {
@@ -72,10 +119,11 @@ internal sealed class X64BoardGuest : IDisposable
     }
 
     /// <summary>What the guest has noted.</summary>
-    public string ReadLog()
+    public string ReadLog(int vcpu = 0)
     {
-        byte[] bytes = new byte[(int)(Machine.Vcpus[0].GetState<X64Registers>().Rbp - Log)];
-        Machine.Memory.Read(new Gpa(Log), bytes);
+        ulong start = vcpu == 0 ? Log : SecondLog, end = Machine.Vcpus[vcpu].GetState<X64Registers>().Rbp;
+        byte[] bytes = new byte[end >= start ? (int)Math.Min(end - start, 0x1000) : 0];
+        Machine.Memory.Read(new Gpa(start), bytes);
         return Convert.ToHexStringLower(bytes);
     }
 
@@ -149,6 +197,16 @@ internal sealed class X64BoardGuest : IDisposable
         a.Label(ref done);
     }
 
+    /// <summary>Waits, without HLT, until a vector has come so often at any vCPU. Interrupts stay on or off.</summary>
+    public static void Watch(Assembler a, byte vector, int count)
+    {
+        Label again = a.CreateLabel();
+        a.Label(ref again);
+        a.pause();
+        a.cmp(__dword_ptr[Counts + (ulong)vector * 4], count);
+        a.jb(again);
+    }
+
     /// <summary>Lets interrupts in for a moment: the port access, which nobody answers, makes sure that the guest is left and entered.</summary>
     public static void Open(Assembler a)
     {
@@ -169,8 +227,11 @@ internal sealed class X64BoardGuest : IDisposable
 
     private string Describe()
     {
-        X64State state = Machine.Vcpus[0].GetState<X64State>();
-        return $"rip {state.Registers.Rip:x}, log {ReadLog()}, {state.Activity}";
+        return string.Join("; ", Machine.Vcpus.Select(vcpu =>
+        {
+            X64State state = vcpu.GetState<X64State>();
+            return $"vCPU {vcpu.Index} {state.Activity} at {state.Cs.Selector:x}:{state.Registers.Rip:x}, log {ReadLog(vcpu.Index)}";
+        }));
     }
 
     private void WriteInterruptTable()
