@@ -86,6 +86,20 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         return new InterruptLine(this, input);
     }
 
+    /// <inheritdoc/>
+    public void GetState(out X64InterruptChipsState state)
+    {
+        RequireKernelController();
+        KvmChips.Get(_vm, out state);
+    }
+
+    /// <inheritdoc/>
+    public void SetState(in X64InterruptChipsState state)
+    {
+        RequireKernelController();
+        KvmChips.Set(_vm, in state);
+    }
+
     void IInterruptSink.SetInput(int input, bool level)
     {
         var argument = new KvmIrqLevel { Irq = (uint)input, Level = level ? 1u : 0 };

@@ -70,11 +70,16 @@ internal sealed unsafe class KvmRegisterFile
         Set(in state.Registers);
         SetFloatingPoint(in state);
         SetDebugRegisters(in state);
-        SetMsrs(in state);
         if (_hasLapic)
         {
             X64State.LapicPage lapic = state.Lapic;
             Require(_vcpu.TryCall(KvmIoctl.SetLapic, ref lapic), "local APIC");
+        }
+
+        // After the local APIC: its timer takes a deadline only in that mode.
+        SetMsrs(in state);
+        if (_hasLapic)
+        {
             KvmMpState activity = state.Activity switch
             {
                 X64Activity.Uninitialized => KvmMpState.Uninitialized,

@@ -31,11 +31,11 @@ public sealed class X64MicroVm : IDisposable
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
     private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
+    private static readonly Gpa LocalApicPage = new(0xfee0_0000), IoApicPage = new(0xfec0_0000);
     private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
 
     private readonly X64MicroVmOptions _options;
     private readonly BoardVirtio _virtio;
-    private readonly X64Interrupts _interrupts;
     private readonly List<IDisposable> _owned = [];
     private (Gpa Start, ulong Size) _initrd;
 
@@ -56,16 +56,26 @@ public sealed class X64MicroVm : IDisposable
         var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
         _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
 
-        var controller = new X64Interrupts.Slot();
+        var controller = new X64InterruptModels.Slot();
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
         Machine.Memory.MapRam(new Gpa(0), Math.Min(options.MemorySize, LowTop));
         if (options.MemorySize > LowTop)
             Machine.Memory.MapRam(new Gpa(HighStart), options.MemorySize - LowTop, "ram-high");
-        _interrupts = X64Interrupts.Attach(Machine, controller);
+        if (Machine.Partition is IX64InterruptChips { ArePresent: true } chips)
+        {
+            InterruptChips = chips;
+        }
+        else
+        {
+            var models = new X64InterruptModels(Machine, controller, IoApicPage);
+            _owned.Add(models);
+            InterruptChips = models;
+        }
+
         AttachPorts();
         for (int i = 0; i < VirtioSlots; i++)
         {
-            VirtioMmio transport = _virtio.Create(i, Machine, _interrupts.Input(FirstVirtioInput + i));
+            VirtioMmio transport = _virtio.Create(i, Machine, InterruptChips.Input(FirstVirtioInput + i));
             Machine.Memory.Map(Virtio + (ulong)i * VirtioStride, transport);
             _owned.Add(transport);
         }
@@ -73,6 +83,9 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>The machine, ready to run after one of the boot methods.</summary>
     public Machine Machine { get; }
+
+    /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
+    public IX64InterruptChips InterruptChips { get; }
 
     /// <summary>What firmware would say of the memory.</summary>
     public IReadOnlyList<MemoryMapEntry> MemoryMap
@@ -173,8 +186,8 @@ public sealed class X64MicroVm : IDisposable
     public byte[] BuildAcpiTables() => new AcpiPlatform
     {
         ProcessorCount = Machine.Vcpus.Count,
-        LocalApic = X64Interrupts.LocalApicPage,
-        IoApic = X64Interrupts.IoApicPage,
+        LocalApic = LocalApicPage,
+        IoApic = IoApicPage,
         SleepPort = SleepPort,
         ResetPort = ResetControl,
         ResetValue = ResetValue,
@@ -185,17 +198,17 @@ public sealed class X64MicroVm : IDisposable
     public void Dispose()
     {
         Machine.Dispose();
-        foreach (IDisposable device in _owned)
+        // The chips, which came first, go last.
+        foreach (IDisposable device in Enumerable.Reverse(_owned))
             device.Dispose();
         _virtio.Dispose();
-        _interrupts.Dispose();
     }
 
     private void AttachPorts()
     {
         AddressSpace ports = Machine.Ports!;
-        var uart = new Ns16550A(_options.Console, _interrupts.Input(UartInput));
-        var rtc = new CmosRtc(Machine.Clock, _interrupts.Input(RtcInput));
+        var uart = new Ns16550A(_options.Console, InterruptChips.Input(UartInput));
+        var rtc = new CmosRtc(Machine.Clock, InterruptChips.Input(RtcInput));
         _owned.AddRange([uart, rtc]);
         ports.Map(new Gpa(SerialPort), uart);
         ports.Map(new Gpa(CmosPort), rtc);
@@ -257,7 +270,7 @@ public sealed class X64MicroVm : IDisposable
         foreach (Vcpu vcpu in Machine.Vcpus)
         {
             X64State state = vcpu.GetState<X64State>();
-            state.ApicBase = X64Interrupts.LocalApicPage.Value | ApicEnabled | (vcpu.Index == 0 ? BootProcessor : 0);
+            state.ApicBase = LocalApicPage.Value | ApicEnabled | (vcpu.Index == 0 ? BootProcessor : 0);
             if (vcpu.Index == 0)
                 enter(ref state);
             vcpu.SetState(in state);

@@ -26,6 +26,7 @@ internal sealed class X64BoardGuest : IDisposable
     private const ulong SecondCode = 0x3_0000, SecondLog = 0x6_8000, SecondStack = 0x2_8000;
 
     private const ulong Table = 0x4_0000, Handlers = 0x4_1000, HandlerSize = 128;
+    private const int MemorySize = 16 << 20;
     private const byte ExitPort = 0xf4;
 
     private readonly X64MicroVm _board;
@@ -42,7 +43,7 @@ internal sealed class X64BoardGuest : IDisposable
                 Scheduling = VcpuScheduling.Threads,
                 VcpuCount = vcpuCount,
             },
-            MemorySize = 16 << 20,
+            MemorySize = MemorySize,
             Console = console ?? new NullConsole(),
         });
     }
@@ -127,6 +128,25 @@ internal sealed class X64BoardGuest : IDisposable
         return Convert.ToHexStringLower(bytes);
     }
 
+    /// <summary>All that makes the machine, but for the devices that these guests do not use.</summary>
+    public Saved Save()
+    {
+        byte[] memory = new byte[MemorySize];
+        Machine.Memory.Read(new Gpa(0), memory);
+        _board.InterruptChips.GetState(out X64InterruptChipsState chips);
+        return new Saved([.. Machine.Vcpus.Select(vcpu => vcpu.GetState<X64State>())], chips, memory, ((KvmPartition)Machine.Partition).ParavirtualClock);
+    }
+
+    public X64BoardGuest Restore(Saved saved)
+    {
+        Machine.Memory.Write(new Gpa(0), saved.Memory);
+        ((KvmPartition)Machine.Partition).ParavirtualClock = saved.Clock;
+        foreach (Vcpu vcpu in Machine.Vcpus)
+            vcpu.SetState(in saved.Vcpus[vcpu.Index]);
+        _board.InterruptChips.SetState(in saved.Chips);
+        return this;
+    }
+
     public uint Count(byte vector)
     {
         Assert.True(Machine.Memory.TryRead(new Gpa(Counts + (ulong)vector * 4), out uint count));
@@ -138,9 +158,15 @@ internal sealed class X64BoardGuest : IDisposable
     /// <summary>Ends the run with a code.</summary>
     public static void Exit(Assembler a, byte code)
     {
+        Pause(a, code);
+        a.hlt();
+    }
+
+    /// <summary>Ends the run with a code; the next goes on behind it.</summary>
+    public static void Pause(Assembler a, byte code)
+    {
         a.mov(al, code);
         a.@out(ExitPort, al);
-        a.hlt();
     }
 
     /// <summary>Stores to a register of the local APIC.</summary>
@@ -195,6 +221,7 @@ internal sealed class X64BoardGuest : IDisposable
         a.cli();
         a.jmp(again);
         a.Label(ref done);
+        a.nop();
     }
 
     /// <summary>Waits, without HLT, until a vector has come so often at any vCPU. Interrupts stay on or off.</summary>
@@ -269,5 +296,10 @@ internal sealed class X64BoardGuest : IDisposable
         a.pop(rbx);
         a.pop(rax);
         a.iretq();
+    }
+
+    public sealed record Saved(X64State[] Vcpus, X64InterruptChipsState ChipsState, byte[] Memory, ulong Clock)
+    {
+        public readonly X64InterruptChipsState Chips = ChipsState;
     }
 }

@@ -15,6 +15,8 @@ internal static unsafe class KvmIoctl
     public static readonly nuint SetIdentityMapAddr = Iow(0x48, 8), IrqLine = Iow(0x61, sizeof(KvmIrqLevel)), Irqfd = Iow(0x76, sizeof(KvmIrqfd));
     public static readonly nuint CreatePit2 = Iow(0x77, sizeof(KvmPitConfig)), Ioeventfd = Iow(0x79, sizeof(KvmIoeventfd));
     public static readonly nuint SetClock = Iow(0x7b, sizeof(KvmClock)), GetClock = Ior(0x7c, sizeof(KvmClock));
+    public static readonly nuint GetIrqchip = Iowr(0x62, sizeof(KvmIrqchip)), SetIrqchip = Ior(0x63, sizeof(KvmIrqchip));
+    public static readonly nuint GetPit2 = Ior(0x9f, sizeof(KvmPitState2)), SetPit2 = Iow(0xa0, sizeof(KvmPitState2));
     public static readonly nuint EnableCap = Iow(0xa3, sizeof(KvmEnableCap)), SetMsrFilter = Iow(0xc6, sizeof(KvmMsrFilter));
     public static readonly nuint RegisterCoalescedMmio = Iow(0x67, sizeof(KvmCoalescedMmioZone)), UnregisterCoalescedMmio = Iow(0x68, sizeof(KvmCoalescedMmioZone));
 
