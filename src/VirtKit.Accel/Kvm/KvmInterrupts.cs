@@ -91,8 +91,8 @@ internal sealed unsafe class KvmInterrupts
             state.Activity = Activity;
             if ((edges & Init) != 0)
                 state.TakeInit(_signature);
-            if ((edges & StartUp) != 0 && state.Activity is X64Activity.WaitForSipi or X64Activity.Uninitialized)
-                state.TakeStartUp(_page!.Apic.StartUpPage);
+            if ((edges & StartUp) != 0 && _page is not null && state.Activity is X64Activity.WaitForSipi or X64Activity.Uninitialized)
+                state.TakeStartUp(_page.Apic.StartUpPage);
             if (state.Activity != Activity || (edges & Init) != 0)
                 _registers.SetProcessor(in state);
             Restore(in state);
