@@ -143,7 +143,7 @@ internal sealed class X64BoardGuest : IDisposable
         ((KvmPartition)Machine.Partition).ParavirtualClock = saved.Clock;
         foreach (Vcpu vcpu in Machine.Vcpus)
             vcpu.SetState(in saved.Vcpus[vcpu.Index]);
-        _board.InterruptChips.SetState(in saved.Chips);
+        _board.InterruptChips.SetState(saved.Chips);
         return this;
     }
 
@@ -298,8 +298,5 @@ internal sealed class X64BoardGuest : IDisposable
         a.iretq();
     }
 
-    public sealed record Saved(X64State[] Vcpus, X64InterruptChipsState ChipsState, byte[] Memory, ulong Clock)
-    {
-        public readonly X64InterruptChipsState Chips = ChipsState;
-    }
+    public sealed record Saved(X64State[] Vcpus, X64InterruptChipsState Chips, byte[] Memory, ulong Clock);
 }
