@@ -4,7 +4,7 @@ using VirtKit.X86;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>Answers a vCPU's port, memory and MSR accesses out of the machine's address spaces. What nobody answers reads as ones and swallows stores, as on the bus.</summary>
-internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory, AddressSpace? ports, MsrPolicy msrs)
+internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory, AddressSpace? ports, MsrPolicy msrs, KvmApicPage? apicPage)
 {
     /// <summary>Accesses that a device answered.</summary>
     public ulong Accesses { get; private set; }
@@ -41,10 +41,14 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
     public void AccessMemory()
     {
         int length = (int)Math.Min(run->Mmio.Len, 8);
+        var address = new Gpa(run->Mmio.PhysAddr);
+        AddressSpace space = memory;
+        if (apicPage is not null && apicPage.TryFind(address.Value, out AddressSpace? page, out Gpa offset))
+            (space, address) = (page!, offset);
         if (run->Mmio.IsWrite != 0)
-            Store(memory, new Gpa(run->Mmio.PhysAddr), length, run->Mmio.Data);
+            Store(space, address, length, run->Mmio.Data);
         else
-            run->Mmio.Data = Load(new Gpa(run->Mmio.PhysAddr), length);
+            run->Mmio.Data = Load(space, address, length);
     }
 
     /// <summary>A store that the kernel has gathered.</summary>
@@ -100,19 +104,19 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
             space.TryStore(address + (ulong)i, 1, (byte)(value >> (i * 8)));
     }
 
-    private ulong Load(Gpa address, int length)
+    private ulong Load(AddressSpace space, Gpa address, int length)
     {
         ulong value = 0;
         if (length is 1 or 2 or 4 or 8)
         {
-            if (memory.TryLoad(address, length, out value))
+            if (space.TryLoad(address, length, out value))
                 Accesses++;
             return value;
         }
 
         for (int i = 0; i < length; i++)
         {
-            memory.TryLoad(address + (ulong)i, 1, out ulong part);
+            space.TryLoad(address + (ulong)i, 1, out ulong part);
             value |= part << (i * 8);
         }
 

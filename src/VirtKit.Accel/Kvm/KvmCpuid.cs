@@ -24,6 +24,9 @@ internal static unsafe class KvmCpuid
         })];
     }
 
+    /// <summary>An offer with a further feature of leaf 1, ECX.</summary>
+    public static CpuidEntry[] With(CpuidEntry[] entries, string feature) => Leaf1(entries, CpuidFeature.Named(feature).Bit, present: true);
+
     /// <summary>Reads a table: the system's offer, or what a vCPU has.</summary>
     public static CpuidEntry[] Read(KvmDescriptor descriptor, nuint request)
     {
@@ -81,4 +84,7 @@ internal static unsafe class KvmCpuid
 
         return table.Corrected(Read(vcpu, KvmIoctl.GetCpuid2), "the kernel answers so in spite of the policy");
     }
+
+    private static CpuidEntry[] Leaf1(CpuidEntry[] entries, int bit, bool present) =>
+        [.. entries.Select(e => e.Leaf != 1 ? e : e with { Answer = e.Answer with { Ecx = present ? e.Answer.Ecx | 1u << bit : e.Answer.Ecx & ~(1u << bit) } })];
 }

@@ -81,6 +81,9 @@ public sealed class KvmEngine : ExecutionEngine
         if (_host is { } known)
             return known;
         CpuidEntry[] capable = system.ReadSupportedCpuid();
+        // Older kernels leave it to us to know that the feature comes with the local APIC.
+        if (system.Check(KvmCap.TscDeadlineTimer) > 0)
+            capable = KvmCpuid.With(capable, "tsc_deadline");
         return _host = new KvmHost(capable, KvmCpuid.Offer(capable, _options.InterruptController), KvmMsrRules.Saved(system));
     }
 }

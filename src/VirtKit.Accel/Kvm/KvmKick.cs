@@ -20,6 +20,7 @@ internal sealed unsafe class KvmKick
     private int _preparedId;
     private int _inside;
     private bool _sent;
+    private bool _closed;
 
     public KvmKick(KvmDescriptor vcpu, KvmRun* run)
     {
@@ -54,16 +55,25 @@ internal sealed unsafe class KvmKick
     /// <summary>Turns the running thread back, or the next one that enters. What it is to find then has been noted before. Any thread.</summary>
     public void Send()
     {
-        // TIMING POINT K1: the flag first, the signal then. A thread that passes the flag before it is set is inside when the signal comes, or has it pending.
-        Volatile.Write(ref _run->ImmediateExit, 1);
         lock (_gate)
         {
+            if (_closed)
+                return;
+            // TIMING POINT K1: the flag first, the signal then. A thread that passes the flag before it is set is inside when the signal comes, or has it pending.
+            Volatile.Write(ref _run->ImmediateExit, 1);
             if (_inside != 0 && !_sent && _prepared != Thread.CurrentThread)
             {
                 _sent = true;
                 _ = Libc.tgkill(Environment.ProcessId, _inside, Signal);
             }
         }
+    }
+
+    /// <summary>The pages that the vCPU shares go away. A device that outlives its machine may still raise its line, from a timer or a backend.</summary>
+    public void Close()
+    {
+        lock (_gate)
+            _closed = true;
     }
 
     private void TakeSignals()

@@ -18,6 +18,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly KvmOptions _options;
     private readonly KvmHost _host;
     private readonly List<CpuidTable> _cpuid = [];
+    private readonly KvmTscDeadline? _tscDeadline;
 
     internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
@@ -26,6 +27,15 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         _architecture = architecture;
         _options = options;
         _host = host;
+        if (!HasKernelController && architecture.InterruptController is IX64LocalApics apics && system.Check(KvmCap.GetTscKhz) > 0)
+        {
+            _tscDeadline = new KvmTscDeadline(apics);
+            _host = host with { Offered = KvmCpuid.With(host.Offered, "tsc_deadline") };
+            // The guest's own rule for it, if there is one, comes first.
+            if (!architecture.Msrs.Rules.ContainsKey(KvmTscDeadline.Msr))
+                _architecture = architecture with { Msrs = architecture.Msrs.Emulate(KvmTscDeadline.Msr, _tscDeadline) };
+        }
+
         int most = system.Check(KvmCap.MaxVcpus);
         if (most > 0 && context.VcpuCount > most)
             throw new VirtKitException($"The kernel's KVM runs at most {most} vCPUs in a machine.");
@@ -76,6 +86,20 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         return new InterruptLine(this, input);
     }
 
+    /// <inheritdoc/>
+    public void GetState(out X64InterruptChipsState state)
+    {
+        RequireKernelController();
+        KvmChips.Get(_vm, out state);
+    }
+
+    /// <inheritdoc/>
+    public void SetState(in X64InterruptChipsState state)
+    {
+        RequireKernelController();
+        KvmChips.Set(_vm, in state);
+    }
+
     void IInterruptSink.SetInput(int input, bool level)
     {
         var argument = new KvmIrqLevel { Irq = (uint)input, Level = level ? 1u : 0 };
@@ -93,7 +117,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             Enable(vcpu, KvmCap.EnforcePvFeatureCpuid, 1);
             CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Offered, index, _context.VcpuCount));
             _cpuid.Add(table.WithWithheld(_host.Capable, _host.Offered, KvmCpuid.WithheldReason));
-            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController);
+            _tscDeadline?.Add(vcpu, table);
+            return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
+                _tscDeadline, table.Lookup(1, 0).Eax);
         }
         catch
         {

@@ -69,15 +69,17 @@ internal sealed unsafe class KvmRegisterFile
         SetSystemRegisters(in state);
         Set(in state.Registers);
         SetFloatingPoint(in state);
-        var debug = new KvmDebugregs { Dr6 = state.Dr6, Dr7 = state.Dr7 };
-        for (int i = 0; i < 4; i++)
-            debug.Db[i] = state.Dr[i];
-        Require(_vcpu.TryCall(KvmIoctl.SetDebugregs, ref debug), "debug registers");
-        SetMsrs(in state);
+        SetDebugRegisters(in state);
         if (_hasLapic)
         {
             X64State.LapicPage lapic = state.Lapic;
             Require(_vcpu.TryCall(KvmIoctl.SetLapic, ref lapic), "local APIC");
+        }
+
+        // After the local APIC: its timer takes a deadline only in that mode.
+        SetMsrs(in state);
+        if (_hasLapic)
+        {
             KvmMpState activity = state.Activity switch
             {
                 X64Activity.Uninitialized => KvmMpState.Uninitialized,
@@ -88,6 +90,15 @@ internal sealed unsafe class KvmRegisterFile
             Require(_vcpu.TryCall(KvmIoctl.SetMpState, ref activity), "activity state");
         }
 
+        SetEvents(in state);
+    }
+
+    /// <summary>Sets what INIT and start-up messages change.</summary>
+    public void SetProcessor(in X64State state)
+    {
+        SetSystemRegisters(in state);
+        Set(in state.Registers);
+        SetDebugRegisters(in state);
         SetEvents(in state);
     }
 
@@ -132,6 +143,14 @@ internal sealed unsafe class KvmRegisterFile
             ApicBase = state.ApicBase,
         };
         Require(_vcpu.TryCall(KvmIoctl.SetSregs, ref s), "segment and control registers");
+    }
+
+    private void SetDebugRegisters(in X64State state)
+    {
+        var debug = new KvmDebugregs { Dr6 = state.Dr6, Dr7 = state.Dr7 };
+        for (int i = 0; i < 4; i++)
+            debug.Db[i] = state.Dr[i];
+        Require(_vcpu.TryCall(KvmIoctl.SetDebugregs, ref debug), "debug registers");
     }
 
     private void GetFloatingPoint(ref X64State state)

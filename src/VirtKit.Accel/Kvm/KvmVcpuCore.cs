@@ -17,9 +17,11 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmRegisterFile _registers;
     private readonly KvmKick _kick;
     private readonly KvmBus _bus;
-    private readonly IX64InterruptController? _controller;
     private readonly KvmPostedWrites _postedWrites;
     private readonly IX64HypercallHandler? _hypercalls;
+    private readonly KvmApicPage? _apicPage;
+    private readonly KvmInterrupts _interrupts;
+    private readonly KvmTscDeadline? _tscDeadline;
     private readonly int _hypercallPort;
     private readonly bool _kernelController;
     private X64State _powerOn;
@@ -27,46 +29,45 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private bool _touched;
 
     private Timer? _sliceTimer;
-    private X64Activity _activity;
-    private byte _priority;
-    private volatile bool _intr;
-    private volatile bool _nmi;
     private int _requests;
     private ulong _exits;
 
     public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
-        bool kernelController)
+        bool kernelController, KvmTscDeadline? tscDeadline, uint signature)
     {
         _index = index;
         _vcpu = vcpu;
         _runSize = runSize;
         _registers = registers;
-        _controller = architecture.InterruptController;
         _postedWrites = postedWrites;
         _hypercalls = architecture.Hypercalls;
         _hypercallPort = architecture.HypercallPort ?? -1;
         _kernelController = kernelController;
-        _activity = index == 0 || kernelController ? X64Activity.Running : X64Activity.WaitForSipi;
+        _tscDeadline = tscDeadline;
         nint run = Libc.mmap(0, (nuint)runSize, Libc.ProtRead | Libc.ProtWrite, Libc.MapShared, vcpu.Number, 0);
         if (run == -1)
             throw new VirtKitException($"vCPU {index} cannot share its state: {Libc.Message(Marshal.GetLastPInvokeError())}.");
         // SAFETY: the kernel keeps its structure at the start of the mapping, which this object alone unmaps.
         _run = (KvmRun*)run;
         _kick = new KvmKick(vcpu, _run);
-        _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs);
+        if (!kernelController && architecture.InterruptController is IX64LocalApics apics)
+            _apicPage = new KvmApicPage(_run, apics, index, context.Events);
+        _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, signature);
+        _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs, _apicPage);
+        // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
+        if (kernelController && index > 0)
+            Capture();
     }
 
-    public override bool HasWork => _kernelController || _activity == X64Activity.Running || (_activity == X64Activity.Halted && IsWoken);
+    public override bool HasWork => _kernelController || _interrupts.HasWork;
 
     public override ulong Retired => 0;
 
     public override VcpuCounters Counters => new(0, _exits, _bus.Accesses, 0, 0);
 
-    private bool IsWoken => _nmi || (_intr && _run->IfFlag != 0);
-
     public override VcpuExit Run(ulong budget)
     {
-        if (!HasWork)
+        if (!TakeSignals() || !HasWork)
             return new VcpuExit((Interlocked.And(ref _requests, ~Kick) & Kick) != 0 ? ExitReason.Kicked : ExitReason.Halted);
         if (budget == 0)
             return new VcpuExit(ExitReason.BudgetExhausted);
@@ -96,34 +97,22 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public override void SetPin(int pin, bool level)
     {
-        switch (pin)
-        {
-            case X64Pin.Intr:
-                if (_intr == level)
-                    return;
-                _intr = level;
-                break;
-            case X64Pin.Nmi when level:
-                _nmi = true;
-                break;
-            default:
-                return;
-        }
-
-        if (level)
+        if (_interrupts.Set(pin, level))
             _kick.Send();
     }
 
     public override void Reset()
     {
-        _nmi = false;
         Interlocked.Exchange(ref _requests, 0);
         if (_touched)
             SetState(in _powerOn);
+        if (!_kernelController)
+            _interrupts.Reset();
     }
 
     public void GetState(out X64State state)
     {
+        TakeSignals();
         if (!_touched)
         {
             Capture();
@@ -133,18 +122,18 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
         _registers.Get(out state);
         if (!_kernelController)
-            state.Activity = _activity;
+            _interrupts.Save(ref state);
     }
 
     public void SetState(in X64State state)
     {
         Touch();
         _registers.Set(in state);
-        _activity = state.Activity;
-        _run->Cr8 = state.Cr8;
-        // The shared copies are as old as the last exit.
-        _run->IfFlag = (byte)((state.Registers.Rflags >> 9) & 1);
-        _run->ReadyForInterruptInjection = 0;
+        _interrupts.Restore(in state);
+        if (_apicPage is null)
+            return;
+        _apicPage.Apic.SetRegisters(state.Lapic);
+        _tscDeadline?.TryWrite(_index, KvmTscDeadline.Msr, state.FindMsr(KvmTscDeadline.Msr) ?? 0);
     }
 
     public void GetState(out X64Registers state) => _registers.Get(out state);
@@ -153,7 +142,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     {
         Touch();
         _registers.Set(in state);
-        _activity = X64Activity.Running;
+        _interrupts.Activity = X64Activity.Running;
         _run->IfFlag = (byte)((state.Rflags >> 9) & 1);
         _run->ReadyForInterruptInjection = 0;
     }
@@ -163,6 +152,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         if (disposing)
         {
             _sliceTimer?.Dispose();
+            _apicPage?.Dispose();
+            _kick.Close();
             _ = Libc.munmap((nint)_run, (nuint)_runSize);
             _vcpu.Dispose();
         }
@@ -185,7 +176,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             return;
         _registers.Get(out _powerOn);
         if (!_kernelController)
-            _powerOn.Activity = _activity;
+            _interrupts.Save(ref _powerOn);
         _captured = true;
     }
 
@@ -196,10 +187,13 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         bool isDue = false;
         while (true)
         {
+            _interrupts.OfferNmi();
             if (!_kernelController)
-                OfferInterrupts();
+                _interrupts.Offer();
             int error = Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
             _postedWrites.Drain(_run, _bus);
+            if (!_kernelController)
+                _interrupts.NoteTaskPriority();
             if (error != 0)
             {
                 if (error is not (Libc.Eintr or Libc.Eagain))
@@ -212,19 +206,23 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     if (requests != 0)
                         Request(requests);
                     isDue = false;
-                    if (due.Reason == ExitReason.Hypercall && TryAnswer(ref due))
-                        continue;
-                    return due;
+                    if (due.Reason != ExitReason.Hypercall || !TryAnswer(ref due))
+                        return due;
+                    // What came meanwhile had this same turning back to be seen at.
+                    if (!TakeSignals())
+                        return new VcpuExit(ExitReason.Halted);
+                    continue;
                 }
 
                 if ((requests & Kick) != 0)
                     return new VcpuExit(ExitReason.Kicked);
                 if (requests != 0)
                     return new VcpuExit(ExitReason.BudgetExhausted);
+                if (!TakeSignals())
+                    return new VcpuExit(ExitReason.Halted);
                 continue;
             }
 
-            NoteTaskPriority();
             switch (_run->ExitReason)
             {
                 case KvmExit.Io:
@@ -245,9 +243,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     Complete(new VcpuExit(ExitReason.Hypercall, _run->Hypercall.Nr));
                     break;
                 case KvmExit.Hlt:
-                    if (IsWoken)
+                    if (_interrupts.IsWoken)
                         break;
-                    _activity = X64Activity.Halted;
+                    _interrupts.Activity = X64Activity.Halted;
                     return new VcpuExit(ExitReason.Halted);
                 case KvmExit.IrqWindowOpen or KvmExit.Intr or KvmExit.SetTpr or KvmExit.IoapicEoi:
                     break;
@@ -288,37 +286,14 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         return true;
     }
 
-    private void OfferInterrupts()
+    /// <returns>Whether the vCPU is started.</returns>
+    private bool TakeSignals()
     {
-        if (_nmi)
-        {
-            _nmi = false;
-            if (_vcpu.TryCall(KvmIoctl.Nmi, 0) >= 0)
-                _activity = X64Activity.Running;
-        }
-
-        if (_intr && _controller is not null && _run->ReadyForInterruptInjection != 0 && _run->IfFlag != 0)
-        {
-            int vector = _controller.Acknowledge(_index);
-            if (vector is >= 0 and <= 255)
-            {
-                uint argument = (uint)vector;
-                _vcpu.TryCall(KvmIoctl.Interrupt, ref argument);
-                _run->ReadyForInterruptInjection = 0;
-            }
-        }
-
-        _run->RequestInterruptWindow = _intr && _controller is not null ? (byte)1 : (byte)0;
-        _activity = X64Activity.Running;
-    }
-
-    private void NoteTaskPriority()
-    {
-        byte priority = (byte)_run->Cr8;
-        if (priority == _priority || _kernelController)
-            return;
-        _priority = priority;
-        _controller?.SetTaskPriority(_index, priority);
+        if (_kernelController)
+            return true;
+        if (_interrupts.IsSignaled)
+            Touch();
+        return _interrupts.TakeSignals();
     }
 
     private void StartSliceTimer(ulong budget)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using VirtKit.Boot;
 using VirtKit.Devices.Virtio;
 using VirtKit.RiscV;
@@ -21,7 +20,7 @@ namespace VirtKit.Devices.Boards;
 public sealed class RiscVVirt : IDisposable
 {
     /// <summary>The number of virtio slots.</summary>
-    public const int VirtioSlots = 8;
+    public const int VirtioSlots = BoardVirtio.Slots;
 
     private const ulong BootRomSize = 0xf000, VirtioStride = 0x1000, Megabyte = 1 << 20, Slot = 2 * Megabyte, LowTop = 0xc000_0000;
     private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1;
@@ -31,7 +30,8 @@ public sealed class RiscVVirt : IDisposable
 
     private readonly RiscVVirtOptions _options;
     private readonly RiscVArchitecture _architecture;
-    private readonly Random? _seeded;
+    private readonly GuestRandom _random;
+    private readonly BoardVirtio _virtio;
     private readonly List<(Gpa Address, IDevice Device, uint Source)> _devices = [];
     private readonly Aclint _aclint;
     private readonly Plic _plic;
@@ -50,12 +50,9 @@ public sealed class RiscVVirt : IDisposable
             ?? throw new ArgumentException($"The board has RISC-V harts, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % Slot != 0 || options.MemorySize < 8 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 8 MiB to 1 TiB.");
-        int slots = 1 + options.Disks.Count + options.Networks.Count + options.VirtioDevices.Count + (options.VirtioConsole is null ? 0 : 1);
-        if (slots > VirtioSlots)
-            throw new ArgumentException($"The board has {VirtioSlots} virtio slots; the options need {slots}.", nameof(options));
         _options = options;
-        int? seed = options.Seed ?? (options.Machine.Scheduling == VcpuScheduling.Deterministic ? 1 : null);
-        _seeded = seed is { } value ? new Random(value) : null;
+        _random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+        _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, _random, options.VirtioDevices);
 
         Machine = new Machine(options.Machine);
         Machine.Memory.MapRom(BootRom, BootRomSize, "boot-rom");
@@ -70,11 +67,10 @@ public sealed class RiscVVirt : IDisposable
         Machine.Memory.Map(Test, _finisher);
         Attach(Rtc, RtcSource, line => new GoldfishRtc(Machine.Clock, line));
         Attach(Uart, UartSource, line => new Ns16550A(options.Console, line));
-        List<VirtioDevice> virtio = CreateVirtioDevices();
         for (int i = 0; i < VirtioSlots; i++)
         {
-            VirtioDevice device = i < virtio.Count ? virtio[i] : new EmptySlot();
-            Attach(Virtio + (ulong)i * VirtioStride, FirstVirtioSource + i, line => new VirtioMmio(device, Machine.Memory, Machine.Clock, line));
+            int slot = i;
+            Attach(Virtio + (ulong)i * VirtioStride, FirstVirtioSource + i, line => _virtio.Create(slot, Machine, line));
         }
     }
 
@@ -205,6 +201,7 @@ public sealed class RiscVVirt : IDisposable
         Machine.Dispose();
         foreach (IDisposable device in _owned)
             device.Dispose();
+        _virtio.Dispose();
         _aclint.Dispose();
     }
 
@@ -216,31 +213,11 @@ public sealed class RiscVVirt : IDisposable
     private void DescribeChosen(FdtBuilder fdt)
     {
         byte[] seed = new byte[32];
-        FillRandom(seed);
+        _random.Fill(seed);
         fdt.BeginNode("chosen").Strings("bootargs", _options.CommandLine).Strings("stdout-path", $"/soc/serial@{Uart.Value:x}").Bytes("rng-seed", seed);
         if (_initrd.Size != 0)
             fdt.Cells64("linux,initrd-start", _initrd.Start.Value).Cells64("linux,initrd-end", _initrd.Start.Value + _initrd.Size);
         fdt.EndNode();
-    }
-
-    private List<VirtioDevice> CreateVirtioDevices()
-    {
-        List<VirtioDevice> devices = [.. _options.Disks.Select((disk, i) => new VirtioBlock(disk, $"virtkit-disk{i}"))];
-        devices.AddRange(_options.Networks.Select((network, i) => new VirtioNet(network, new MacAddress(_options.FirstMacAddress.Value + (ulong)i))));
-        if (_options.VirtioConsole is { } console)
-            devices.Add(new VirtioConsole(console));
-        devices.Add(new VirtioEntropy(FillRandom));
-        _owned.AddRange(devices.OfType<IDisposable>());
-        devices.AddRange(_options.VirtioDevices);
-        return devices;
-    }
-
-    private void FillRandom(Span<byte> destination)
-    {
-        if (_seeded is null)
-            RandomNumberGenerator.Fill(destination);
-        else
-            _seeded.NextBytes(destination);
     }
 
     private void Attach<T>(Gpa address, int source, Func<InterruptLine, T> create) where T : IDevice, IFdtNode, IDisposable

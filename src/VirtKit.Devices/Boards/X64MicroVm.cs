@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using VirtKit.Boot;
 using VirtKit.Boot.Acpi;
@@ -18,13 +17,13 @@ namespace VirtKit.Devices.Boards;
 /// 0xfec0_0000  I/O APIC    0xfee0_0000  local APIC        0x070  CMOS clock, 8          0x0f4  debug exit
 /// 0x1_0000_0000  RAM, the rest
 /// </code>
-/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models, which run one vCPU.
+/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
 /// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
 /// </remarks>
 public sealed class X64MicroVm : IDisposable
 {
     /// <summary>The number of virtio slots.</summary>
-    public const int VirtioSlots = 8;
+    public const int VirtioSlots = BoardVirtio.Slots;
 
     private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, VirtioStride = 0x1000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
@@ -32,11 +31,11 @@ public sealed class X64MicroVm : IDisposable
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
     private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
+    private static readonly Gpa LocalApicPage = new(0xfee0_0000), IoApicPage = new(0xfec0_0000);
     private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
 
     private readonly X64MicroVmOptions _options;
-    private readonly Random? _seeded;
-    private readonly X64Interrupts _interrupts;
+    private readonly BoardVirtio _virtio;
     private readonly List<IDisposable> _owned = [];
     private (Gpa Start, ulong Size) _initrd;
 
@@ -51,27 +50,32 @@ public sealed class X64MicroVm : IDisposable
             ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
-        int slots = 1 + options.Disks.Count + options.Networks.Count + options.VirtioDevices.Count + (options.VirtioConsole is null ? 0 : 1);
-        if (slots > VirtioSlots)
-            throw new ArgumentException($"The board has {VirtioSlots} virtio slots; the options need {slots}.", nameof(options));
         if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
             throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
         _options = options;
-        int? seed = options.Seed ?? (options.Machine.Scheduling == VcpuScheduling.Deterministic ? 1 : null);
-        _seeded = seed is { } value ? new Random(value) : null;
+        var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+        _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
 
-        var controller = new X64Interrupts.Slot();
+        var controller = new X64InterruptModels.Slot();
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
         Machine.Memory.MapRam(new Gpa(0), Math.Min(options.MemorySize, LowTop));
         if (options.MemorySize > LowTop)
             Machine.Memory.MapRam(new Gpa(HighStart), options.MemorySize - LowTop, "ram-high");
-        _interrupts = X64Interrupts.Attach(Machine, controller);
+        if (Machine.Partition is IX64InterruptChips { ArePresent: true } chips)
+        {
+            InterruptChips = chips;
+        }
+        else
+        {
+            var models = new X64InterruptModels(Machine, controller, IoApicPage);
+            _owned.Add(models);
+            InterruptChips = models;
+        }
+
         AttachPorts();
-        List<VirtioDevice> virtio = CreateVirtioDevices();
         for (int i = 0; i < VirtioSlots; i++)
         {
-            VirtioDevice device = i < virtio.Count ? virtio[i] : new EmptySlot();
-            var transport = new VirtioMmio(device, Machine.Memory, Machine.Clock, _interrupts.Input(FirstVirtioInput + i));
+            VirtioMmio transport = _virtio.Create(i, Machine, InterruptChips.Input(FirstVirtioInput + i));
             Machine.Memory.Map(Virtio + (ulong)i * VirtioStride, transport);
             _owned.Add(transport);
         }
@@ -79,6 +83,9 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>The machine, ready to run after one of the boot methods.</summary>
     public Machine Machine { get; }
+
+    /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
+    public IX64InterruptChips InterruptChips { get; }
 
     /// <summary>What firmware would say of the memory.</summary>
     public IReadOnlyList<MemoryMapEntry> MemoryMap
@@ -179,8 +186,8 @@ public sealed class X64MicroVm : IDisposable
     public byte[] BuildAcpiTables() => new AcpiPlatform
     {
         ProcessorCount = Machine.Vcpus.Count,
-        LocalApic = X64Interrupts.LocalApicPage,
-        IoApic = X64Interrupts.IoApicPage,
+        LocalApic = LocalApicPage,
+        IoApic = IoApicPage,
         SleepPort = SleepPort,
         ResetPort = ResetControl,
         ResetValue = ResetValue,
@@ -191,16 +198,17 @@ public sealed class X64MicroVm : IDisposable
     public void Dispose()
     {
         Machine.Dispose();
-        foreach (IDisposable device in _owned)
+        // The chips, which came first, go last.
+        foreach (IDisposable device in Enumerable.Reverse(_owned))
             device.Dispose();
-        _interrupts.Dispose();
+        _virtio.Dispose();
     }
 
     private void AttachPorts()
     {
         AddressSpace ports = Machine.Ports!;
-        var uart = new Ns16550A(_options.Console, _interrupts.Input(UartInput));
-        var rtc = new CmosRtc(Machine.Clock, _interrupts.Input(RtcInput));
+        var uart = new Ns16550A(_options.Console, InterruptChips.Input(UartInput));
+        var rtc = new CmosRtc(Machine.Clock, InterruptChips.Input(RtcInput));
         _owned.AddRange([uart, rtc]);
         ports.Map(new Gpa(SerialPort), uart);
         ports.Map(new Gpa(CmosPort), rtc);
@@ -262,31 +270,11 @@ public sealed class X64MicroVm : IDisposable
         foreach (Vcpu vcpu in Machine.Vcpus)
         {
             X64State state = vcpu.GetState<X64State>();
-            state.ApicBase = X64Interrupts.LocalApicPage.Value | ApicEnabled | (vcpu.Index == 0 ? BootProcessor : 0);
+            state.ApicBase = LocalApicPage.Value | ApicEnabled | (vcpu.Index == 0 ? BootProcessor : 0);
             if (vcpu.Index == 0)
                 enter(ref state);
             vcpu.SetState(in state);
         }
-    }
-
-    private List<VirtioDevice> CreateVirtioDevices()
-    {
-        List<VirtioDevice> devices = [.. _options.Disks.Select((disk, i) => new VirtioBlock(disk, $"virtkit-disk{i}"))];
-        devices.AddRange(_options.Networks.Select((network, i) => new VirtioNet(network, new MacAddress(_options.FirstMacAddress.Value + (ulong)i))));
-        if (_options.VirtioConsole is { } console)
-            devices.Add(new VirtioConsole(console));
-        devices.Add(new VirtioEntropy(FillRandom));
-        _owned.AddRange(devices.OfType<IDisposable>());
-        devices.AddRange(_options.VirtioDevices);
-        return devices;
-    }
-
-    private void FillRandom(Span<byte> destination)
-    {
-        if (_seeded is null)
-            RandomNumberGenerator.Fill(destination);
-        else
-            _seeded.NextBytes(destination);
     }
 
     private delegate void Entry(ref X64State state);

@@ -1,3 +1,5 @@
+using VirtKit.X86;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>An 8254 programmable interval timer: three counters of 1,193,182 Hz. The output of counter 0 is an interrupt, counter 2 is heard and gated through
@@ -83,6 +85,30 @@ public sealed class I8254 : IDevice, IDisposable
         _line.Set(false);
     }
 
+    /// <summary>Copies the state out.</summary>
+    public void GetState(out X64PitState state)
+    {
+        state = default;
+        lock (this)
+        {
+            state.SpeakerOn = _state.SpeakerOn;
+            for (int i = 0; i < 3; i++)
+                state.Counters[i] = _state.Counters[i].Save(Ticks);
+        }
+    }
+
+    /// <summary>Copies the state in. The interrupt goes on from where its count was.</summary>
+    public void SetState(in X64PitState state)
+    {
+        lock (this)
+        {
+            _state.SpeakerOn = state.SpeakerOn;
+            for (int i = 0; i < 3; i++)
+                _state.Counters[i] = I8254Counter.Restore(state.Counters[i], Ticks);
+            Schedule();
+        }
+    }
+
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();
 
@@ -97,7 +123,7 @@ public sealed class I8254 : IDevice, IDisposable
     /// <summary>Shows the output of counter 0 and sets the timer for its next edge.</summary>
     private void Schedule()
     {
-        ref Counter counter = ref _state.Counters[0];
+        ref I8254Counter counter = ref _state.Counters[0];
         ulong now = Ticks;
         _line.Set(counter.Pulses || counter.Output(now));
         if (counter.NextEdge(now) is not { } edge)
@@ -112,15 +138,15 @@ public sealed class I8254 : IDevice, IDisposable
 
     private struct State
     {
-        public Counter[] Counters;
+        public I8254Counter[] Counters;
 
         public bool SpeakerOn;
 
         public static State AtReset()
         {
-            var state = new State { Counters = new Counter[3] };
+            var state = new State { Counters = new I8254Counter[3] };
             for (int i = 0; i < 3; i++)
-                state.Counters[i] = new Counter { Gate = i != 2, Access = 3 };
+                state.Counters[i] = new I8254Counter { Gate = i != 2, Access = 3 };
             return state;
         }
     }
@@ -133,7 +159,7 @@ public sealed class I8254 : IDevice, IDisposable
         {
             lock (timer)
             {
-                ref Counter counter = ref timer._state.Counters[2];
+                ref I8254Counter counter = ref timer._state.Counters[2];
                 return (counter.Gate ? 1u : 0) | (timer._state.SpeakerOn ? 2u : 0) | (timer._clock.Now / RefreshInterval % 2 == 0 ? 0 : 0x10u)
                     | (counter.Output(timer.Ticks) ? 0x20u : 0);
             }
@@ -149,166 +175,5 @@ public sealed class I8254 : IDevice, IDisposable
         }
 
         public void Reset() => Write(0, 1, 0);
-    }
-
-    /// <summary>One counter. Nothing counts it: its value follows from the tick at which it started.</summary>
-    private struct Counter
-    {
-        public byte Mode, Access, Status;
-        public bool Bcd, Gate, Loaded, Triggered, StatusLatched, ReadsHigh, WritesHigh;
-
-        /// <summary>How many bytes of <see cref="Latch"/> are still to be read.</summary>
-        public byte LatchBytes;
-
-        public ushort Latch;
-        public byte WrittenLow;
-
-        /// <summary>The period, 1 to 65,536 (10,000 in BCD).</summary>
-        public uint Period;
-
-        /// <summary>The tick at which counting began, or while the gate holds it, how far it had come.</summary>
-        public ulong Start, Held;
-
-        /// <summary>Whether the output falls for a single tick only.</summary>
-        public readonly bool Pulses => Mode is 2 or 4 or 5;
-
-        public readonly bool Repeats => Mode is 2 or 3;
-
-        private readonly bool TriggeredByGate => Mode is 1 or 5;
-
-        private readonly bool Counts => Loaded && (TriggeredByGate ? Triggered : Gate);
-
-        public bool Control(byte word, ulong now)
-        {
-            int access = word >> 4 & 3;
-            if (access == 0)
-            {
-                LatchCount(now);
-                return false;
-            }
-
-            int mode = word >> 1 & 7;
-            this = new Counter { Gate = Gate, Access = (byte)access, Mode = (byte)(mode > 5 ? mode - 4 : mode), Bcd = (word & 1) != 0 };
-            return true;
-        }
-
-        public void ReadBack(byte word, ulong now)
-        {
-            if ((word & 0x20) == 0)
-                LatchCount(now);
-            if ((word & 0x10) != 0 || StatusLatched)
-                return;
-            StatusLatched = true;
-            Status = (byte)((Output(now) ? 0x80 : 0) | (Loaded ? 0 : 0x40) | Access << 4 | Mode << 1 | (Bcd ? 1 : 0));
-        }
-
-        public byte Read(ulong now)
-        {
-            if (StatusLatched)
-            {
-                StatusLatched = false;
-                return Status;
-            }
-
-            ushort count = LatchBytes > 0 ? Latch : Value(now);
-            if (LatchBytes > 0)
-                LatchBytes--;
-            bool high = Access == 2 || (Access == 3 && ReadsHigh);
-            if (Access == 3)
-                ReadsHigh = !ReadsHigh;
-            return (byte)(high ? count >> 8 : count);
-        }
-
-        /// <returns>Whether a count is complete and the counter starts anew.</returns>
-        public bool Write(byte value, ulong now)
-        {
-            if (Access == 3 && !WritesHigh)
-            {
-                WrittenLow = value;
-                WritesHigh = true;
-                return false;
-            }
-
-            int count = Access switch { 1 => value, 2 => value << 8, _ => value << 8 | WrittenLow };
-            WritesHigh = false;
-            uint period = Bcd ? FromBcd(count) : (uint)count;
-            Period = period != 0 ? period : Bcd ? 10_000u : 65_536;
-            Loaded = true;
-            // A new count of the modes that the gate triggers waits for the next trigger.
-            if (!TriggeredByGate)
-                (Start, Held) = (now, 0);
-            return true;
-        }
-
-        public void SetGate(bool gate, ulong now)
-        {
-            bool rises = gate && !Gate;
-            if (!gate && Gate && !TriggeredByGate)
-                Held = Elapsed(now);
-            Gate = gate;
-            if (!rises)
-                return;
-            // Modes 0 and 4 go on where they stopped, the others begin again.
-            Start = Mode is 0 or 4 ? now - Math.Min(Held, now) : now;
-            Triggered = TriggeredByGate && Loaded;
-        }
-
-        public readonly bool Output(ulong now)
-        {
-            ulong elapsed = Elapsed(now);
-            return Mode switch
-            {
-                0 => Loaded && elapsed >= Period,
-                1 => !Counts || elapsed >= Period,
-                2 => !Counts || elapsed % Period != Period - 1,
-                3 => !Counts || elapsed % Period < (Period + 1) / 2,
-                _ => !Counts || elapsed != Period,
-            };
-        }
-
-        /// <summary>The next tick after <paramref name="now"/> at which an interrupt has to see the output: a rising edge, in mode 3 also a falling one.</summary>
-        public readonly ulong? NextEdge(ulong now)
-        {
-            if (!Counts)
-                return null;
-            ulong elapsed = Elapsed(now), half = (Period + 1) / 2, position = elapsed % Period;
-            return Mode switch
-            {
-                2 => now + (Period - position),
-                3 => now + (position < half && half < Period ? half - position : Period - position),
-                0 or 1 when elapsed < Period => now + (Period - elapsed),
-                4 or 5 when elapsed <= Period => now + (Period - elapsed) + 1,
-                _ => null,
-            };
-        }
-
-        private readonly ulong Elapsed(ulong now) => Counts ? now - Math.Min(Start, now) : Held;
-
-        private void LatchCount(ulong now)
-        {
-            if (LatchBytes > 0)
-                return;
-            Latch = Value(now);
-            LatchBytes = Access == 3 ? (byte)2 : (byte)1;
-        }
-
-        private readonly ushort Value(ulong now)
-        {
-            if (!Loaded)
-                return 0;
-            ulong elapsed = Elapsed(now), modulus = Bcd ? 10_000ul : 65_536;
-            ulong value = Mode switch
-            {
-                2 => Period - elapsed % Period,
-                3 => Period - elapsed * 2 % Period & ~1ul,
-                _ => (Period % modulus + modulus - elapsed % modulus) % modulus,
-            };
-            return Bcd ? ToBcd((uint)(value % modulus)) : (ushort)value;
-        }
-
-        private static uint FromBcd(int value) =>
-            (uint)(Math.Min(value >> 12 & 15, 9) * 1000 + Math.Min(value >> 8 & 15, 9) * 100 + Math.Min(value >> 4 & 15, 9) * 10 + Math.Min(value & 15, 9));
-
-        private static ushort ToBcd(uint value) => (ushort)(value / 1000 << 12 | value / 100 % 10 << 8 | value / 10 % 10 << 4 | value % 10);
     }
 }

@@ -1,3 +1,5 @@
+using VirtKit.X86;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>An 82093AA I/O APIC with 24 inputs (version 0x20 with an EOI register, as chip sets since then have it).</summary>
@@ -18,7 +20,7 @@ public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
     public const int Inputs = 24;
 
     private const uint Version = 0x20 | (Inputs - 1) << 16;
-    private const ulong Logical = 1 << 11, RemoteIrr = 1 << 14, Level = 1 << 15, Mask = 1 << 16, ReadOnly = 1 << 12 | RemoteIrr;
+    private const ulong Logical = 1 << 11, RemoteIrr = 1 << 14, Level = 1 << 15, Mask = 1 << 16, DeliveryStatus = 1 << 12, ReadOnly = DeliveryStatus | RemoteIrr;
     private const ulong Known = 0xff00_0000_0001_ffff;
 
     // Wiring.
@@ -98,6 +100,43 @@ public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
 
     /// <inheritdoc/>
     public void Reset() => _state = State.AtReset();
+
+    /// <summary>Copies the state out.</summary>
+    public void GetState(out X64IoApicState state)
+    {
+        state = default;
+        lock (this)
+        {
+            (state.Index, state.Id, state.Lines, state.Irr) = (_state.Index, _state.Id, _state.Lines, _state.Edges);
+            for (int i = 0; i < Inputs; i++)
+            {
+                state.Entries[i] = _state.Entries[i];
+                if ((_state.Entries[i] & Level) != 0)
+                    state.Irr |= _state.Lines & 1u << i;
+            }
+        }
+    }
+
+    /// <summary>Copies the state in, and delivers what waits.</summary>
+    public void SetState(in X64IoApicState state)
+    {
+        lock (this)
+        {
+            _state = State.AtReset();
+            (_state.Index, _state.Id, _state.Lines) = (state.Index, (byte)(state.Id & 15), state.Lines);
+            for (int i = 0; i < Inputs; i++)
+            {
+                _state.Entries[i] = state.Entries[i] & Known & ~DeliveryStatus;
+                if ((_state.Entries[i] & Level) != 0)
+                    _state.Lines |= state.Irr & 1u << i;
+                else
+                    _state.Edges |= state.Irr & 1u << i;
+            }
+
+            for (int i = 0; i < Inputs; i++)
+                Serve(i);
+        }
+    }
 
     void IInterruptSink.SetInput(int input, bool level)
     {

@@ -3,7 +3,7 @@ using VirtKit.X86;
 namespace VirtKit.Devices.Pc;
 
 /// <summary>The local APICs of a machine and the bus between them. Thread-safe.</summary>
-public sealed class LocalApics : IX64InterruptController, IDisposable
+public sealed class LocalApics : IX64LocalApics, IDisposable
 {
     private const int Self = 1, All = 2, Others = 3;
 
@@ -34,6 +34,8 @@ public sealed class LocalApics : IX64InterruptController, IDisposable
     /// <param name="index">The processor.</param>
     public LocalApic this[int index] => _apics[index];
 
+    IX64LocalApic IX64LocalApics.this[int vcpu] => _apics[vcpu];
+
     /// <summary>Brings an interrupt to the processors that it is for.</summary>
     public void Deliver(ApicMessage message)
     {
@@ -45,7 +47,7 @@ public sealed class LocalApics : IX64InterruptController, IDisposable
                     apic.Accept(message);
             }
         }
-        else if (_apics.Where(apic => apic.IsDestination(message)).MinBy(apic => apic.Priority) is { } idlest)
+        else if (_apics.Where(apic => apic.IsEnabled && apic.IsDestination(message)).MinBy(apic => apic.Priority) is { } idlest)
         {
             idlest.Accept(message);
         }
@@ -59,7 +61,7 @@ public sealed class LocalApics : IX64InterruptController, IDisposable
     }
 
     /// <inheritdoc/>
-    public void SetTaskPriority(int vcpu, byte priority) => _apics[vcpu].SetTaskPriority(priority);
+    public void SetTaskPriority(int vcpu, byte priority) => ((IX64LocalApic)_apics[vcpu]).TaskPriority = priority;
 
     /// <summary>Releases the APICs' timers.</summary>
     public void Dispose()

@@ -8,6 +8,12 @@ public static class X64Pin
 
     /// <summary>NMI, edge: asserting it makes one non-maskable interrupt pending.</summary>
     public const int Nmi = 1;
+
+    /// <summary>INIT, edge: the vCPU returns to the state of <see cref="X64State.TakeInit"/>; one that is not the boot processor then waits for <see cref="StartUp"/>.</summary>
+    public const int Init = 2;
+
+    /// <summary>Start-up, edge: a vCPU that waits for it begins at <see cref="IX64LocalApic.StartUpPage"/>; any other ignores it.</summary>
+    public const int StartUp = 3;
 }
 
 /// <summary>What answers the interrupt acknowledge cycle of a vCPU: a PIC, a local APIC. Called from the vCPU's thread.</summary>

@@ -4,7 +4,7 @@ namespace VirtKit.X86;
 
 /// <summary>The architectural state of one x86-64 vCPU: what a snapshot holds and what every engine speaks. Names are the specification's (SDM 3A chapter 2).</summary>
 /// <remarks>About 7 KiB: pass it by reference. <see cref="X64Registers"/> is the cheap part.</remarks>
-public struct X64State
+public partial struct X64State
 {
     /// <summary>The most MSRs that a state holds.</summary>
     public const int MsrCapacity = 64;
@@ -84,7 +84,7 @@ public struct X64State
     /// <summary>What is being delivered, and what holds it back.</summary>
     public X64Events Events;
 
-    /// <summary>The local APIC's registers, 16 bytes apart, where the engine keeps the APIC; otherwise zero.</summary>
+    /// <summary>The local APIC's registers, 16 bytes apart, whether the engine keeps the APIC or a device model does; all zero where there is none.</summary>
     public LapicPage Lapic;
 
     /// <summary>How many of <see cref="Msrs"/> are used, 0 to <see cref="MsrCapacity"/>.</summary>

@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.Devices;
 using VirtKit.Tests.Devices.Support;
 
 namespace VirtKit.Tests.Devices;
@@ -11,6 +12,14 @@ public sealed class DeviceContractTests
     public static TheoryData<string> Names => DeviceCatalog.Names;
 
     public static TheoryData<string> NamesInDeviceTrees => DeviceCatalog.NamesInDeviceTrees;
+
+    [Fact]
+    public void Catalog_OfDevices_HasEveryOneOfTheLibrary()
+    {
+        using var wiring = new Wiring();
+        var covered = Names.Select(row => DeviceCatalog.Create(row.Data, wiring).GetType()).ToHashSet();
+        Assert.Subset(covered, typeof(Ns16550A).Assembly.GetTypes().Where(t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(IDevice))).ToHashSet());
+    }
 
     [Theory]
     [MemberData(nameof(Names))]

@@ -98,8 +98,8 @@ public sealed class X64MicroVmTests
         Assert.Equal("x", console.Output);
         foreach (ulong port in new ulong[] { 0x20, 0x21, 0x40, 0x43, 0x61, 0x64, 0x70, 0x71, 0xa0, 0xf4, 0x4d0, 0x600, 0xcf9 })
             Assert.True(ports.TryLoad(new Gpa(port), 1, out _), $"port {port:x}");
-        Assert.True(memory.TryLoad(new Gpa(0xfee0_0030), 4, out ulong version));
-        Assert.Equal(0x5_0014ul, version);
+        // The local APICs' page is each processor's own: the engine shows it.
+        Assert.False(memory.TryLoad(new Gpa(0xfee0_0030), 4, out _));
         Assert.True(memory.TryLoad(new Gpa(0xfec0_0000), 4, out _));
         Assert.True(memory.TryLoad(new Gpa(0xfe00_0000), 4, out ulong magic));
         Assert.Equal(0x7472_6976ul, magic);

@@ -49,7 +49,7 @@ internal sealed class X64Guest : IDisposable
     {
         Machine.Memory.Write(new Gpa(Code), Assemble(bits, write, bits == 16 ? 0 : Code));
         X64State state = Vcpu.GetState<X64State>();
-        Enter(ref state, bits);
+        Enter(Machine.Memory, ref state, bits);
         Vcpu.SetState(in state);
         return this;
     }
@@ -67,7 +67,7 @@ internal sealed class X64Guest : IDisposable
     public void Dispose() => Machine.Dispose();
 
     /// <summary>Puts the vCPU into a mode: flat segments, and in 64-bit mode an identity map of the first 4 GiB in 2 MiB pages.</summary>
-    private void Enter(ref X64State state, int bits)
+    public static void Enter(AddressSpace memory, ref X64State state, int bits)
     {
         X64Segment code = X64Segment.Code(bits == 16 ? (ushort)(Code >> 4) : (ushort)8, bits), data = X64Segment.Data(bits == 16 ? (ushort)0 : (ushort)0x10, bits);
         (state.Cs, state.Ss, state.Ds, state.Es, state.Fs, state.Gs) = (code, data, data, data, data, data);
@@ -77,11 +77,10 @@ internal sealed class X64Guest : IDisposable
         state.Cr0 |= 1;
         Span<ulong> gdt = [0, bits == 64 ? 0x00af_9b00_0000_fffful : 0x00cf_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
         for (int i = 0; i < gdt.Length; i++)
-            Assert.True(Machine.Memory.TryWrite(new Gpa(0x7000 + ((ulong)i * 8)), gdt[i]));
+            Assert.True(memory.TryWrite(new Gpa(0x7000 + ((ulong)i * 8)), gdt[i]));
         state.Gdtr = new X64DescriptorTable { Base = 0x7000, Limit = 0x17 };
         if (bits == 32)
             return;
-        AddressSpace memory = Machine.Memory;
         memory.TryWrite(new Gpa(Tables), Tables + 0x1003);
         for (ulong i = 0; i < 4; i++)
         {

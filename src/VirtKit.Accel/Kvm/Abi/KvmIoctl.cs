@@ -15,10 +15,12 @@ internal static unsafe class KvmIoctl
     public static readonly nuint SetIdentityMapAddr = Iow(0x48, 8), IrqLine = Iow(0x61, sizeof(KvmIrqLevel)), Irqfd = Iow(0x76, sizeof(KvmIrqfd));
     public static readonly nuint CreatePit2 = Iow(0x77, sizeof(KvmPitConfig)), Ioeventfd = Iow(0x79, sizeof(KvmIoeventfd));
     public static readonly nuint SetClock = Iow(0x7b, sizeof(KvmClock)), GetClock = Ior(0x7c, sizeof(KvmClock));
+    public static readonly nuint GetIrqchip = Iowr(0x62, sizeof(KvmIrqchip)), SetIrqchip = Ior(0x63, sizeof(KvmIrqchip));
+    public static readonly nuint GetPit2 = Ior(0x9f, sizeof(KvmPitState2)), SetPit2 = Iow(0xa0, sizeof(KvmPitState2));
     public static readonly nuint EnableCap = Iow(0xa3, sizeof(KvmEnableCap)), SetMsrFilter = Iow(0xc6, sizeof(KvmMsrFilter));
     public static readonly nuint RegisterCoalescedMmio = Iow(0x67, sizeof(KvmCoalescedMmioZone)), UnregisterCoalescedMmio = Iow(0x68, sizeof(KvmCoalescedMmioZone));
 
-    public static readonly nuint Run = Io(0x80), Nmi = Io(0x9a);
+    public static readonly nuint Run = Io(0x80), Nmi = Io(0x9a), GetTscKhz = Io(0xa3);
     public static readonly nuint GetRegs = Ior(0x81, sizeof(KvmRegs)), SetRegs = Iow(0x82, sizeof(KvmRegs)), GetSregs = Ior(0x83, sizeof(KvmSregs)), SetSregs = Iow(0x84, sizeof(KvmSregs));
     public static readonly nuint Interrupt = Iow(0x86, 4), GetMsrs = Iowr(0x88, 8), SetMsrs = Iow(0x89, 8), SetSignalMask = Iow(0x8b, 4);
     public static readonly nuint GetLapic = Ior(0x8e, 1024), SetLapic = Iow(0x8f, 1024), SetCpuid2 = Iow(0x90, 8), GetCpuid2 = Iowr(0x91, 8), GetMpState = Ior(0x98, 4), SetMpState = Iow(0x99, 4);
@@ -55,7 +57,9 @@ internal enum KvmCap : uint
     Debugregs = 50,
     Xsave = 55,
     Xcrs = 56,
+    GetTscKhz = 61,
     MaxVcpus = 66,
+    TscDeadlineTimer = 72,
     ReadonlyMem = 81,
     SplitIrqchip = 121,
     ImmediateExit = 136,

@@ -1,0 +1,163 @@
+using System.Runtime.CompilerServices;
+
+namespace VirtKit.X86;
+
+/// <summary>The state of a PC's interrupt chips beside the local APICs, as engines and device models exchange it: a machine can go on with either.</summary>
+public struct X64InterruptChipsState
+{
+    /// <summary>The first PIC.</summary>
+    public X64PicState PrimaryPic;
+
+    /// <summary>The second PIC.</summary>
+    public X64PicState SecondaryPic;
+
+    /// <summary>The IOAPIC.</summary>
+    public X64IoApicState IoApic;
+
+    /// <summary>The PIT.</summary>
+    public X64PitState Pit;
+}
+
+/// <summary>The state of an 8259A. Sets of inputs have a bit for each.</summary>
+public struct X64PicState
+{
+    /// <summary>The inputs that are asserted.</summary>
+    public byte Lines;
+
+    /// <summary>The interrupt request register.</summary>
+    public byte Irr;
+
+    /// <summary>The in-service register.</summary>
+    public byte Isr;
+
+    /// <summary>The interrupt mask register.</summary>
+    public byte Imr;
+
+    /// <summary>The edge/level control register: 1 for level.</summary>
+    public byte Elcr;
+
+    /// <summary>The vector of input 0.</summary>
+    public byte VectorBase;
+
+    /// <summary>The input of the highest priority, 0 to 7.</summary>
+    public byte Highest;
+
+    /// <summary>Which ICW is to come, 2 to 4; 0 when initialised.</summary>
+    public byte NextIcw;
+
+    /// <summary>Whether ICW4 is to come.</summary>
+    public bool TakesIcw4;
+
+    /// <summary>Whether ICW3 is not to come.</summary>
+    public bool Single;
+
+    /// <summary>Automatic EOI mode.</summary>
+    public bool AutomaticEoi;
+
+    /// <summary>Whether priorities rotate at an automatic EOI.</summary>
+    public bool RotateOnEoi;
+
+    /// <summary>Special mask mode.</summary>
+    public bool SpecialMask;
+
+    /// <summary>Special fully nested mode.</summary>
+    public bool SpecialFullyNested;
+
+    /// <summary>Whether a read of port 0 gives ISR rather than IRR.</summary>
+    public bool ReadsIsr;
+
+    /// <summary>Whether the next read polls.</summary>
+    public bool Poll;
+}
+
+/// <summary>The state of an 82093AA. Sets of inputs have a bit for each.</summary>
+public struct X64IoApicState
+{
+    /// <summary>IOREGSEL.</summary>
+    public byte Index;
+
+    /// <summary>The APIC ID, 0 to 15.</summary>
+    public byte Id;
+
+    /// <summary>The inputs that are asserted, as far as it is known.</summary>
+    public uint Lines;
+
+    /// <summary>The requests: level inputs that are asserted, and edges that have not been delivered.</summary>
+    public uint Irr;
+
+    /// <summary>The redirection entries.</summary>
+    public Redirections Entries;
+
+    /// <summary>24 entries.</summary>
+    [InlineArray(24)]
+    public struct Redirections
+    {
+        private ulong _first;
+    }
+}
+
+/// <summary>The state of an 8254 and of the port that gates its counter 2.</summary>
+public struct X64PitState
+{
+    /// <summary>The counters.</summary>
+    public PitCounters Counters;
+
+    /// <summary>Whether the speaker is on.</summary>
+    public bool SpeakerOn;
+
+    /// <summary>Three counters.</summary>
+    [InlineArray(3)]
+    public struct PitCounters
+    {
+        private X64PitCounter _first;
+    }
+}
+
+/// <summary>The state of one counter of an 8254.</summary>
+public struct X64PitCounter
+{
+    /// <summary>The mode, 0 to 5.</summary>
+    public byte Mode;
+
+    /// <summary>Which bytes are read and written: 1 low, 2 high, 3 both in turn.</summary>
+    public byte Access;
+
+    /// <summary>The latched status, where <see cref="StatusLatched"/> is set.</summary>
+    public byte Status;
+
+    /// <summary>How many bytes of <see cref="Latch"/> are still to be read, 0 to 2.</summary>
+    public byte LatchBytes;
+
+    /// <summary>The latched count.</summary>
+    public ushort Latch;
+
+    /// <summary>The low byte of a count whose high byte is to come.</summary>
+    public byte WrittenLow;
+
+    /// <summary>Whether it counts in BCD.</summary>
+    public bool Bcd;
+
+    /// <summary>Its gate.</summary>
+    public bool Gate;
+
+    /// <summary>Whether it has been given a count.</summary>
+    public bool Loaded;
+
+    /// <summary>Whether its gate has triggered it, in modes 1 and 5.</summary>
+    public bool Triggered;
+
+    /// <summary>Whether a status is latched.</summary>
+    public bool StatusLatched;
+
+    /// <summary>Whether the next byte read is the high one.</summary>
+    public bool ReadsHigh;
+
+    /// <summary>Whether the next byte written is the high one.</summary>
+    public bool WritesHigh;
+
+    /// <summary>The count that it was given, 1 to 65,536.</summary>
+    public uint Count;
+
+    /// <summary>How far it has come since, in ticks of 1,193,182 Hz. KVM starts the period again when it takes a state.</summary>
+    public ulong Elapsed;
+}
