@@ -53,7 +53,7 @@ public sealed partial class DisassemblerTests
     [Fact]
     public async Task Disassemble_CompiledProgram_AgreesWithObjdump()
     {
-        string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"), objdump = Require.Program("riscv64-linux-gnu-objdump", "binutils-riscv64-linux-gnu");
+        string compiler = Require.RiscVLinuxCompiler(), objdump = Require.Program("riscv64-linux-gnu-objdump", "binutils-riscv64-linux-gnu");
         using var folder = new TemporaryFolder();
         string source = Path.Combine(Repository.Root, "tests/VirtKit.Tests/RiscV/FloatingPointProbe.c"), program = folder.File("probe");
         await HostProcess.RunAsync(compiler, ["-O2", "-march=rv64gc_zba_zbb_zbs", "-static", "-o", program, source], folder.Path, TimeSpan.FromMinutes(1));

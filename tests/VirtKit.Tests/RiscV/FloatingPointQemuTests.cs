@@ -16,7 +16,7 @@ public sealed class FloatingPointQemuTests
     public async Task RandomRegisters_EveryInstruction_AgreesWithQemu()
     {
         string qemu = Require.Program("qemu-riscv64", "qemu-user");
-        string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu");
+        string compiler = Require.RiscVLinuxCompiler();
         string folder = Directory.CreateTempSubdirectory("virtkit-fp-").FullName;
         try
         {

@@ -22,6 +22,13 @@ internal static class Require
     /// <summary>A file at a fixed place, or a skip that says where it comes from.</summary>
     public static string File(string path, string origin) => System.IO.File.Exists(path) ? path : Missing<string>($"{path} is missing ({origin})");
 
+    /// <summary>A compiler of RISC-V Linux programs: the compiler alone makes only freestanding ones.</summary>
+    public static string RiscVLinuxCompiler()
+    {
+        File("/usr/riscv64-linux-gnu/include/stdio.h", "Debian: libc6-dev-riscv64-cross");
+        return Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu");
+    }
+
     /// <summary>/dev/kvm, open for reading and writing. Its absence skips even in CI: no script can install it.</summary>
     public static void Kvm()
     {
