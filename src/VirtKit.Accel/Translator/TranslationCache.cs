@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
-using VirtKit.Accel.Translator.X64;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
@@ -11,23 +10,14 @@ namespace VirtKit.Accel.Translator;
 /// away as a whole, when memory is full, and then every vCPU has left them before.</summary>
 internal sealed unsafe class TranslationCache : IDisposable
 {
-    private const int MaxSitesPerBlock = 2 * IrBlock.MaxInstructions, MaxExitsPerBlock = 8 + IrBlock.MaxInstructions / 2;
-
-    /// <summary>What a site and an exit may take of the whole, in bytes of code for each of them.</summary>
-    private const int CodePerSite = 32, CodePerExit = 48, CodePerPlace = 256;
-
     private readonly Lock _gate = new();
     private readonly Dictionary<(ulong Physical, ulong Virtual), TranslatedPage> _pages = [];
     private readonly List<TranslatorCore> _cores = [];
     private readonly ICodeMemory _memory;
-    private readonly X64Assembler _assembler = new();
     private readonly IrBlock _block = new();
-    private readonly X64Stubs _stubs;
-    private readonly X64Emitter _emitter;
+    private readonly IHostCode _host;
     private readonly BlockReader _reader;
-    private readonly RecordTable<Site> _sites;
-    private readonly RecordTable<ExitRecord> _exits;
-    private readonly RecordTable<RecentPlace> _places;
+    private readonly CodeRecords _records;
     private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
@@ -44,21 +34,15 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public TranslationCache(InstructionSet set, TranslatorOptions options)
     {
-        int size = options.CodeCacheSize;
-        _memory = CodeMemory.Allocate(size);
-        _sites = new RecordTable<Site>(size / CodePerSite);
-        _exits = new RecordTable<ExitRecord>(size / CodePerExit);
-        _places = new RecordTable<RecentPlace>(size / CodePerPlace);
-        _assembler.Cursor = _memory.Writable;
-        _stubs = new X64Stubs(_assembler, HostConvention.Current);
-        _firstBlock = Align(_assembler.Cursor);
-        _assembler.Cursor = _firstBlock;
+        _memory = CodeMemory.Allocate(options.CodeCacheSize);
+        _records = new CodeRecords(options.CodeCacheSize);
+        _host = HostCode.Create(_memory, _block, _records, keepsLoops: !options.CrossCheck);
+        _firstBlock = _host.Cursor;
         _lengths = options.CrossCheck ? [] : null;
-        _emitter = new X64Emitter(_assembler, _stubs, _block, _sites, _exits, _places) { KeepsLoops = !options.CrossCheck };
-        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _emitter)) { IsolatesEffects = options.CrossCheck };
+        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
         _metrics = new TranslatorMetrics(this);
-        Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_stubs.Enter);
+        Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
     /// <summary>Runs translated code until it leaves.</summary>
@@ -73,10 +57,10 @@ internal sealed unsafe class TranslationCache : IDisposable
     public ref readonly TranslationCounts Counts => ref _counts;
 
     /// <summary>Bytes of code.</summary>
-    public long CodeSize => _assembler.Cursor - _memory.Writable;
+    public long CodeSize => _host.Cursor - _memory.Writable;
 
     /// <summary>Bytes that sites, exits and places take.</summary>
-    public long RecordsSize => (long)_sites.Count * sizeof(Site) + (long)_exits.Count * sizeof(ExitRecord) + (long)_places.Count * sizeof(RecentPlace);
+    public long RecordsSize => _records.Size;
 
     /// <summary>Bytes that pages take.</summary>
     public long PagesSize => (long)_pages.Count * TranslatedPage.Size;
@@ -84,10 +68,10 @@ internal sealed unsafe class TranslationCache : IDisposable
     public void Add(TranslatorCore core) => _cores.Add(core);
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly Site SiteAt(int index) => ref _sites[index];
+    public ref readonly Site SiteAt(int index) => ref _records.Sites[index];
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly ExitRecord ExitAt(int index) => ref _exits[index];
+    public ref readonly ExitRecord ExitAt(int index) => ref _records.Exits[index];
 
     /// <summary>Code bytes may have changed: pages are compared with what they were before they are used again.</summary>
     public void BytesChanged() => Interlocked.Increment(ref _generation);
@@ -170,7 +154,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         int start = (int)(code - _memory.Executable);
         lock (_gate)
-            return HostDisassembler.Disassemble(_memory.Writable, start, _lengths![start], _stubs);
+            return _host.Disassemble(start, _lengths![start]);
     }
 
     /// <summary>Makes an exit go straight to the code at its address.</summary>
@@ -179,33 +163,23 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         lock (_gate)
         {
-            if (epoch != _epoch)
-                return;
-            byte* patch = _exits[exit].Patch;
-            if (patch != null)
-                Volatile.Write(ref *(int*)patch, (int)(code - (Executable(patch) + 4)));
+            if (epoch == _epoch)
+                _host.Link(_records.Exits[exit], code);
         }
     }
 
     /// <summary>Lets an access use the TLB at once, from now on. Called by a vCPU that is in the code, which therefore stays.</summary>
-    public void ForgoRecent(int place)
-    {
-        ref readonly RecentPlace recent = ref _places[place];
-        Volatile.Write(ref *(int*)recent.Compared, GuestRegisters.Displacement(ContextLayout.RecentNever));
-        Volatile.Write(ref *(int*)recent.Jump, (int)(recent.Look - (recent.Jump + 4)));
-    }
+    public void ForgoRecent(int place) => _host.ForgoRecent(_records.Places[place]);
 
     /// <summary>The number of the recent page that a place uses.</summary>
-    public int RecentOf(int place) => _places[place].Entry;
+    public int RecentOf(int place) => _records.Places[place].Entry;
 
     public void Dispose()
     {
         _metrics.Dispose();
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
-        _sites.Dispose();
-        _exits.Dispose();
-        _places.Dispose();
+        _records.Dispose();
         _memory.Dispose();
     }
 
@@ -214,26 +188,20 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         if (!_reader.Read(pc, limit, _fetch, lone: lone))
             return null;
-        byte* start = _assembler.Cursor;
-        if (!_emitter.TryEmit())
+        if (!_host.TryEmit(out byte* start))
         {
-            _assembler.Cursor = start;
             _reader.Read(pc, limit, _fetch, ExpressionSize.OneInstruction, lone: true);
-            if (!_emitter.TryEmit())
+            if (!_host.TryEmit(out start))
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }
 
         _counts.Blocks++;
         _counts.Instructions += _block.InstructionCount;
-        _lengths?.Add((int)(start - _memory.Writable), (int)(_assembler.Cursor - start));
-        _assembler.Cursor = Align(_assembler.Cursor);
+        _lengths?.Add((int)(start - _memory.Writable), (int)(_host.Cursor - start));
         return start;
     }
 
-    private static byte* Align(byte* cursor) => (byte*)((nint)(cursor + 15) & ~15);
-
-    private bool IsFull => _memory.Writable + _memory.Length - _assembler.Cursor < X64Emitter.MaxBlockSize
-        || _sites.Room < MaxSitesPerBlock || _exits.Room < MaxExitsPerBlock || _places.Room < IrBlock.MaxInstructions || PagesSize > _memory.Length;
+    private bool IsFull => _memory.Writable + _memory.Length - _host.Cursor < _host.MaxBlockSize || !_records.HaveRoom || PagesSize > _memory.Length;
 
     private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
@@ -254,10 +222,8 @@ internal sealed unsafe class TranslationCache : IDisposable
             page.Dispose();
         _pages.Clear();
         _lengths?.Clear();
-        _sites.Clear();
-        _exits.Clear();
-        _places.Clear();
-        _assembler.Cursor = _firstBlock;
+        _records.Clear();
+        _host.Cursor = _firstBlock;
     }
 
     /// <summary>What is being translated.</summary>

@@ -1,7 +1,4 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 using VirtKit.Accel.Translator.Code;
-using VirtKit.Accel.Translator.X64;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
@@ -48,13 +45,11 @@ public sealed class TranslatorEngine : ExecutionEngine
 
     private static string? HostObjection()
     {
-        if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
-            return $"it emits code for x86-64, and the host is {RuntimeInformation.ProcessArchitecture}.";
-        if (!Avx2.IsSupported || !Bmi1.X64.IsSupported || !Bmi2.X64.IsSupported || !Lzcnt.X64.IsSupported || !Popcnt.X64.IsSupported || !Fma.IsSupported)
-            return "the host's processor lacks AVX2, BMI2, LZCNT, POPCNT or FMA.";
+        if (HostCode.Objection() is { } objection)
+            return objection;
         try
         {
-            CodeMemory.Allocate(X64Emitter.MaxBlockSize).Dispose();
+            CodeMemory.Allocate(TranslatorOptions.MinCodeCacheSize).Dispose();
             return null;
         }
         catch (VirtKitException e)

@@ -63,7 +63,7 @@ internal sealed unsafe partial class X64Emitter
     private void EmitUnlinkable(ulong pc)
     {
         EmitGiveRegisters();
-        _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord(pc)));
+        _asm.Constant(Gp.Rax, (ulong)_records.Exits.Add(new ExitRecord(pc)));
         X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
     }
 
@@ -75,7 +75,7 @@ internal sealed unsafe partial class X64Emitter
     {
         _asm.AlignPatch(2);
         byte* patch = _asm.JumpIf(condition);
-        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord(pc, patch)));
+        Cold(patch, ColdKind.Unlinked, _records.Exits.Add(new ExitRecord(pc, patch)));
     }
 
     private void EmitExit(ulong pc) => EmitExit(pc, back: pc <= _block.Pc);
@@ -85,17 +85,17 @@ internal sealed unsafe partial class X64Emitter
     {
         if (IsLinkable(pc))
         {
-            int exit = _exits.Add(new ExitRecord(pc));
+            int exit = _records.Exits.Add(new ExitRecord(pc));
             if (back)
                 EmitAttention(exit);
             _asm.AlignPatch(1);
             byte* patch = _asm.Jump();
-            _exits[exit].Patch = patch;
+            _records.Exits[exit].Patch = patch;
             Cold(patch, ColdKind.Unlinked, exit);
             return;
         }
 
-        int other = _exits.Add(new ExitRecord(pc));
+        int other = _records.Exits.Add(new ExitRecord(pc));
         EmitAttention(other);
         var entry = new Mem(Gp.Rcx, CodeEntry.OffsetOf(pc));
         _asm.Load(Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
@@ -158,7 +158,7 @@ internal sealed unsafe partial class X64Emitter
                 case ColdKind.Budget:
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
                     EmitGiveRegisters();
-                    _asm.Constant(Gp.Rax, (ulong)_exits.Add(new ExitRecord(_block.Pc)));
+                    _asm.Constant(Gp.Rax, (ulong)_records.Exits.Add(new ExitRecord(_block.Pc)));
                     X64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
                     break;
                 default:

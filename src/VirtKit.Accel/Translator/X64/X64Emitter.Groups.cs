@@ -54,6 +54,6 @@ internal sealed unsafe partial class X64Emitter
         EmitGiveRegisters();
         _asm.AlignPatch(1);
         byte* patch = _asm.Jump();
-        Cold(patch, ColdKind.Unlinked, _exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, patch, lone: true)));
+        Cold(patch, ColdKind.Unlinked, _records.Exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, patch, lone: true)));
     }
 }

@@ -4,7 +4,7 @@ namespace VirtKit.Accel.Translator.X64;
 
 /// <summary>Lowers a block to x86-64: values are expression trees that are computed where an op with an effect needs them, pinned guest registers straight in
 /// their homes. rax, rcx and rdx are scratch; what may fail jumps to code behind the block that calls the instruction's shared function.</summary>
-internal sealed unsafe partial class X64Emitter : IIrTarget
+internal sealed unsafe partial class X64Emitter
 {
     /// <summary>More than any block's code takes.</summary>
     public const int MaxBlockSize = 64 << 10;
@@ -13,9 +13,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
 
     private readonly X64Assembler _asm;
     private readonly X64Stubs _stubs;
-    private readonly RecordTable<Site> _sites;
-    private readonly RecordTable<ExitRecord> _exits;
-    private readonly RecordTable<RecentPlace> _places;
+    private readonly CodeRecords _records;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
     private readonly BlockRegisters _registers = new();
@@ -28,21 +26,18 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
     private bool _targetInRax;
     private bool _exhausted;
 
-    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, RecordTable<Site> sites, RecordTable<ExitRecord> exits,
-        RecordTable<RecentPlace> places)
+    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, CodeRecords records)
     {
         _asm = assembler;
         _stubs = stubs;
         _block = block;
-        _sites = sites;
-        _exits = exits;
-        _places = places;
+        _records = records;
         _locations = new Gp[block.Ops.Length];
         _vectors = new Xmm[block.Ops.Length];
     }
 
     /// <summary>Whether a block that ends in a branch to its beginning may stay inside itself.</summary>
-    public bool KeepsLoops { get; init; } = true;
+    public required bool KeepsLoops { get; init; }
 
     /// <summary>A jump out of the block's straight path, to code that is emitted behind it.</summary>
     private readonly record struct ColdJump(nint Displacement, ColdKind Kind, int Index);
@@ -230,7 +225,7 @@ internal sealed unsafe partial class X64Emitter : IIrTarget
         ref int site = ref (end == BlockEnd.None ? _siteOf : _endSiteOf)[instruction];
         if (site >= 0)
             return site;
-        return site = _sites.Add(NewSite(instruction) with { End = end });
+        return site = _records.Sites.Add(NewSite(instruction) with { End = end });
     }
 
     private Site NewSite(int instruction)

@@ -1,0 +1,20 @@
+using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Ir;
+using VirtKit.Accel.Translator.X64;
+
+namespace VirtKit.Accel.Translator.Code;
+
+/// <summary>Chooses the host's kind of processor: the one place that names them.</summary>
+internal static class HostCode
+{
+    /// <summary>Why there is none for this host, or <see langword="null"/>.</summary>
+    public static string? Objection() => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => X64Code.Objection(),
+        var other => $"it emits code for x86-64, and the host is {other}.",
+    };
+
+    /// <param name="keepsLoops">Whether a block that ends in a branch to its beginning may stay inside itself.</param>
+    public static IHostCode Create(ICodeMemory memory, IrBlock block, CodeRecords records, bool keepsLoops) =>
+        new X64Code(memory, HostConvention.Current, block, records, keepsLoops);
+}

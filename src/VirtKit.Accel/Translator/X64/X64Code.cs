@@ -1,0 +1,63 @@
+using System.Runtime.Intrinsics.X86;
+using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Ir;
+
+namespace VirtKit.Accel.Translator.X64;
+
+/// <summary>x86-64 with AVX2, BMI2 and FMA: the stubs at the beginning of code memory, and blocks behind them.</summary>
+internal sealed unsafe class X64Code : IHostCode
+{
+    private readonly ICodeMemory _memory;
+    private readonly X64Assembler _assembler = new();
+    private readonly X64Stubs _stubs;
+    private readonly X64Emitter _emitter;
+
+    public X64Code(ICodeMemory memory, HostConvention convention, IrBlock block, CodeRecords records, bool keepsLoops)
+    {
+        _memory = memory;
+        _assembler.Cursor = memory.Writable;
+        _stubs = new X64Stubs(_assembler, convention);
+        _emitter = new X64Emitter(_assembler, _stubs, block, records) { KeepsLoops = keepsLoops };
+    }
+
+    public int MaxBlockSize => X64Emitter.MaxBlockSize;
+
+    public byte* Cursor
+    {
+        get => _assembler.Cursor;
+        set => _assembler.Cursor = value;
+    }
+
+    public byte* Enter => _stubs.Enter;
+
+    /// <summary>What the host's processor lacks, or <see langword="null"/>.</summary>
+    public static string? Objection() =>
+        Avx2.IsSupported && Bmi1.X64.IsSupported && Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Popcnt.X64.IsSupported && Fma.IsSupported
+            ? null : "the host's processor lacks AVX2, BMI2, LZCNT, POPCNT or FMA.";
+
+    public bool Supports(in IrOp op) => _emitter.Supports(op);
+
+    public bool TryEmit(out byte* start)
+    {
+        byte* before = Cursor;
+        start = Cursor = (byte*)((nint)(before + 15) & ~15);
+        if (_emitter.TryEmit())
+            return true;
+        Cursor = before;
+        return false;
+    }
+
+    public void Link(in ExitRecord exit, byte* target)
+    {
+        if (exit.Patch != null)
+            Volatile.Write(ref *(int*)exit.Patch, (int)(target - (_memory.Executable + (exit.Patch - _memory.Writable) + 4)));
+    }
+
+    public void ForgoRecent(in RecentPlace place)
+    {
+        Volatile.Write(ref *(int*)place.Compared, GuestRegisters.Displacement(ContextLayout.RecentNever));
+        Volatile.Write(ref *(int*)place.Jump, (int)(place.Look - (place.Jump + 4)));
+    }
+
+    public string Disassemble(int start, int length) => HostDisassembler.Disassemble(_memory.Writable, start, length, _stubs);
+}
