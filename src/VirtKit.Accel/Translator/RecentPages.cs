@@ -66,6 +66,9 @@ internal unsafe struct RecentPlace
     /// <summary>The number of the entry.</summary>
     public int Entry;
 
+    /// <summary>The number of the instruction's site.</summary>
+    public int Site;
+
     /// <summary>In the writable view: the displacement of the entry in the comparison, and of the jump behind it.</summary>
     public byte* Compared, Jump;
 

@@ -22,9 +22,6 @@ internal struct Site
 
     /// <summary>What follows the instruction.</summary>
     public BlockEnd End;
-
-    /// <summary>For an access that has missed its recent page often, the <see cref="RecentPlace"/>'s number counted from 1.</summary>
-    public int Recent;
 }
 
 /// <summary>A place where translated code is left for a fixed address.</summary>

@@ -171,8 +171,8 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>Lets an access use the TLB at once, from now on. Called by a vCPU that is in the code, which therefore stays.</summary>
     public void ForgoRecent(int place) => _host.ForgoRecent(_records.Places[place]);
 
-    /// <summary>The number of the recent page that a place uses.</summary>
-    public int RecentOf(int place) => _records.Places[place].Entry;
+    /// <summary>Valid within the epoch.</summary>
+    public ref readonly RecentPlace PlaceAt(int index) => ref _records.Places[index];
 
     public void Dispose()
     {

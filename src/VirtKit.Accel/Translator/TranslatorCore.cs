@@ -295,7 +295,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
         try
         {
-            return core.RunSite(core._cache.SiteAt(site)) ? 0 : 1;
+            return core.RunSite(core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site)) ? 0 : 1;
         }
         catch (Exception e)
         {
@@ -306,14 +306,17 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         }
     }
 
-    private void LookAtMisses(int place)
+    /// <returns>The site of the access.</returns>
+    private int LookAtMisses(int place)
     {
-        int entry = _cache.RecentOf(place);
-        ulong retired = _context->Interpreter.Hart.Retired;
+        ref readonly RecentPlace recent = ref _cache.PlaceAt(place);
+        int entry = recent.Entry;
+        ulong retired = _context->Interpreter.RetiredAtZero - (ulong)_context->Budget;
         if (retired - _missesSince[entry] < RecentPages.MissesToLook * RecentPages.InstructionsPerMiss)
             _cache.ForgoRecent(place);
         _missesSince[entry] = retired;
         _context->Recent.Left[entry] = RecentPages.MissesToLook;
+        return recent.Site;
     }
 
     /// <returns>Whether the block goes on.</returns>
@@ -325,8 +328,6 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
         _hart.NextPc = site.Pc + site.Length;
         _codeChanged = false;
-        if (site.Recent != 0)
-            LookAtMisses(site.Recent - 1);
         if (!_fallbacks.Run(site.Row, _hart, c, site.Operands))
         {
             _hart.TakeTrap();

@@ -170,10 +170,11 @@ internal sealed unsafe partial class X64Emitter
     }
 
     /// <summary>Runs an instruction by its shared function, and goes on behind it.</summary>
+    /// <param name="site">Its site's number, or the complement of a <see cref="RecentPlace"/>'s that has missed often.</param>
     private void EmitSlow(int site, int instruction)
     {
         EmitGiveRegisters();
-        _asm.Constant(Gp.Rax, (ulong)site);
+        _asm.Constant(Gp.Rax, (uint)site);
         X64Assembler.Bind(_asm.Call(), _stubs.Slow);
         EmitTakeRegisters();
         X64Assembler.Bind(_asm.Jump(), (byte*)_after[instruction]);

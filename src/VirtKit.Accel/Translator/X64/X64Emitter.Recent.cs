@@ -46,8 +46,9 @@ internal sealed unsafe partial class X64Emitter
             _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.RecentAreUsed), 1, 4);
             _asm.Alu(Alu.Sub, GuestRegisters.Field(ContextLayout.RecentMissesLeft + 4 * number), 1, Size.Bits32);
             X64Assembler.Bind(_asm.JumpIf(Condition.NotSign), (byte*)miss.Found);
-            int place = _records.Places.Add(new RecentPlace { Entry = number, Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Look = look });
-            EmitSlow(_records.Sites.Add(NewSite(miss.Instruction) with { Recent = place + 1 }), miss.Instruction);
+            int place = _records.Places.Add(
+                new RecentPlace { Entry = number, Site = SiteOf(miss.Instruction), Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Look = look });
+            EmitSlow(~place, miss.Instruction);
         }
     }
 

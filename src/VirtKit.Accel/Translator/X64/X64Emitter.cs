@@ -225,15 +225,11 @@ internal sealed unsafe partial class X64Emitter
         ref int site = ref (end == BlockEnd.None ? _siteOf : _endSiteOf)[instruction];
         if (site >= 0)
             return site;
-        return site = _records.Sites.Add(NewSite(instruction) with { End = end });
-    }
-
-    private Site NewSite(int instruction)
-    {
         ref readonly GuestInstruction guest = ref _block.Instructions[instruction];
-        return new Site
+        return site = _records.Sites.Add(new Site
         {
-            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, Remaining = (byte)(_block.InstructionCount - instruction),
-        };
+            Pc = guest.Pc, Operands = guest.Operands, Row = guest.Row, Length = guest.Length, End = end,
+            Remaining = (byte)(_block.InstructionCount - instruction),
+        });
     }
 }
