@@ -11,6 +11,7 @@ public sealed unsafe class MemoryRegion
         Start = start;
         Size = size;
         Memory = memory;
+        HostAddress = memory is null ? 0 : (nint)memory.Pointer;
         Device = device;
         IsWritable = writable;
     }
@@ -34,7 +35,7 @@ public sealed unsafe class MemoryRegion
     public bool IsMemory => Memory is not null;
 
     /// <summary>The address of the first byte in the host's process, for engines that map guest memory; 0 for a device. Page-aligned.</summary>
-    public nint HostAddress => Memory is null ? 0 : (nint)Memory.Pointer;
+    public nint HostAddress { get; }
 
     /// <summary>The memory file descriptor behind RAM on Linux, or -1. Owned by the region.</summary>
     public int FileDescriptor => Memory?.FileDescriptor ?? -1;
