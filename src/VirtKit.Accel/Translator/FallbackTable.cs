@@ -4,31 +4,21 @@ using VirtKit.RiscV;
 namespace VirtKit.Accel.Translator;
 
 /// <summary>The shared function of every instruction: its definition over the interpreter's slow path, by row.</summary>
-internal sealed unsafe class FallbackTable : IInstructionVisitor
+internal sealed unsafe class FallbackTable(InstructionSet set)
 {
-    private readonly nint[] _functions;
-
-    public FallbackTable(InstructionSet set)
-    {
-        _functions = new nint[set.Rows.Count];
-        set.Visit(this);
-    }
+    private readonly FunctionTable _functions = new(set, new Definitions());
 
     /// <returns>Whether the instruction completed; if not, a trap is recorded.</returns>
     public bool Run(int row, Hart hart, TranslatorContext* context, in Operands operands) => row < 0
         ? hart.IllegalInstruction()
         : ((delegate*<Hart, InterpreterContext*, in Operands, bool>)_functions[row])(hart, &context->Interpreter, operands);
 
-    void IInstructionVisitor.Visit<T>(InstructionSet.Row row)
+    private sealed class Definitions : IInstructionFunctions
     {
-        delegate*<Hart, InterpreterContext*, in Operands, bool> function = &Definition<T>.Run;
-        _functions[row.Index] = (nint)function;
-    }
+        public nint Of<T>() where T : struct, IInstruction => (nint)(delegate*<Hart, InterpreterContext*, in Operands, bool>)&Run<T>;
 
-    private static class Definition<T> where T : struct, IInstruction
-    {
         // Nothing that gets here reads its own address: those instructions always have an emitter.
-        public static bool Run(Hart hart, InterpreterContext* context, in Operands operands)
+        private static bool Run<T>(Hart hart, InterpreterContext* context, in Operands operands) where T : struct, IInstruction
         {
             var b = new InterpreterBackend<SlowPath>(hart, context, null);
             return T.Define<InterpreterBackend<SlowPath>, ulong>(ref b, operands);

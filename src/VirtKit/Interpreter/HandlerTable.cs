@@ -5,14 +5,14 @@ namespace VirtKit.Interpreter;
 /// <summary>The handlers of an instruction set for one way of dispatch.</summary>
 internal sealed unsafe class HandlerTable
 {
-    private readonly nint[] _handlers;
-    private readonly nint[] _branchesBack;
+    private readonly FunctionTable _handlers;
+    private readonly FunctionTable _branchesBack;
     private readonly Dictionary<(nint First, nint Second), nint> _pairs = [];
 
-    private HandlerTable(int count)
+    private HandlerTable(FunctionTable handlers, FunctionTable branchesBack)
     {
-        _handlers = new nint[count];
-        _branchesBack = new nint[count];
+        _handlers = handlers;
+        _branchesBack = branchesBack;
     }
 
     public nint FallThrough { get; private init; }
@@ -25,14 +25,13 @@ internal sealed unsafe class HandlerTable
 
     public static HandlerTable Create<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch
     {
-        var table = new HandlerTable(set.Rows.Count)
+        var table = new HandlerTable(new FunctionTable(set, new Forward<TDispatch>()), new FunctionTable(set, new Backward<TDispatch>()))
         {
             FallThrough = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.FallThrough,
             Unlinked = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Unlinked,
             OtherPage = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.OtherPage,
             Illegal = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Illegal,
         };
-        set.Visit(new Collector<TDispatch>(table));
         FusedPairs<TDispatch>.AddTo(table);
         return table;
     }
@@ -50,11 +49,11 @@ internal sealed unsafe class HandlerTable
         delegate*<Hart, Op*, InterpreterContext*, long, long> second,
         delegate*<Hart, Op*, InterpreterContext*, long, long> both) => _pairs.Add(((nint)first, (nint)second), (nint)both);
 
-    private sealed class Collector<TDispatch>(HandlerTable table) : IInstructionVisitor where TDispatch : struct, IDispatch
+    private sealed class Forward<TDispatch> : IInstructionFunctions where TDispatch : struct, IDispatch
     {
-        public void Visit<T>(InstructionSet.Row row) where T : struct, IInstruction
+        public nint Of<T>() where T : struct, IInstruction
         {
-            delegate*<Hart, Op*, InterpreterContext*, long, long> handler = row.Encoding.Form switch
+            delegate*<Hart, Op*, InterpreterContext*, long, long> handler = T.Encoding.Form switch
             {
                 InstructionForm.Complex => &Handlers<Nothing, T, TDispatch>.PlainCalled,
                 InstructionForm.Branch => &Handlers<Nothing, T, TDispatch>.Branch<Ahead>,
@@ -63,9 +62,14 @@ internal sealed unsafe class HandlerTable
                 InstructionForm.System => &Handlers<Nothing, T, TDispatch>.System,
                 _ => &Handlers<Nothing, T, TDispatch>.Plain,
             };
-            table._handlers[row.Index] = (nint)handler;
-            if (row.Encoding.Form == InstructionForm.Branch)
-                table._branchesBack[row.Index] = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.Branch<Back>;
+            return (nint)handler;
         }
+    }
+
+    /// <summary>Only of branches.</summary>
+    private sealed class Backward<TDispatch> : IInstructionFunctions where TDispatch : struct, IDispatch
+    {
+        public nint Of<T>() where T : struct, IInstruction =>
+            (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.Branch<Back>;
     }
 }

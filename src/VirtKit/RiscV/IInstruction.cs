@@ -12,9 +12,9 @@ internal interface IInstruction
     static abstract bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct;
 }
 
-/// <summary>Sees every instruction of a set with its type, which is how an engine makes its handlers.</summary>
-internal interface IInstructionVisitor
+/// <summary>A family of functions, one for each instruction, that are made of the instructions' definitions.</summary>
+internal interface IInstructionFunctions
 {
-    /// <summary>Called once for each row.</summary>
-    void Visit<T>(InstructionSet.Row row) where T : struct, IInstruction;
+    /// <returns>The pointer to the function for an instruction.</returns>
+    nint Of<T>() where T : struct, IInstruction;
 }

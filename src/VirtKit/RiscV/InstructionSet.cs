@@ -64,13 +64,6 @@ internal sealed class InstructionSet
     /// <summary>Called by an extension for each of its instructions.</summary>
     public void Add<T>() where T : struct, IInstruction => _rows.Add(new Row<T>(_rows.Count));
 
-    /// <summary>Shows every row with its type to a visitor.</summary>
-    public void Visit(IInstructionVisitor visitor)
-    {
-        foreach (Row row in _rows)
-            row.Accept(visitor);
-    }
-
     /// <summary>Finds the row of a 32-bit instruction word.</summary>
     /// <returns>The row, or <see langword="null"/> where the word is illegal.</returns>
     public Row? Decode(uint word)
@@ -105,11 +98,12 @@ internal sealed class InstructionSet
 
         public Encoding Encoding { get; } = encoding;
 
-        public abstract void Accept(IInstructionVisitor visitor);
+        /// <returns>The function of this instruction.</returns>
+        public abstract nint Choose(IInstructionFunctions functions);
     }
 
     private sealed class Row<T>(int index) : Row(index, T.Encoding) where T : struct, IInstruction
     {
-        public override void Accept(IInstructionVisitor visitor) => visitor.Visit<T>(this);
+        public override nint Choose(IInstructionFunctions functions) => functions.Of<T>();
     }
 }

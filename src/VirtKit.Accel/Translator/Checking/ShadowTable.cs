@@ -4,30 +4,20 @@ using VirtKit.RiscV;
 namespace VirtKit.Accel.Translator.Checking;
 
 /// <summary>The definition of every instruction over the <see cref="ShadowPath"/>, by row.</summary>
-internal sealed unsafe class ShadowTable : IInstructionVisitor
+internal sealed unsafe class ShadowTable(InstructionSet set)
 {
-    private readonly nint[] _functions;
-
-    public ShadowTable(InstructionSet set)
-    {
-        _functions = new nint[set.Rows.Count];
-        set.Visit(this);
-    }
+    private readonly FunctionTable _functions = new(set, new Definitions());
 
     /// <param name="next">The address behind the instruction; on return, where execution goes on.</param>
     /// <returns>Whether the instruction completed.</returns>
     public bool Run(InstructionSet.Row row, Hart hart, in Operands operands, ref ulong next) =>
         ((delegate*<Hart, in Operands, ref ulong, bool>)_functions[row.Index])(hart, operands, ref next);
 
-    void IInstructionVisitor.Visit<T>(InstructionSet.Row row)
+    private sealed class Definitions : IInstructionFunctions
     {
-        delegate*<Hart, in Operands, ref ulong, bool> function = &Definition<T>.Run;
-        _functions[row.Index] = (nint)function;
-    }
+        public nint Of<T>() where T : struct, IInstruction => (nint)(delegate*<Hart, in Operands, ref ulong, bool>)&Run<T>;
 
-    private static class Definition<T> where T : struct, IInstruction
-    {
-        public static bool Run(Hart hart, in Operands operands, ref ulong next)
+        private static bool Run<T>(Hart hart, in Operands operands, ref ulong next) where T : struct, IInstruction
         {
             // An op with its exits behind it, as the interpreter's block builder would have made it, and a literal.
             Op* op = stackalloc Op[6];

@@ -3,27 +3,17 @@ using VirtKit.RiscV;
 namespace VirtKit.Accel.Translator.Ir;
 
 /// <summary>The recording specialisation of every instruction's definition, by row.</summary>
-internal sealed unsafe class RecorderTable : IInstructionVisitor
+internal sealed unsafe class RecorderTable(InstructionSet set)
 {
-    private readonly nint[] _records;
-
-    public RecorderTable(InstructionSet set)
-    {
-        _records = new nint[set.Rows.Count];
-        set.Visit(this);
-    }
+    private readonly FunctionTable _records = new(set, new Definitions());
 
     public void Record(int row, ref Recorder recorder, in Operands operands) =>
         ((delegate*<ref Recorder, in Operands, bool>)_records[row])(ref recorder, operands);
 
-    void IInstructionVisitor.Visit<T>(InstructionSet.Row row)
+    private sealed class Definitions : IInstructionFunctions
     {
-        delegate*<ref Recorder, in Operands, bool> record = &Definition<T>.Record;
-        _records[row.Index] = (nint)record;
-    }
+        public nint Of<T>() where T : struct, IInstruction => (nint)(delegate*<ref Recorder, in Operands, bool>)&Record<T>;
 
-    private static class Definition<T> where T : struct, IInstruction
-    {
-        public static bool Record(ref Recorder recorder, in Operands operands) => T.Define<Recorder, Value>(ref recorder, operands);
+        private static bool Record<T>(ref Recorder recorder, in Operands operands) where T : struct, IInstruction => T.Define<Recorder, Value>(ref recorder, operands);
     }
 }
