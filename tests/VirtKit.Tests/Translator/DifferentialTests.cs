@@ -28,14 +28,13 @@ public sealed class DifferentialTests
     {
         Translators.Require();
         var program = new RandomProgram(random, new InstructionSet(RiscVArchitecture.FullIsa));
-        using Machine expected = Create(new InterpreterEngine(), options), actual = Create(new TranslatorEngine(options), options);
+        using Machine expected = Create(new InterpreterEngine()), actual = Create(new TranslatorEngine(options));
         while (goesOn(expected.Vcpus[0].Counters.Retired))
         {
             int seed = random.Next();
             byte[] code = program.NextCode(), data = program.NextData();
             RiscVState state = program.NextState(expected.Vcpus[0].GetState<RiscVState>());
-            if (options.CrossCheck)
-                ForbidExecution(ref state, RandomProgram.Data, 0x1_0000);
+            ForbidExecution(ref state, RandomProgram.Data, 0x1_0000);
             foreach (Machine machine in (ReadOnlySpan<Machine>)[expected, actual])
             {
                 machine.Memory.Write(new Gpa(RandomProgram.Code), code);
@@ -82,14 +81,11 @@ public sealed class DifferentialTests
         }
     }
 
-    private static Machine Create(ExecutionEngine engine, TranslatorOptions options)
+    private static Machine Create(ExecutionEngine engine)
     {
         var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = engine });
-        // What changes its own code without a fence.i is what a cross-check reports.
-        if (options.CrossCheck)
-            machine.Memory.MapRom(new Gpa(RandomProgram.Code), 0x1_0000);
-        else
-            machine.Memory.MapRam(new Gpa(RandomProgram.Code), 0x1_0000);
+        // Code that changes without a fence.i may be seen or not, by each engine as it likes; a loop's pointer may well get there.
+        machine.Memory.MapRom(new Gpa(RandomProgram.Code), 0x1_0000);
         machine.Memory.MapRam(new Gpa(RandomProgram.Data), 0x1_0000);
         return machine;
     }
