@@ -25,6 +25,9 @@ public sealed record CpuidHypervisor
     /// <param name="features">The features to show.</param>
     public static CpuidHypervisor Kvm(KvmParavirtualFeatures features) => new("KVMKVMKVM", (uint)features);
 
+    /// <summary>Whether a leaf is the hypervisor's and no part of a processor.</summary>
+    internal static bool IsLeaf(uint leaf) => leaf is >= 0x4000_0000 and < 0x4001_0000;
+
     internal void Apply(CpuidDraft draft)
     {
         const string reason = "hypervisor leaf";
