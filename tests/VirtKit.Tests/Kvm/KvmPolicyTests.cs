@@ -181,14 +181,26 @@ public sealed class KvmPolicyTests
     }
 
     [Fact]
-    public void Supports_NoDeviceOrNotKvm_SaysWhy()
+    public void Supports_NoDeviceNoPermissionOrNotKvm_SaysWhy()
     {
         Assert.False(new KvmEngine(new KvmOptions { Device = "/dev/kvm-is-not-here" }).Supports(new X64Architecture(), out string? reason));
         Assert.Contains("is missing", reason, StringComparison.Ordinal);
         Assert.False(new KvmEngine(new KvmOptions { Device = "/dev/null" }).Supports(new X64Architecture(), out reason));
         Assert.Equal("/dev/null is not KVM.", reason);
+        // A file that not even root may write.
+        string readOnly = Require.File("/proc/sys/kernel/osrelease", "Linux's procfs");
+        Assert.False(new KvmEngine(new KvmOptions { Device = readOnly }).Supports(new X64Architecture(), out reason));
+        Assert.Contains("may not be opened: add the user to the group", reason, StringComparison.Ordinal);
+        Assert.Contains("may not be opened", Assert.Throws<VirtKitException>(() => new KvmEngine(new KvmOptions { Device = readOnly }).ReadHostCpuid()).Message, StringComparison.Ordinal);
         Assert.False(new KvmEngine().Supports(new RiscVArchitecture(), out reason));
         Assert.Contains("riscv64", reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Supports_CapabilitiesMissing_NamesEach()
+    {
+        Assert.Null(KvmSystem.FindLack(_ => 1));
+        Assert.Equal("The kernel's KVM lacks immediate exit (capability 136), MSR filters (capability 189).", KvmSystem.FindLack(c => c is KvmCap.ImmediateExit or KvmCap.X86MsrFilter ? 0 : 1));
     }
 
     private sealed class Scratch : IMsrHandler
