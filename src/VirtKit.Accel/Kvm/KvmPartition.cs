@@ -4,6 +4,7 @@ using VirtKit.X86;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>One virtual machine of the kernel: what KVM offers for it beyond the engine SPI. <see cref="Machine.Partition"/> is of this type where the engine is <see cref="KvmEngine"/>.</summary>
+/// <remarks>Thread-safe, but for what asks that no vCPU runs. Once its machine has been disposed of, requests fail with <see cref="VirtKitException"/> and lines reach nobody.</remarks>
 public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, IInterruptSink
 {
     /// <summary>Intel processors without unrestricted guest mode need three pages and one that no guest uses; the place under the BIOS's last 16 MiB is customary.</summary>
