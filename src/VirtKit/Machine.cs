@@ -161,7 +161,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
         _metrics.Dispose();
         foreach (Vcpu vcpu in _vcpus)
-            vcpu.Core.Dispose();
+            vcpu.Close();
         _partition.Dispose();
         _scheduler.Dispose();
         Memory.Dispose();

@@ -8,6 +8,7 @@ public sealed class Vcpu : IInterruptSink
 {
     private readonly Action<Vcpu> _wake;
     private int _running;
+    private volatile bool _closed;
 
     internal Vcpu(int index, VcpuCore core, Action<Vcpu> wake)
     {
@@ -29,10 +30,12 @@ public sealed class Vcpu : IInterruptSink
     /// <param name="cancellationToken">Stops it as <see cref="Kick"/> does.</param>
     /// <returns>Why it came back.</returns>
     /// <exception cref="InvalidOperationException">Another thread runs this vCPU.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled before the first instruction.</exception>
     public VcpuExit Run(ulong budget = ulong.MaxValue, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_closed, this);
         if (Interlocked.Exchange(ref _running, 1) != 0)
             throw new InvalidOperationException($"vCPU {Index} is running already.");
         try
@@ -60,6 +63,7 @@ public sealed class Vcpu : IInterruptSink
     /// <summary>Copies the architectural state out. The vCPU is not running.</summary>
     /// <typeparam name="TState">The ISA's state struct.</typeparam>
     /// <exception cref="ArgumentException">The vCPU's ISA has another state struct.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
     public TState GetState<TState>() where TState : struct
     {
         StateOf<TState>().GetState(out TState state);
@@ -71,7 +75,25 @@ public sealed class Vcpu : IInterruptSink
     public void SetState<TState>(in TState state) where TState : struct => StateOf<TState>().SetState(in state);
 
     /// <summary>Returns the vCPU to its state at power-on. It is not running.</summary>
-    public void Reset() => Core.Reset();
+    public void Reset()
+    {
+        ObjectDisposedException.ThrowIf(_closed, this);
+        Core.Reset();
+    }
+
+    /// <summary>Releases what the engine has of it. A host's thread that still runs it is stopped first: the memory under it goes away.</summary>
+    internal void Close()
+    {
+        SpinWait wait = default;
+        while (Interlocked.Exchange(ref _running, 1) != 0)
+        {
+            Core.RequestExit();
+            wait.SpinOnce();
+        }
+
+        _closed = true;
+        Core.Dispose();
+    }
 
     void IInterruptSink.SetInput(int input, bool level)
     {
@@ -80,6 +102,9 @@ public sealed class Vcpu : IInterruptSink
             _wake(this);
     }
 
-    private IVcpuState<TState> StateOf<TState>() where TState : struct =>
-        Core as IVcpuState<TState> ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
+    private IVcpuState<TState> StateOf<TState>() where TState : struct
+    {
+        ObjectDisposedException.ThrowIf(_closed, this);
+        return Core as IVcpuState<TState> ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
+    }
 }

@@ -10,15 +10,31 @@ internal sealed unsafe class KvmDescriptor : SafeHandleMinusOneIsInvalid
 
     public int Number => (int)handle;
 
-    /// <summary>Issues a request.</summary>
+    /// <summary>Issues a request. One to a descriptor that has been closed fails: its number may be another machine's by now.</summary>
     /// <returns>The kernel's answer, 0 or more, or the error number, negated.</returns>
     public int TryCall(nuint request, nint argument)
     {
-        int result;
-        do
-            result = Libc.ioctl(Number, request, argument);
-        while (result < 0 && Marshal.GetLastPInvokeError() == Libc.Eintr);
-        return result < 0 ? -Marshal.GetLastPInvokeError() : result;
+        if (IsClosed)
+            return -Libc.Ebadf;
+        bool held = false;
+        try
+        {
+            DangerousAddRef(ref held);
+            int result;
+            do
+                result = Libc.ioctl(Number, request, argument);
+            while (result < 0 && Marshal.GetLastPInvokeError() == Libc.Eintr);
+            return result < 0 ? -Marshal.GetLastPInvokeError() : result;
+        }
+        catch (ObjectDisposedException)
+        {
+            return -Libc.Ebadf;
+        }
+        finally
+        {
+            if (held)
+                DangerousRelease();
+        }
     }
 
     /// <inheritdoc cref="TryCall(nuint, nint)"/>

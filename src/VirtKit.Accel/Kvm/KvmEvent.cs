@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>An event of the kernel (<c>eventfd</c>) that is bound to a machine: a doorbell that the guest rings, or an interrupt that the host raises.
-/// Thread-safe. Dispose it before its machine.</summary>
+/// Thread-safe. Once its machine is gone it rings for nobody.</summary>
 public sealed unsafe partial class KvmEvent : IDisposable
 {
     private readonly KvmDescriptor _descriptor;
@@ -32,18 +32,20 @@ public sealed unsafe partial class KvmEvent : IDisposable
     public SafeHandle Descriptor => _descriptor;
 
     /// <summary>Signals the event.</summary>
+    /// <exception cref="ObjectDisposedException">The event has been disposed of.</exception>
     public void Signal()
     {
         ulong one = 1;
-        _ = write(_descriptor.Number, &one, 8);
+        _ = write(_descriptor, &one, 8);
     }
 
     /// <summary>Takes the signals that have come.</summary>
     /// <returns>How many, 0 where none has.</returns>
+    /// <exception cref="ObjectDisposedException">The event has been disposed of.</exception>
     public ulong Take()
     {
         ulong count = 0;
-        return read(_descriptor.Number, &count, 8) == 8 ? count : 0;
+        return read(_descriptor, &count, 8) == 8 ? count : 0;
     }
 
     /// <summary>Unbinds and closes the event.</summary>
@@ -56,8 +58,8 @@ public sealed unsafe partial class KvmEvent : IDisposable
     }
 
     [LibraryImport("libc")]
-    private static partial nint write(int descriptor, void* bytes, nuint count);
+    private static partial nint write(SafeHandle descriptor, void* bytes, nuint count);
 
     [LibraryImport("libc")]
-    private static partial nint read(int descriptor, void* bytes, nuint count);
+    private static partial nint read(SafeHandle descriptor, void* bytes, nuint count);
 }

@@ -4,6 +4,7 @@ using VirtKit.X86;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>One virtual machine of the kernel: what KVM offers for it beyond the engine SPI. <see cref="Machine.Partition"/> is of this type where the engine is <see cref="KvmEngine"/>.</summary>
+/// <remarks>Thread-safe, but for what asks that no vCPU runs. Once its machine has been disposed of, requests fail with <see cref="VirtKitException"/> and lines reach nobody.</remarks>
 public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, IInterruptSink
 {
     /// <summary>Intel processors without unrestricted guest mode need three pages and one that no guest uses; the place under the BIOS's last 16 MiB is customary.</summary>
@@ -80,9 +81,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     /// <inheritdoc/>
     public InterruptLine Input(int input)
     {
-        RequireKernelController();
-        ArgumentOutOfRangeException.ThrowIfNegative(input);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(input, 23);
+        RequireInput(input);
         return new InterruptLine(this, input);
     }
 
@@ -150,22 +149,14 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         _memory.Collect(region, bitmap);
     }
 
-    /// <summary>Sets an input of the kernel's interrupt controllers: the PIC's for 0 to 15, the IOAPIC's for 0 to 23.</summary>
-    /// <exception cref="InvalidOperationException">The interrupt controllers are not the kernel's.</exception>
-    public void SetInterruptLine(int input, bool level)
-    {
-        RequireKernelController();
-        var argument = new KvmIrqLevel { Irq = (uint)input, Level = level ? 1u : 0 };
-        _vm.Call(KvmIoctl.IrqLine, ref argument, $"set interrupt input {input}");
-    }
-
     /// <summary>Creates an event whose signal raises an edge on an input of the kernel's interrupt controllers, without waking a thread of ours.</summary>
     /// <param name="input">The input, 0 to 23.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
     /// <exception cref="InvalidOperationException">The interrupt controllers are not the kernel's.</exception>
     /// <exception cref="VirtKitException">The kernel refuses.</exception>
     public KvmEvent CreateInterruptEvent(int input)
     {
-        RequireKernelController();
+        RequireInput(input);
         return new KvmEvent(descriptor =>
         {
             var argument = new KvmIrqfd { Fd = (uint)descriptor, Gsi = (uint)input };
@@ -177,10 +168,14 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     /// <param name="address">The address of the register.</param>
     /// <param name="size">The width of the store in bytes: 1, 2, 4 or 8.</param>
     /// <param name="value">Only this value; <see langword="null"/> for every value.</param>
-    /// <exception cref="VirtKitException">The kernel refuses.</exception>
+    /// <exception cref="VirtKitException">The kernel refuses: another width, or a doorbell that is there already.</exception>
     public KvmEvent CreateDoorbell(Gpa address, int size, ulong? value = null) => CreateDoorbell(address.Value, size, value, 0);
 
     /// <summary>As <see cref="CreateDoorbell(Gpa, int, ulong?)"/>, for a port.</summary>
+    /// <param name="port">The port.</param>
+    /// <param name="size">The width of the OUT in bytes: 1, 2 or 4.</param>
+    /// <param name="value">Only this value; <see langword="null"/> for every value.</param>
+    /// <exception cref="VirtKitException">The kernel refuses: another width, or a doorbell that is there already.</exception>
     public KvmEvent CreatePortDoorbell(ushort port, int size, ulong? value = null) => CreateDoorbell(port, size, value, KvmIoeventfd.Pio);
 
     /// <inheritdoc/>
@@ -231,13 +226,28 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private KvmEvent CreateDoorbell(ulong address, int size, ulong? value, uint space)
     {
         uint flags = space | (value is null ? 0 : KvmIoeventfd.Datamatch);
-        return new KvmEvent(descriptor => Bind(descriptor, flags), descriptor => Bind(descriptor, flags | KvmIoeventfd.Deassign));
+        return new KvmEvent(
+            descriptor =>
+            {
+                KvmIoeventfd argument = Describe(descriptor, flags);
+                _vm.Call(KvmIoctl.Ioeventfd, ref argument, $"bind a doorbell to 0x{address:x}");
+            },
+            descriptor =>
+            {
+                // The machine may be gone, and the binding with it.
+                KvmIoeventfd argument = Describe(descriptor, flags | KvmIoeventfd.Deassign);
+                _vm.TryCall(KvmIoctl.Ioeventfd, ref argument);
+            });
 
-        void Bind(int descriptor, uint allFlags)
-        {
-            var argument = new KvmIoeventfd { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
-            _vm.Call(KvmIoctl.Ioeventfd, ref argument, $"bind a doorbell to 0x{address:x}");
-        }
+        KvmIoeventfd Describe(int descriptor, uint allFlags) =>
+            new() { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
+    }
+
+    private void RequireInput(int input)
+    {
+        RequireKernelController();
+        ArgumentOutOfRangeException.ThrowIfNegative(input);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(input, 23);
     }
 
     private void RequireKernelController()

@@ -38,7 +38,7 @@ internal sealed unsafe class KvmPostedWrites : IDisposable
             return;
         // SAFETY: the ring is inside the mapping, at the page that the kernel named.
         var ring = (KvmCoalescedMmioRing*)((byte*)run + (_ringPage * AddressSpace.PageSize));
-        // TIMING POINT K2: First moves on only when its store has been carried out, so an empty ring means that all have.
+        // TIMING POINT K3: First moves on only when its store has been carried out, so an empty ring means that all have.
         if (Volatile.Read(ref ring->First) == Volatile.Read(ref ring->Last))
             return;
         lock (_drainGate)

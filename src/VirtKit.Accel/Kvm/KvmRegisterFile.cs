@@ -11,12 +11,12 @@ internal sealed unsafe class KvmRegisterFile
     private readonly bool _hasXcrs;
     private readonly bool _hasLapic;
     private readonly int _xsaveSize;
-    private uint[] _msrs;
+    private readonly KvmSavedMsrs _msrs;
 
     public KvmRegisterFile(KvmDescriptor vcpu, KvmDescriptor vm, KvmSystem system, uint[] msrs, bool hasLapic)
     {
         _vcpu = vcpu;
-        _msrs = msrs;
+        _msrs = new KvmSavedMsrs(vcpu, msrs);
         _hasLapic = hasLapic;
         _hasXcrs = system.Check(KvmCap.Xcrs) > 0;
         _xsaveSize = vm.TryCall(KvmIoctl.CheckExtension, (nint)KvmCap.Xsave2);
@@ -49,7 +49,7 @@ internal sealed unsafe class KvmRegisterFile
             state.Dr[i] = debug.Db[i];
         (state.Dr6, state.Dr7) = (debug.Dr6, debug.Dr7);
         GetEvents(ref state);
-        GetMsrs(ref state);
+        _msrs.Get(ref state);
         if (_hasLapic)
             _vcpu.Call(KvmIoctl.GetLapic, ref state.Lapic, "hand out the local APIC");
         KvmMpState activity = KvmMpState.Runnable;
@@ -77,7 +77,7 @@ internal sealed unsafe class KvmRegisterFile
         }
 
         // After the local APIC: its timer takes a deadline only in that mode.
-        SetMsrs(in state);
+        Require(_msrs.Set(in state), "MSRs");
         if (_hasLapic)
         {
             KvmMpState activity = state.Activity switch
@@ -243,43 +243,6 @@ internal sealed unsafe class KvmRegisterFile
             Flags = KvmVcpuEvents.ValidNmiPending | KvmVcpuEvents.ValidShadow | (_hasLapic ? KvmVcpuEvents.ValidSipiVector : 0),
         };
         Require(_vcpu.TryCall(KvmIoctl.SetVcpuEvents, ref e), "pending events");
-    }
-
-    private void GetMsrs(ref X64State state)
-    {
-        while (true)
-        {
-            var list = new KvmMsrs { Nmsrs = (uint)_msrs.Length };
-            for (int i = 0; i < _msrs.Length; i++)
-                list.Entries[i].Index = _msrs[i];
-            int done = _vcpu.Call(KvmIoctl.GetMsrs, ref list, "hand out MSRs");
-            if (done < _msrs.Length)
-            {
-                // The kernel stops at the first that this vCPU's CPUID denies it.
-                _msrs = [.. _msrs.Where((_, i) => i != done)];
-                continue;
-            }
-
-            for (int i = 0; i < done; i++)
-                state.Msrs[i] = new X64Msr(list.Entries[i].Index, list.Entries[i].Data);
-            state.MsrCount = done;
-            return;
-        }
-    }
-
-    /// <summary>An MSR that this host lacks is passed over: it is dropped as a bit that the architecture does not hold.</summary>
-    private void SetMsrs(in X64State state)
-    {
-        int count = Math.Clamp(state.MsrCount, 0, X64State.MsrCapacity);
-        for (int from = 0; from < count;)
-        {
-            var list = new KvmMsrs { Nmsrs = (uint)(count - from) };
-            for (int i = from; i < count; i++)
-                list.Entries[i - from] = new KvmMsrEntry { Index = state.Msrs[i].Index, Data = state.Msrs[i].Value };
-            int done = _vcpu.TryCall(KvmIoctl.SetMsrs, ref list);
-            Require(done, "MSRs");
-            from += done + 1;
-        }
     }
 
     private static byte Bit(bool value) => value ? (byte)1 : (byte)0;

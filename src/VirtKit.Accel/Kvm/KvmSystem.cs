@@ -97,7 +97,14 @@ internal sealed unsafe class KvmSystem : IDisposable
         int version = descriptor.TryCall(KvmIoctl.GetApiVersion, 0);
         if (version != KvmIoctl.ApiVersion)
             return version < 0 ? $"{path} is not KVM." : $"{path} speaks version {version} of the interface; {KvmIoctl.ApiVersion} is needed.";
-        string[] lacking = [.. Required.Where(r => descriptor.TryCall(KvmIoctl.CheckExtension, (nint)r.Capability) <= 0).Select(r => $"{r.Purpose} (capability {(uint)r.Capability})")];
+        return FindLack(capability => descriptor.TryCall(KvmIoctl.CheckExtension, (nint)capability));
+    }
+
+    /// <summary>Names what the engine cannot do without and the kernel does not have.</summary>
+    /// <param name="check">What the kernel says about a capability.</param>
+    internal static string? FindLack(Func<KvmCap, int> check)
+    {
+        string[] lacking = [.. Required.Where(r => check(r.Capability) <= 0).Select(r => $"{r.Purpose} (capability {(uint)r.Capability})")];
         return lacking.Length == 0 ? null : $"The kernel's KVM lacks {string.Join(", ", lacking)}.";
     }
 }

@@ -18,11 +18,10 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmKick _kick;
     private readonly KvmBus _bus;
     private readonly KvmPostedWrites _postedWrites;
-    private readonly IX64HypercallHandler? _hypercalls;
+    private readonly KvmHypercalls _hypercalls;
     private readonly KvmApicPage? _apicPage;
     private readonly KvmInterrupts _interrupts;
     private readonly KvmTscDeadline? _tscDeadline;
-    private readonly int _hypercallPort;
     private readonly bool _kernelController;
     private X64State _powerOn;
     private bool _captured;
@@ -40,8 +39,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         _runSize = runSize;
         _registers = registers;
         _postedWrites = postedWrites;
-        _hypercalls = architecture.Hypercalls;
-        _hypercallPort = architecture.HypercallPort ?? -1;
+        _hypercalls = new KvmHypercalls(index, registers, architecture);
         _kernelController = kernelController;
         _tscDeadline = tscDeadline;
         nint run = Libc.mmap(0, (nuint)runSize, Libc.ProtRead | Libc.ProtWrite, Libc.MapShared, vcpu.Number, 0);
@@ -206,8 +204,10 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     if (requests != 0)
                         Request(requests);
                     isDue = false;
-                    if (due.Reason != ExitReason.Hypercall || !TryAnswer(ref due))
+                    if (due.Reason != ExitReason.Hypercall || !_hypercalls.TryAnswer(ref due, out X64Registers? after))
                         return due;
+                    if (after is { } changed)
+                        SetState(in changed);
                     // What came meanwhile had this same turning back to be seen at.
                     if (!TakeSignals())
                         return new VcpuExit(ExitReason.Halted);
@@ -226,7 +226,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             switch (_run->ExitReason)
             {
                 case KvmExit.Io:
-                    if (_run->Io.Port == _hypercallPort && _run->Io is { Direction: 1, Count: 1 })
+                    if (_run->Io.Port == _hypercalls.Port && _run->Io is { Direction: 1, Count: 1 })
                         Complete(new VcpuExit(ExitReason.Hypercall, _bus.OutValue));
                     else
                         _bus.AccessPorts();
@@ -260,30 +260,6 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             // The kernel finishes the instruction and turns back before the next.
             Volatile.Write(ref _run->ImmediateExit, 1);
         }
-    }
-
-    /// <summary>Lets the host's handler answer a hypercall.</summary>
-    /// <returns>Whether the guest goes on; if not, <paramref name="call"/> is the exit.</returns>
-    private bool TryAnswer(ref VcpuExit call)
-    {
-        if (_hypercalls is null)
-            return false;
-        _registers.Get(out X64Registers before);
-        X64Registers after = before;
-        try
-        {
-            if (!_hypercalls.TryAnswer(_index, call.Code, ref after))
-                return false;
-        }
-        catch (Exception e) when (e is not OutOfMemoryException)
-        {
-            call = new VcpuExit(ExitReason.InternalError, call.Code, $"Hypercall handler, number 0x{call.Code:x}: {e.Message}");
-            return false;
-        }
-
-        if (after != before)
-            SetState(in after);
-        return true;
     }
 
     /// <returns>Whether the vCPU is started.</returns>

@@ -38,7 +38,12 @@ internal sealed class X64InterruptModels : IX64InterruptChips, IInterruptSink, I
     public bool ArePresent => true;
 
     /// <inheritdoc/>
-    public InterruptLine Input(int input) => new(this, input);
+    public InterruptLine Input(int input)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(input);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(input, 23);
+        return new InterruptLine(this, input);
+    }
 
     /// <inheritdoc/>
     public void SetInput(int input, bool level)

@@ -52,6 +52,8 @@ public sealed class X64MicroVm : IDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
         if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
             throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
+        if (options.CommandLine.Contains('\0', StringComparison.Ordinal))
+            throw new ArgumentException("A command line ends at its first zero, and this one goes on behind it.", nameof(options));
         _options = options;
         var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
         _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
@@ -122,7 +124,7 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">A bzImage, whose payload is decompressed here where that is possible, otherwise by its own code in the guest; or an ELF file (vmlinux).</param>
-    /// <exception cref="InvalidImageException">It is neither, malformed, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit between 1 MiB and the initial RAM disk.</exception>
     public void BootLinux(ReadOnlyMemory<byte> kernel)
     {
         ReadOnlyMemory<byte> header = default;
@@ -130,6 +132,9 @@ public sealed class X64MicroVm : IDisposable
         if (BzImage.IsBzImage(kernel.Span))
         {
             BzImage image = BzImage.Parse(kernel);
+            int length = Encoding.UTF8.GetByteCount(_options.CommandLine);
+            if ((uint)length > image.CommandLineLimit)
+                throw new InvalidImageException($"The kernel takes a command line of at most {image.CommandLineLimit} bytes, and the board's has {length}.");
             header = image.SetupHeader;
             entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? LoadElf(image.ExtractKernel())
                 : LoadWhole(image);

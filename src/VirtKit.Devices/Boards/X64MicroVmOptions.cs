@@ -34,7 +34,7 @@ public sealed record X64MicroVmOptions
     /// <see cref="X64MicroVm.VirtioSlots"/>. They stay the caller's.</summary>
     public IReadOnlyList<VirtioDevice> VirtioDevices { get; init; } = [];
 
-    /// <summary>The kernel's command line.</summary>
+    /// <summary>The kernel's command line: at most 2047 bytes of UTF-8, without a zero. A bzImage may take less.</summary>
     public string CommandLine { get; init; } = "";
 
     /// <summary>What the guest's random numbers start from; <see langword="null"/> for the host's generator with <see cref="VcpuScheduling.Threads"/>, and for a

@@ -77,12 +77,12 @@ internal sealed class ApicTimer : IDisposable
 
     /// <summary>Counts as if it had been started earlier.</summary>
     /// <param name="initial">What it was started with.</param>
-    /// <param name="left">What is left of it, at most <paramref name="initial"/>; 0 for a count that has ended.</param>
+    /// <param name="left">What is left of it, at most <paramref name="initial"/>; 0 for a count that has ended, which a periodic one begins again.</param>
     public void Resume(uint initial, uint left)
     {
         Disarm();
         _state.InitialCount = initial;
-        if (left == 0)
+        if (initial == 0 || (left == 0 && Mode != ApicTimerMode.Periodic))
             return;
         ulong now = _clock.Now;
         // Wraps where the machine is younger than the count; only differences are taken.

@@ -9,6 +9,7 @@ public interface IX64InterruptChips
 
     /// <summary>A line into an input: of the IOAPIC, and where it is below 16, of the PIC.</summary>
     /// <param name="input">0 to 23.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such input.</exception>
     /// <exception cref="InvalidOperationException"><see cref="ArePresent"/> is not set.</exception>
     InterruptLine Input(int input);
 

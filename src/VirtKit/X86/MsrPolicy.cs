@@ -2,7 +2,9 @@ using System.Collections.Immutable;
 
 namespace VirtKit.X86;
 
-/// <summary>What a guest's RDMSR and WRMSR do: each MSR is allowed as the engine has it, emulated by the host application, or refused with #GP. Immutable.</summary>
+/// <summary>What a guest's RDMSR and WRMSR do: each MSR is allowed as the engine has it, emulated by the host application, or refused with #GP (SDM 4). Immutable and
+/// thread-safe.</summary>
+/// <remarks>An engine that cannot carry a policy out refuses to make the machine. KVM filters at most 16 ranges of 12,288 MSRs each, and none of the x2APIC's, 0x800 to 0x8ff.</remarks>
 public sealed class MsrPolicy
 {
     private readonly ImmutableSortedDictionary<uint, MsrRule> _rules;
@@ -41,6 +43,8 @@ public sealed class MsrPolicy
 
     /// <summary>Takes the rules of these MSRs back: the engine's own MSR is used.</summary>
     /// <inheritdoc cref="Refuse"/>
+    /// <param name="first">The first MSR.</param>
+    /// <param name="count">How many follow each other, 1 to 8192.</param>
     public MsrPolicy Allow(uint first, int count = 1)
     {
         CheckCount(first, count);

@@ -16,7 +16,8 @@ public static class X64Pin
     public const int StartUp = 3;
 }
 
-/// <summary>What answers the interrupt acknowledge cycle of a vCPU: a PIC, a local APIC. Called from the vCPU's thread.</summary>
+/// <summary>What answers the interrupt acknowledge cycle of a vCPU: a PIC, a local APIC. Called from the vCPU's thread; what it throws
+/// stops the machine with <see cref="ExitReason.InternalError"/>.</summary>
 public interface IX64InterruptController
 {
     /// <summary>Takes the highest pending interrupt of a vCPU (SDM 3A §6.3.1).</summary>

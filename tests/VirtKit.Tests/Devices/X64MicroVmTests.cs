@@ -72,6 +72,62 @@ public sealed class X64MicroVmTests
     }
 
     [Fact]
+    public void BootLinux_CommandLineBeyondTheKernelsLimit_IsRefusedWithBoth()
+    {
+        using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 32 << 20, CommandLine = new string('x', 256) });
+        byte[] kernel = BzImageSample.Create(Kernel(), preferred: 0x10_0000);
+        board.BootLinux(kernel);
+        BinaryPrimitives.WriteUInt32LittleEndian(kernel.AsSpan(0x238), 255);
+        Assert.Equal("The kernel takes a command line of at most 255 bytes, and the board's has 256.", Assert.Throws<InvalidImageException>(() => board.BootLinux(kernel)).Message);
+    }
+
+    [Fact]
+    public void LoadInitrd_WithoutRoom_IsRefused()
+    {
+        using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 16 << 20 });
+        Assert.Equal(0x10_0000ul, board.LoadInitrd(new byte[15 << 20]).Value);
+        Assert.Contains("does not fit into memory", Assert.Throws<ArgumentException>(() => board.LoadInitrd(new byte[(15 << 20) + 1])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void LoadInitrd_MoreThan2GiBOfRam_StaysBelow()
+    {
+        using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 4ul << 30 });
+        Assert.Equal(0x7fff_e000ul, board.LoadInitrd(new byte[5000]).Value);
+    }
+
+    [Theory]
+    [InlineData(0xf_f000, 0, false)] // below 1 MiB, where the board's tables are
+    [InlineData(0xff_f000, 0, false)] // past the end of RAM
+    [InlineData(0xff_ffff_f000, 0, false)]
+    [InlineData(0x10_0000, 15 << 20, false)] // under the initial RAM disk
+    [InlineData(0xef_d000, 1 << 20, true)] // up to the initial RAM disk
+    [InlineData(0xef_f000, 1 << 20, false)]
+    public void BootLinux_KernelBesideOrUnderSomethingElse_IsRefusedUnlessItFits(ulong address, int initrd, bool fits)
+    {
+        using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 16 << 20 });
+        if (initrd != 0)
+            board.LoadInitrd(new byte[initrd]);
+        byte[] elf = ElfSample.Create(ElfMachine.X64, new Gpa(address)), compressed = BzImageSample.Create([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], initSize: 0x1008, preferred: address);
+        foreach (byte[] kernel in new[] { elf, compressed })
+        {
+            Exception? error = Record.Exception(() => board.BootLinux(kernel));
+            if (fits)
+                Assert.Null(error);
+            else
+                Assert.Contains("do not lie between 1 MiB and", Assert.IsType<InvalidImageException>(error).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void BootLinux_KernelLargerThanRam_IsRefused()
+    {
+        using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 16 << 20 });
+        byte[] kernel = BzImageSample.Create([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], initSize: 0x100_0000, preferred: 0x10_0000);
+        Assert.Contains("16777216 bytes at", Assert.Throws<InvalidImageException>(() => board.BootLinux(kernel)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void MemoryMap_MoreThan3GiB_GoesOnAbove4GiB()
     {
         using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 4ul << 30 });
@@ -84,6 +140,9 @@ public sealed class X64MicroVmTests
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 1 << 20 }));
         Assert.Throws<ArgumentException>(() => Build(new X64MicroVmOptions { Machine = Options(1), CommandLine = new string('x', 3000) }));
+        Assert.Throws<ArgumentException>(() => Build(new X64MicroVmOptions { Machine = Options(1), CommandLine = "quiet\0init=/bin/sh" }));
+        using (Build(new X64MicroVmOptions { Machine = Options(1), CommandLine = new string('x', 2047) }))
+            Assert.Throws<ArgumentException>(() => Build(new X64MicroVmOptions { Machine = Options(1), CommandLine = new string('ü', 1024) }));
         IBlockBackend disk = new MemoryBlockBackend(512);
         Assert.Throws<ArgumentException>(() => Build(new X64MicroVmOptions { Machine = Options(1), Disks = [.. Enumerable.Repeat(disk, 8)] }));
     }

@@ -101,6 +101,62 @@ public sealed class CpuidPolicyTests
         Assert.Equal(new CpuidResult(3, 6, 0x201, 5), table.Lookup(0xb, 1));
         Assert.Equal(0x0506_0800u, table.Lookup(1, 0).Ebx);
         Assert.True(table.Has("ht"));
-        Assert.Throws<VirtKitException>(() => CpuidPolicy.Host.WithTopology(new CpuidTopology(0)).Build(Server, 0, 1));
+    }
+
+    [Theory]
+    [InlineData(1, 0, 0u)]
+    [InlineData(2, 1, 1u)]
+    [InlineData(4, 2, 3u)]
+    [InlineData(6, 3, 7u)]
+    public void Build_VcpuCount_IsOnePackageOfSoManyCores(int count, int bits, uint coreIds)
+    {
+        for (int vcpu = 0; vcpu < count; vcpu++)
+        {
+            CpuidTable table = CpuidPolicy.Host.Build([.. Server.Where(e => e.Leaf != 0), new(0, 0, false, new(0x1f, 0x756e_6547, 0x6c65_746e, 0x4965_6e69))], vcpu, count);
+            foreach (uint leaf in (ReadOnlySpan<uint>)[0xb, 0x1f])
+            {
+                Assert.Equal(new CpuidResult(0, 1, 0x100, (uint)vcpu), table.Lookup(leaf, 0));
+                Assert.Equal(new CpuidResult((uint)bits, (uint)count, 0x201, (uint)vcpu), table.Lookup(leaf, 1));
+                Assert.Equal(new CpuidResult(0, 0, 2, (uint)vcpu), table.Lookup(leaf, 2));
+            }
+
+            Assert.Equal(((uint)vcpu << 24) | ((uint)count << 16) | 0x800, table.Lookup(1, 0).Ebx);
+            Assert.Equal(count > 1, table.Has("ht"));
+            // A core's own cache, and the package's.
+            Assert.Equal(coreIds << 26 | 0x121, table.Lookup(4, 0).Eax);
+            Assert.Equal(coreIds << 26 | coreIds << 14 | 0x163, table.Lookup(4, 3).Eax);
+        }
+    }
+
+    public static TheoryData<string> Inconsistent => [.. Refusals.Keys];
+
+    [Theory, MemberData(nameof(Inconsistent))]
+    public void Build_SetThatCannotBe_IsRefusedWithTheReason(string reason) =>
+        Assert.Contains(reason, Assert.Throws<VirtKitException>(() => Refusals[reason].Build(Server, 6, 8)).Message, StringComparison.Ordinal);
+
+    private static Dictionary<string, CpuidPolicy> Refusals => new()
+    {
+        ["fma needs avx, which is hidden"] = CpuidPolicy.Host.Hide("avx"),
+        ["avx needs xsave, which is hidden"] = CpuidPolicy.Model(CpuidModel.X64V3).Hide("xsave"),
+        ["lm needs pae, which is hidden"] = CpuidPolicy.Fixed.Hide("pae"),
+        ["sha_ni is not offered by the host"] = CpuidPolicy.Host.Show("sha_ni"),
+        ["avx2 is in leaf 0x7, and the last that is shown there is 0x1"] = CpuidPolicy.Host.Answer(e => e.Leaf == 0 ? e.Answer with { Eax = 1 } : e.Answer),
+        ["lm is in leaf 0x80000001, and the last that is shown there is 0x0"] = CpuidPolicy.Host.HideLeaf(0x8000_0000),
+        ["kvmclock is in leaf 0x40000001, and the last that is shown there is 0x40000000"] = CpuidPolicy.Host.WithHypervisor(CpuidHypervisor.VirtKit).Show("kvmclock"),
+        ["kvm_steal_time is in leaf 0x40000001, and the last that is shown there is 0x0"] = CpuidPolicy.Host.WithHypervisor(CpuidHypervisor.None).Show("kvm_steal_time"),
+        ["0 cores a package and 1 threads a core; 1 to 256 and 1 to 16 are possible"] = CpuidPolicy.Host.WithTopology(new CpuidTopology(0)),
+        ["257 cores a package"] = CpuidPolicy.Host.WithTopology(new CpuidTopology(257)),
+        ["17 threads a core; 1"] = CpuidPolicy.Host.WithTopology(new CpuidTopology(1, 17)),
+        // Six in a package: the numbers of the first end at 5, those of the second begin at 8.
+        ["vCPU 6 would be thread 0 of core 3 in a package"] = CpuidPolicy.Host.WithTopology(new CpuidTopology(3, 2)),
+        ["vCPU 6 would be thread 6 of core 0 in a package"] = CpuidPolicy.Host.WithTopology(new CpuidTopology(2, 5)),
+    };
+
+    [Fact]
+    public void Build_MoreThanAnApicIdHolds_NeedsX2Apic()
+    {
+        Assert.Equal(300u, CpuidPolicy.Host.Build(Server, 300, 301).Lookup(0xb, 0).Edx);
+        VirtKitException error = Assert.Throws<VirtKitException>(() => CpuidPolicy.Fixed.Build(Server, 300, 301));
+        Assert.Contains("vCPU 300 needs x2apic", error.Message, StringComparison.Ordinal);
     }
 }

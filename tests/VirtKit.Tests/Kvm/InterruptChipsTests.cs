@@ -336,7 +336,7 @@ public sealed class InterruptChipsTests
 
         public ulong Read(ulong offset, int size) => 0;
 
-        public void Write(ulong offset, int size, ulong value) => partition.SetInterruptLine((int)(value & 0x7f), value > 0x7f);
+        public void Write(ulong offset, int size, ulong value) => partition.Input((int)(value & 0x7f)).Set(value > 0x7f);
 
         public void Reset()
         {

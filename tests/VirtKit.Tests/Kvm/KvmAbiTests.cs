@@ -78,7 +78,7 @@ public sealed class KvmAbiTests
         ("offsetof(struct kvm_coalesced_mmio_ring, coalesced_mmio)", 8), ("(4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio)", KvmCoalescedMmioRing.Capacity),
         ("offsetof(struct kvm_msrs, nmsrs)", 0), ("offsetof(struct kvm_msrs, entries)", (ulong)Marshal.OffsetOf<KvmMsrs>(nameof(KvmMsrs.Entries))), ("offsetof(struct kvm_cpuid2, nent)", 0),
         ("sizeof(((struct kvm_signal_mask *)0)->len)", 4), ("offsetof(struct kvm_cpuid2, entries)", 8), ("offsetof(struct kvm_signal_mask, sigset)", 4),
-        ("EINTR", Libc.Eintr), ("E2BIG", Libc.E2big), ("EAGAIN", Libc.Eagain), ("EACCES", Libc.Eacces), ("EPERM", Libc.Eperm), ("ENOENT", Libc.Enoent), ("ENXIO", Libc.Enxio), ("ENODEV", Libc.Enodev),
+        ("EINTR", Libc.Eintr), ("E2BIG", Libc.E2big), ("EBADF", Libc.Ebadf), ("EAGAIN", Libc.Eagain), ("EACCES", Libc.Eacces), ("EPERM", Libc.Eperm), ("ENOENT", Libc.Enoent), ("ENXIO", Libc.Enxio), ("ENODEV", Libc.Enodev),
         ("O_RDWR", Libc.ORdwr), ("O_CLOEXEC", Libc.OCloexec), ("PROT_READ", Libc.ProtRead), ("PROT_WRITE", Libc.ProtWrite), ("MAP_SHARED", Libc.MapShared), ("SIG_BLOCK", Libc.SigBlock),
         ("EFD_CLOEXEC", Libc.EfdCloexec), ("EFD_NONBLOCK", Libc.EfdNonblock), ("sizeof(sigset_t)", 128), ("sizeof(struct timespec)", 16),
     ];

@@ -9,6 +9,45 @@ namespace VirtKit.Tests.Kvm;
 public sealed class KvmHostileTests
 {
     [Fact]
+    public void Run_PortFlood_IsStoppedAndEveryAccessCounted()
+    {
+        using var guest = new X64Guest();
+        var device = new Recorder();
+        guest.Machine.Ports!.Map(new Gpa(0x80), device);
+        guest.Load(64, a =>
+        {
+            Label again = a.CreateLabel();
+            a.mov(dx, 0x80);
+            a.Label(ref again);
+            a.@in(al, dx);
+            a.jmp(again);
+        });
+        device.AtHundred = guest.Vcpu.Kick;
+        Assert.Equal(ExitReason.Kicked, guest.Run().Reason);
+        Assert.Equal(100, device.Reads);
+        Assert.Equal((ulong)device.Reads, guest.Vcpu.Counters.MmioAccesses);
+    }
+
+    [Fact]
+    public void Run_SelfModifyingCode_ExecutesWhatWasWritten()
+    {
+        using var guest = new X64Guest();
+        guest.Load(64, a =>
+        {
+            a.mov(rbx, 0x50000);
+            a.mov(__dword_ptr[rbx], unchecked((int)0xc3c0_ff48)); // inc rax; ret
+            a.xor(eax, eax);
+            a.call(rbx);
+            a.mov(__byte_ptr[rbx + 2], 0xc8); // dec rax
+            a.call(rbx);
+            a.call(rbx);
+            a.hlt();
+        });
+        Assert.Equal(ExitReason.Halted, guest.Run().Reason);
+        Assert.Equal(ulong.MaxValue, guest.Registers.Rax);
+    }
+
+    [Fact]
     public void Run_StringPortAccessWithoutEnd_IsStoppedInTheMiddle()
     {
         using var guest = new X64Guest();
@@ -22,7 +61,8 @@ public sealed class KvmHostileTests
             a.std(); // down to 0 and round to the top, where nothing is mapped
             a.rep.insd();
         });
-        Assert.True(Run(guest).Reason is ExitReason.Kicked or ExitReason.Fault or ExitReason.Unsupported);
+        device.AtHundred = guest.Vcpu.Kick;
+        Assert.True(guest.Run().Reason is ExitReason.Kicked or ExitReason.Fault or ExitReason.Unsupported);
         Assert.NotEqual(0, device.Reads);
         IsUsable(guest);
     }
@@ -40,7 +80,8 @@ public sealed class KvmHostileTests
             a.mov(rcx, long.MaxValue);
             a.rep.movsq();
         });
-        Assert.True(Run(guest).Reason is ExitReason.Kicked or ExitReason.Fault or ExitReason.Unsupported);
+        device.AtHundred = guest.Vcpu.Kick;
+        Assert.True(guest.Run().Reason is ExitReason.Kicked or ExitReason.Fault or ExitReason.Unsupported);
         Assert.NotEqual(0, device.Reads);
         IsUsable(guest);
     }

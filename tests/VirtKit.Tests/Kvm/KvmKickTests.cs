@@ -1,29 +1,45 @@
-using System.Diagnostics;
 using Iced.Intel;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace VirtKit.Tests.Kvm;
 
-/// <summary>Stopping a guest from another thread, and hostile guests.</summary>
+/// <summary>Stopping a guest: from another thread, by time, from a device.</summary>
 public sealed class KvmKickTests
 {
+    private const ulong Counter = 0x5_0000;
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
 
     [Fact]
     public async Task Kick_WhileTheGuestLoops_StopsIt()
     {
         using var guest = new X64Guest();
-        guest.Load(64, Endless);
+        guest.Load(64, a =>
+        {
+            Label again = a.CreateLabel();
+            a.Label(ref again);
+            a.inc(__qword_ptr[Counter]);
+            a.jmp(again);
+        });
         for (int i = 0; i < 20; i++)
         {
             using var started = new ManualResetEventSlim();
+            ulong before = Count();
             Task<VcpuExit> run = Start(guest, started);
             started.Wait(TestContext.Current.CancellationToken);
-            Thread.Sleep(i % 4);
+            // Before it is inside, and when it is for certain.
+            if (i % 2 != 0)
+                Assert.True(SpinWait.SpinUntil(() => Count() != before, Limit));
             guest.Vcpu.Kick();
             VcpuExit exit = await run.WaitAsync(Limit, TestContext.Current.CancellationToken);
             Assert.Equal(ExitReason.Kicked, exit.Reason);
+        }
+
+        ulong Count()
+        {
+            Assert.True(guest.Machine.Memory.TryRead(new Gpa(Counter), out ulong count));
+            return count;
         }
     }
 
@@ -67,9 +83,7 @@ public sealed class KvmKickTests
         using var guest = new X64Guest();
         guest.Load(64, Endless);
         using var source = new CancellationTokenSource(30);
-        long start = Stopwatch.GetTimestamp();
         Assert.Equal(ExitReason.Kicked, guest.Machine.Run(source.Token).Reason);
-        Assert.True(Stopwatch.GetElapsedTime(start) < Limit);
     }
 
     [Fact]
@@ -83,49 +97,10 @@ public sealed class KvmKickTests
     }
 
     [Fact]
-    public void Run_PortFlood_IsStoppedAndEveryAccessCounted()
-    {
-        using var guest = new X64Guest();
-        var device = new Recorder();
-        guest.Machine.Ports!.Map(new Gpa(0x80), device);
-        guest.Load(64, a =>
-        {
-            Label again = a.CreateLabel();
-            a.mov(dx, 0x80);
-            a.Label(ref again);
-            a.@in(al, dx);
-            a.jmp(again);
-        });
-        using var source = new CancellationTokenSource(50);
-        Assert.Equal(ExitReason.Kicked, guest.Vcpu.Run(cancellationToken: source.Token).Reason);
-        Assert.True(device.Reads > 10, $"{device.Reads} accesses");
-        Assert.Equal((ulong)device.Reads, guest.Vcpu.Counters.MmioAccesses);
-    }
-
-    [Fact]
-    public void Run_SelfModifyingCode_ExecutesWhatWasWritten()
-    {
-        using var guest = new X64Guest();
-        guest.Load(64, a =>
-        {
-            a.mov(rbx, 0x50000);
-            a.mov(__dword_ptr[rbx], unchecked((int)0xc3c0_ff48)); // inc rax; ret
-            a.xor(eax, eax);
-            a.call(rbx);
-            a.mov(__byte_ptr[rbx + 2], 0xc8); // dec rax
-            a.call(rbx);
-            a.call(rbx);
-            a.hlt();
-        });
-        Assert.Equal(ExitReason.Halted, guest.Run().Reason);
-        Assert.Equal(ulong.MaxValue, guest.Registers.Rax);
-    }
-
-    [Fact]
     public void Run_DeviceThatStopsTheMachine_StopsBehindTheInstruction()
     {
         using var guest = new X64Guest();
-        guest.Machine.Ports!.Map(new Gpa(0x500), new Stopper(guest.Machine));
+        guest.Machine.Ports!.Map(new Gpa(0x500), new Finisher(guest.Machine));
         guest.Load(64, a =>
         {
             a.mov(dx, 0x500);
@@ -152,17 +127,4 @@ public sealed class KvmKickTests
         started.Set();
         return guest.Run();
     }, TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-
-    private sealed class Stopper(Machine machine) : IDevice
-    {
-        public DeviceWindow Window => new("stopper", 8);
-
-        public ulong Read(ulong offset, int size) => 0;
-
-        public void Write(ulong offset, int size, ulong value) => machine.RequestShutdown((int)value);
-
-        public void Reset()
-        {
-        }
-    }
 }

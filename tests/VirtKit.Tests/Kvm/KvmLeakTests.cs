@@ -1,4 +1,5 @@
 using Iced.Intel;
+using VirtKit.Accel.Kvm;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -49,6 +50,51 @@ public sealed class KvmLeakTests
         Assert.Equal(0, allocated);
     }
 
+    [Theory, InlineData(KvmInterruptController.External), InlineData(KvmInterruptController.Kernel)]
+    public void Run_ExitsOfEveryKindOnTheBoard_AllocateNothing(KvmInterruptController chips)
+    {
+        var answers = new Answers();
+        var architecture = new X64Architecture { HypercallPort = 0xe8, Hypercalls = answers, Msrs = MsrPolicy.Default.Emulate(0x1234, answers) };
+        using var guest = new X64BoardGuest(chips, architecture: architecture);
+        guest.Load(a =>
+        {
+            Label again = a.CreateLabel();
+            X64BoardGuest.Lapic(a, 0xf0, 0x1ff);
+            a.Label(ref again);
+            X64BoardGuest.Out(a, 0x3f8, (byte)'x'); // the serial port
+            X64BoardGuest.Out(a, 0x70, 0xb);
+            a.@in(al, 0x71);
+            a.@in(al, 0x40); // the timer
+            a.mov(ebx, 0x9000_0000);
+            a.mov(eax, __dword_ptr[rbx]); // nobody's
+            X64BoardGuest.Store(a, 0xfe00_0014, 0);
+            a.mov(ebx, 0xfe00_0000);
+            a.mov(eax, __dword_ptr[rbx]); // virtio
+            X64BoardGuest.Lapic(a, 0x80, 0x10);
+            a.mov(rsi, X64BoardGuest.Log);
+            a.mov(ecx, 16);
+            a.mov(dx, 0x3f8);
+            a.rep.outsb();
+            a.mov(ecx, 0x1234);
+            a.rdmsr();
+            a.wrmsr();
+            a.@out(0xe8, al);
+            X64BoardGuest.Lapic(a, 0x300, 0x4_0041); // an interrupt
+            X64BoardGuest.Open(a);
+            a.jmp(again);
+        });
+        Vcpu vcpu = guest.Machine.Vcpus[0];
+        answers.StopAfter(50, vcpu);
+        Assert.Equal(ExitReason.Kicked, vcpu.Run().Reason);
+        answers.StopAfter(300, vcpu);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        VcpuExit exit = vcpu.Run();
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(ExitReason.Kicked, exit.Reason);
+        Assert.True(guest.Count(0x41) >= 300);
+        Assert.Equal(0, allocated);
+    }
+
     /// <summary>A machine that ends in one of the ways a hostile guest chooses.</summary>
     private static void RunOne(int number)
     {
@@ -85,6 +131,31 @@ public sealed class KvmLeakTests
         return (Tell(descriptors), Tell(mappings));
 
         string Tell(string[] lines) => string.Join(", ", kinds.Select(kind => $"{kind} {lines.Count(line => line.Contains(kind, StringComparison.Ordinal))}"));
+    }
+
+    /// <summary>Answers hypercalls and an MSR, and stops the vCPU at the last call.</summary>
+    private sealed class Answers : IX64HypercallHandler, IMsrHandler
+    {
+        private int _left;
+        private Vcpu? _vcpu;
+
+        public void StopAfter(int calls, Vcpu vcpu) => (_left, _vcpu) = (calls, vcpu);
+
+        public bool TryAnswer(int vcpu, ulong number, ref X64Registers registers)
+        {
+            if (--_left == 0)
+                _vcpu!.Kick();
+            registers.Rax++;
+            return true;
+        }
+
+        public bool TryRead(int vcpu, uint index, out ulong value)
+        {
+            value = index;
+            return true;
+        }
+
+        public bool TryWrite(int vcpu, uint index, ulong value) => true;
     }
 
     private sealed class Silent : IDevice

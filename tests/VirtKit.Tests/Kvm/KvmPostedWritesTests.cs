@@ -189,17 +189,4 @@ public sealed class KvmPostedWritesTests
         {
         }
     }
-
-    private sealed class Finisher(Machine machine) : IDevice
-    {
-        public DeviceWindow Window => new("finisher", 8);
-
-        public ulong Read(ulong offset, int size) => 0;
-
-        public void Write(ulong offset, int size, ulong value) => machine.RequestShutdown((int)value);
-
-        public void Reset()
-        {
-        }
-    }
 }

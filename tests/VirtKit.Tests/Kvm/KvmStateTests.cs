@@ -224,19 +224,6 @@ public sealed class KvmStateTests
         Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), guest.Machine.Run(limit.Token));
     }
 
-    private sealed class Finisher(Machine machine) : IDevice
-    {
-        public DeviceWindow Window => new("finisher", 8);
-
-        public ulong Read(ulong offset, int size) => 0;
-
-        public void Write(ulong offset, int size, ulong value) => machine.RequestShutdown((int)value);
-
-        public void Reset()
-        {
-        }
-    }
-
     /// <summary>Raises the interrupt when the guest is ready for it, and stops the guest when it has come.</summary>
     private sealed class Trigger(X64Guest guest, KvmEvent interrupt) : IDevice
     {

@@ -105,15 +105,33 @@ internal sealed class Recorder(ulong size = 8, AccessWidths widths = AccessWidth
 
     public int Reads { get; private set; }
 
+    /// <summary>What happens at the hundredth read.</summary>
+    public Action? AtHundred { get; set; }
+
     public DeviceWindow Window => new("recorder", size, widths);
 
     public ulong Read(ulong offset, int size)
     {
-        Reads++;
+        if (++Reads == 100)
+            AtHundred?.Invoke();
         return Next++;
     }
 
     public void Write(ulong offset, int size, ulong value) => Writes.Add((offset, size, value));
 
     public void Reset() => Writes.Clear();
+}
+
+/// <summary>A device that ends the machine's run: what is written is the exit code.</summary>
+internal sealed class Finisher(Machine machine) : IDevice
+{
+    public DeviceWindow Window => new("finisher", 8);
+
+    public ulong Read(ulong offset, int size) => 0;
+
+    public void Write(ulong offset, int size, ulong value) => machine.RequestShutdown((int)value);
+
+    public void Reset()
+    {
+    }
 }

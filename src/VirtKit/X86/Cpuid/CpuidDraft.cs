@@ -80,8 +80,14 @@ internal sealed class CpuidDraft
         ClearDynamic("osxsave");
         ClearDynamic("ospke");
         CpuidXsaveLeaf.Derive(this);
+        if (Vcpu > 254 && !Has(CpuidFeature.Named("x2apic")))
+            _problems.Add($"vCPU {Vcpu} needs x2apic: without it APIC IDs end at 254");
         foreach (CpuidFeature f in CpuidFeature.All.Where(f => Has(f)))
         {
+            // The hypervisor's range is the host application's, whose bits need not be features: there only names count.
+            uint range = f.Leaf & 0xf000_0000, last = this[range, 0].Eax;
+            if (f.Leaf > Math.Max(last, range) && (!CpuidHypervisor.IsLeaf(f.Leaf) || _promised.Contains(f.Name)))
+                _problems.Add($"{f.Name} is in leaf 0x{f.Leaf:x}, and the last that is shown there is 0x{last:x}");
             foreach (string needed in f.Needs.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(n => !Has(CpuidFeature.Named(n))))
                 _problems.Add($"{f.Name} needs {needed}, which is hidden or missing");
             if (_promised.Contains(f.Name) && ((HostAnswer(f.Leaf, f.Subleaf)[f.Register] >> f.Bit) & 1) == 0)

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace VirtKit.X86;
 
-/// <summary>What a guest finds in the hypervisor's leaves, 0x40000000 and up.</summary>
+/// <summary>What a guest finds in the hypervisor's leaves, 0x40000000 and up. Immutable and thread-safe.</summary>
 public sealed record CpuidHypervisor
 {
     private readonly byte[]? _signature;
@@ -25,6 +25,9 @@ public sealed record CpuidHypervisor
     /// <param name="features">The features to show.</param>
     public static CpuidHypervisor Kvm(KvmParavirtualFeatures features) => new("KVMKVMKVM", (uint)features);
 
+    /// <summary>Whether a leaf is the hypervisor's and no part of a processor.</summary>
+    internal static bool IsLeaf(uint leaf) => leaf is >= 0x4000_0000 and < 0x4001_0000;
+
     internal void Apply(CpuidDraft draft)
     {
         const string reason = "hypervisor leaf";
@@ -42,7 +45,7 @@ public sealed record CpuidHypervisor
     }
 }
 
-/// <summary>Paravirtual features of KVM's interface; the values are the bits of leaf 0x40000001 EAX.</summary>
+/// <summary>Paravirtual features of KVM's interface; the values are the bits of leaf 0x40000001 EAX (Linux, Documentation/virt/kvm/x86/cpuid.rst).</summary>
 [Flags]
 public enum KvmParavirtualFeatures : uint
 {

@@ -6,10 +6,8 @@ namespace VirtKit.X86;
 /// <summary>Reduces a draft to a model.</summary>
 internal static class CpuidModelRule
 {
-    private static bool IsHypervisors(uint leaf) => leaf is >= 0x4000_0000 and < 0x4001_0000;
-
     /// <summary>Leaves whose numbers (vendor, family, caches, topology, XSAVE layout, brand, address sizes) a model takes from the host.</summary>
-    private static bool IsKept(uint leaf) => leaf is 0 or 1 or 2 or 4 or 6 or 7 or 0xb or 0xd or 0x1f or (>= 0x8000_0000 and <= 0x8000_0008) || IsHypervisors(leaf);
+    private static bool IsKept(uint leaf) => leaf is 0 or 1 or 2 or 4 or 6 or 7 or 0xb or 0xd or 0x1f or (>= 0x8000_0000 and <= 0x8000_0008) || CpuidHypervisor.IsLeaf(leaf);
 
     public static void Apply(CpuidDraft draft, CpuidModel model)
     {
@@ -19,7 +17,7 @@ internal static class CpuidModelRule
         var promised = model.Required.ToHashSet();
         var passed = model.Optional.ToHashSet();
         // The hypervisor's leaves are no part of a processor model.
-        foreach (CpuidEntry entry in draft.Entries.Where(e => !IsHypervisors(e.Leaf)).ToArray())
+        foreach (CpuidEntry entry in draft.Entries.Where(e => !CpuidHypervisor.IsLeaf(e.Leaf)).ToArray())
         {
             foreach (CpuidRegister register in Enum.GetValues<CpuidRegister>())
             {

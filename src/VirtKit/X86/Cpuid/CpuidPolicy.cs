@@ -3,8 +3,9 @@ using System.Collections.Immutable;
 namespace VirtKit.X86;
 
 /// <summary>Decides what CPUID tells a guest. CPUID is the classic sensitive instruction: run directly, it would show the host. A policy is a list of rules that are
-/// applied in order to the host's answers; each call adds one and returns a new policy. Immutable and thread-safe.</summary>
-/// <remarks>The table is built once for each vCPU. A set that cannot be (a feature without the one it needs, or one that the host lacks) is refused with the reason.</remarks>
+/// applied in order to the host's answers; each call adds one and returns a new policy. Immutable and thread-safe. SDM 2A, CPUID; APM 3, appendix E.</summary>
+/// <remarks>The table is built once for each vCPU. A set that cannot be is refused with every reason: a feature without the one it needs, one that the host lacks, one in a
+/// leaf behind the last that is shown, a topology in which the vCPU has no place.</remarks>
 public sealed class CpuidPolicy
 {
     private readonly ImmutableArray<Action<CpuidDraft>> _rules;

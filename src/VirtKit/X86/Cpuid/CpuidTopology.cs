@@ -2,7 +2,8 @@ using System.Numerics;
 
 namespace VirtKit.X86;
 
-/// <summary>How a machine's vCPUs form cores and packages. APIC IDs number threads, then cores, then packages, without gaps where counts are powers of two.</summary>
+/// <summary>How a machine's vCPUs form cores and packages. An APIC ID, which is the vCPU's index, names thread, core and package in its bits (SDM 3A §10.9.1): where
+/// a count is no power of two, its numbers have a gap, and a machine with a vCPU in that gap is refused.</summary>
 /// <param name="CoresPerPackage">1 to 256.</param>
 /// <param name="ThreadsPerCore">1 to 16.</param>
 public readonly record struct CpuidTopology(int CoresPerPackage, int ThreadsPerCore = 1)
@@ -31,7 +32,9 @@ public readonly record struct CpuidTopology(int CoresPerPackage, int ThreadsPerC
             draft.SetRegister(4, entry.Subleaf, CpuidRegister.Eax, (entry.Answer.Eax & 0x3fff) | (Math.Min(sharing, 0xfff) << 14) | (cores << 26), reason);
         }
 
-        uint id = (uint)draft.Vcpu;
+        uint id = (uint)draft.Vcpu, thread = id & ((1u << threadBits) - 1), core = (id & ((1u << packageBits) - 1)) >> threadBits;
+        if (thread >= ThreadsPerCore || core >= CoresPerPackage)
+            draft.Refuse($"vCPU {id} would be thread {thread} of core {core} in a package, and the topology has {CoresPerPackage} cores a package and {ThreadsPerCore} threads a core");
         foreach (uint leaf in (ReadOnlySpan<uint>)[0xb, 0x1f])
         {
             if (leaf > draft[0, 0].Eax)
