@@ -77,7 +77,7 @@ public sealed class MappingChangeTests
     public void Access_BehindAChangeWithoutAFence_IsTheSameOnEveryEngine()
     {
         const ulong Other = Page + ((ulong)TlbEntry.Count << 12);
-        foreach (string other in (ReadOnlySpan<string>)["nop", "ld a5, 0(a7)", "sd a5, 0(a7)", "amoswap.d a5, zero, (a7)", "lh a5, 1(a1)", "sh a5, 17(a1)"])
+        foreach (string other in (ReadOnlySpan<string>)["nop", "ld a5, 0(a7)", "sd a5, 0(a7)", "amoswap.d a5, zero, (a7)", "amoor.d a5, zero, (a1)", "lh a5, 1(a1)", "sh a5, 17(a1)"])
         {
             var change = new Change($"li a7, {Other}\n{other}\nsd s5, 0(s2)\nli s3, 8\ncall hot\n{other}\nli s3, 9\ncall hot", 0);
             foreach (string hot in Hot.Keys)
