@@ -46,6 +46,17 @@ internal struct RecentPages
             entry.Tag = TlbEntry.Invalid;
     }
 
+    public void Forget(ulong page)
+    {
+        if (AreUsed == 0)
+            return;
+        foreach (ref TlbEntry entry in (Span<TlbEntry>)Entries)
+        {
+            if (entry.Tag == page)
+                entry.Tag = TlbEntry.Invalid;
+        }
+    }
+
     [InlineArray(2 * Count)]
     public struct Pages
     {

@@ -99,6 +99,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _context->Recent.Forget();
     }
 
+    void IHartEngine.DataMappingChanged(ulong address) => _context->Recent.Forget(address & ~0xfffUL);
+
     // What is mapped anew between an exit and the code that is found for it is not to be linked: the exit may belong to what was there before.
     void IHartEngine.CodeMappingChanged()
     {

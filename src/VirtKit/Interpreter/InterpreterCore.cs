@@ -64,6 +64,10 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         // Handlers look at the TLB itself, each time.
     }
 
+    void IHartEngine.DataMappingChanged(ulong address)
+    {
+    }
+
     void IHartEngine.CodeMappingChanged()
     {
         ForgetLink();

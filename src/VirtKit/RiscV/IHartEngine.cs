@@ -1,10 +1,13 @@
 namespace VirtKit.RiscV;
 
-/// <summary>What a hart tells the engine that runs it about code that the engine may have cached. Called on the hart's own thread.</summary>
+/// <summary>What a hart tells the engine that runs it about what the engine may have cached. Called on the hart's own thread.</summary>
 internal interface IHartEngine
 {
     /// <summary>Loads and stores may reach other memory now, or none: translations went, or others apply.</summary>
     void DataMappingChanged();
+
+    /// <summary>Loads and stores may reach other memory now at the virtual page of this address.</summary>
+    void DataMappingChanged(ulong address);
 
     /// <summary>Every virtual address may mean other code now.</summary>
     void CodeMappingChanged();

@@ -173,9 +173,13 @@ internal sealed unsafe class Mmu : IDisposable
         if (cacheable && region is { IsMemory: true } && (access == MemoryAccess.Load || region.IsWritable))
         {
             TlbEntry* entry = TlbEntry.At(access == MemoryAccess.Load ? _context->ReadTlb : _context->WriteTlb, address);
-            ulong page = physical & ~0xfffUL;
-            entry->Addend = (nint)((ulong)region.HostAddress + (page - region.Start.Value) - (address & ~0xfffUL));
-            entry->Tag = address & ~0xfffUL;
+            ulong page = physical & ~0xfffUL, tag = address & ~0xfffUL;
+            var addend = (nint)((ulong)region.HostAddress + (page - region.Start.Value) - tag);
+            // A guest that changes its tables without a fence sees which translations are kept: that has to be the same on every engine.
+            if (entry->Tag != TlbEntry.Invalid && (entry->Tag != tag || entry->Addend != addend))
+                _engine?.DataMappingChanged(entry->Tag);
+            entry->Addend = addend;
+            entry->Tag = tag;
             if (_filledCount < _filled.Length)
                 _filled[_filledCount] = (nint)entry;
             // One more than fit says that some are not listed; a guest that never flushes must not count on.

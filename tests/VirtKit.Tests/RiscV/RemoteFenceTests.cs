@@ -54,6 +54,10 @@ public sealed class RemoteFenceTests
         {
         }
 
+        public void DataMappingChanged(ulong address)
+        {
+        }
+
         public void CodeMappingChanged()
         {
         }

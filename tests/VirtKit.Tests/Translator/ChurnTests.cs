@@ -45,19 +45,54 @@ public sealed class ChurnTests
         Report(m.State.X[20], cache);
     }
 
+    /// <summary>Each drops what the other runs, again and again.</summary>
+    [Fact]
+    public async Task Code_OfTwoHartsThatKeepMakingIt_StaysWhatEachMade()
+    {
+        Translators.Require();
+        var engine = new OpenTranslator(new TranslatorOptions { CodeCacheSize = TranslatorOptions.MinCodeCacheSize });
+        using var m = new BareMachine(engine, "nop", vcpus: 2, scheduling: VcpuScheduling.Threads);
+        Prepare(m);
+        long evictions = 0;
+        Func<ulong, bool> goesOn = Soak.While(rounds => rounds < Rounds);
+        for (ulong rounds = 0; goesOn(rounds);)
+        {
+            m.Write(Pages - 8, rounds += Rounds / 4);
+            foreach (Vcpu vcpu in m.Machine.Vcpus)
+            {
+                RiscVState state = vcpu.GetState<RiscVState>();
+                state.Waiting = false;
+                vcpu.SetState(state);
+            }
+
+            Task<VcpuExit> run = m.Machine.RunAsync();
+            for (int i = 0; i < 3000 && m.Machine.Vcpus.Any(v => v.Core.HasWork); i++)
+                await Task.Delay(20);
+            m.Machine.RequestShutdown(0);
+            Assert.Equal(ExitReason.Shutdown, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+            foreach (Vcpu vcpu in m.Machine.Vcpus)
+            {
+                RiscVState state = vcpu.GetState<RiscVState>();
+                Assert.Equal((vcpu.Index, rounds, 0UL), (vcpu.Index, state.X[20], state.X[27]));
+            }
+
+            Assert.True(engine.Partition!.Cache.Counts.Evictions > evictions, $"No eviction in {Rounds / 4} rounds.");
+            evictions = engine.Partition.Cache.Counts.Evictions;
+        }
+    }
+
+    /// <summary>Every hart has physical pages of its own, and virtual ones.</summary>
     private static void Prepare(BareMachine m)
     {
         var tables = new PageTables(m, 3);
         tables.Map(BareMachine.Ram, BareMachine.Ram, PageTables.All, level: 2);
-        ulong leaves = tables.Map(Page, Pages, PageTables.All);
         m.Write(BareMachine.Ram, $"""
             round: addi s4, s4, 1
             li t0, 5
             mul t0, t0, s4
             andi t0, t0, {PhysicalPages - 1}
             slli t0, t0, 12
-            li s5, {Pages}
-            add s5, s5, t0
+            add s5, s9, t0
             andi s7, s4, 0x3ff
             slli t0, s7, 20
             li t1, {BitConverter.ToUInt32(RiscVAssembler.Assemble("addi a0, a0, 0", 0))}
@@ -75,14 +110,12 @@ public sealed class ChurnTests
             mul t0, t0, s4
             andi t0, t0, {VirtualPages - 1}
             slli t1, t0, 3
-            li t2, {leaves}
-            add t1, t1, t2
+            add t1, t1, s10
             srli t2, s5, 2
             ori t2, t2, {PageTables.All}
             sd t2, 0(t1)
             slli s6, t0, 12
-            li t0, {Page}
-            add s6, s6, t0
+            add s6, s6, s1
             sfence.vma s6, zero
             li a0, 0
             jalr ra, 0(s6)
@@ -96,10 +129,15 @@ public sealed class ChurnTests
             fail: li s11, 1
             j fail
             """);
-        RiscVState state = m.State;
-        (state.PmpAddress[0], state.PmpConfiguration[0], state.Satp) = (ulong.MaxValue >> 10, 0x1f, tables.Satp);
-        (state.Privilege, state.Pc, state.X[24]) = (PrivilegeMode.Supervisor, BareMachine.Ram, Pages - 8);
-        m.State = state;
+        foreach (Vcpu vcpu in m.Machine.Vcpus)
+        {
+            ulong own = (ulong)vcpu.Index, pages = Pages + own * PhysicalPages * 0x1000, page = Page + own * VirtualPages * 0x1000;
+            RiscVState state = vcpu.GetState<RiscVState>();
+            (state.PmpAddress[0], state.PmpConfiguration[0], state.Satp) = (ulong.MaxValue >> 10, 0x1f, tables.Satp);
+            (state.Privilege, state.Pc, state.X[24]) = (PrivilegeMode.Supervisor, BareMachine.Ram, Pages - 8);
+            (state.X[9], state.X[25], state.X[26]) = (page, pages, tables.Map(page, pages, PageTables.All));
+            vcpu.SetState(state);
+        }
     }
 
     /// <summary>Runs until so many rounds are through, each of which has checked what its code computed.</summary>

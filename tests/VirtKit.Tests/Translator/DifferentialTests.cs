@@ -24,7 +24,12 @@ public sealed class DifferentialTests
     public void Run_RandomProgramsWithCrossCheck_FindsNothing() =>
         Compare(Seed.Random(), retired => retired < Instructions / 10, new TranslatorOptions { CrossCheck = true });
 
-    private static void Compare(Random random, Func<ulong, bool> goesOn, TranslatorOptions options)
+    /// <summary>In S-mode, through tables that the host changes between budgets, mostly without a fence: also what goes on to be seen of them is the same.</summary>
+    [Fact]
+    public void Run_RandomProgramsUnderPaging_EndsAsOnTheInterpreter() =>
+        Compare(Seed.Random(), Soak.While(retired => retired < Instructions / 4), new TranslatorOptions(), pages: true);
+
+    private static void Compare(Random random, Func<ulong, bool> goesOn, TranslatorOptions options, bool pages = false)
     {
         Translators.Require();
         var program = new RandomProgram(random, new InstructionSet(RiscVArchitecture.FullIsa));
@@ -34,15 +39,18 @@ public sealed class DifferentialTests
             int seed = random.Next();
             byte[] code = program.NextCode(), data = program.NextData();
             RiscVState state = program.NextState(expected.Vcpus[0].GetState<RiscVState>());
-            ForbidExecution(ref state, RandomProgram.Data, 0x1_0000);
+            RandomPages? tables = pages ? new RandomPages(random, ref state) : null;
+            if (tables is null)
+                ForbidExecution(ref state, RandomProgram.Data, 0x1_0000);
             foreach (Machine machine in (ReadOnlySpan<Machine>)[expected, actual])
             {
                 machine.Memory.Write(new Gpa(RandomProgram.Code), code);
                 machine.Memory.Write(new Gpa(RandomProgram.Data), data);
+                tables?.Write(machine.Memory);
                 machine.Vcpus[0].SetState(state);
             }
 
-            Step(expected, actual, new Random(seed));
+            Step(expected, actual, new Random(seed), tables);
         }
     }
 
@@ -54,7 +62,7 @@ public sealed class DifferentialTests
         state.PmpAddress[0] = (start | (size / 2 - 1)) >> 2;
     }
 
-    private static void Step(Machine expected, Machine actual, Random random)
+    private static void Step(Machine expected, Machine actual, Random random, RandomPages? tables)
     {
         for (ulong left = PerProgram; left > 0;)
         {
@@ -69,9 +77,10 @@ public sealed class DifferentialTests
             Assert.Equal(expected.Vcpus[0].Counters.Retired, actual.Vcpus[0].Counters.Retired);
             if (exit.Reason != ExitReason.BudgetExhausted)
                 break;
+            tables?.Change(expected.Memory, actual.Memory);
         }
 
-        foreach ((ulong address, int length) in (ReadOnlySpan<(ulong, int)>)[(RandomProgram.Code, 0x1_0000), (RandomProgram.Data, RandomProgram.DataSize)])
+        foreach ((ulong address, int length) in (ReadOnlySpan<(ulong, int)>)[(RandomProgram.Code, 0x1_0000), (RandomProgram.Data, RandomProgram.DataSize), (RandomPages.Tables, RandomPages.Size)])
         {
             byte[] a = new byte[length], b = new byte[length];
             expected.Memory.Read(new Gpa(address), a);
@@ -87,6 +96,7 @@ public sealed class DifferentialTests
         // Code that changes without a fence.i may be seen or not, by each engine as it likes; a loop's pointer may well get there.
         machine.Memory.MapRom(new Gpa(RandomProgram.Code), 0x1_0000);
         machine.Memory.MapRam(new Gpa(RandomProgram.Data), 0x1_0000);
+        machine.Memory.MapRam(new Gpa(RandomPages.Tables), RandomPages.Size);
         return machine;
     }
 }

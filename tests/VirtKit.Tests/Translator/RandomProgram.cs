@@ -15,8 +15,8 @@ internal sealed class RandomProgram
     // csrr x30, mepc; addi x30, x30, 4; csrw mepc, x30; mret.
     private static readonly uint[] HandlerWords = [0x34102f73, 0x004f0f13, 0x341f1073, 0x30200073];
 
-    // fence.i; csrrs fflags; csrrw fcsr; csrrs instret; csrrsi fflags; ecall.
-    private static readonly uint[] SystemWords = [0x0000100f, 0x00102573, 0x00359573, 0xb02025f3, 0x0010e673, 0x00000073];
+    // fence.i; csrrs fflags; csrrw fcsr; csrrs instret; csrrsi fflags; ecall; sfence.vma; sfence.vma s1.
+    private static readonly uint[] SystemWords = [0x0000100f, 0x00102573, 0x00359573, 0xb02025f3, 0x0010e673, 0x00000073, 0x12000073, 0x12048073];
 
     private static readonly ulong[] Interesting =
     [
@@ -41,15 +41,22 @@ internal sealed class RandomProgram
     {
         var bytes = new byte[0x1_0000];
         int at = 0;
-        while (at < Length * 4)
+        if (_random.Next(2) == 0)
         {
-            if (_random.Next(60) == 0)
+            // Over a page's end.
+            at = 0xc00 + _random.Next(0x100) * 2;
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes, Jump(0, at));
+        }
+
+        int end = at + Length * 4;
+        while (at < end)
+        {
+            // At a page's end for certain.
+            if (_random.Next(60) == 0 || (at & 0xfff) is >= 0xfa0 and <= 0xff6)
             {
-                foreach (uint word in _loops.Next())
-                {
-                    BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), word);
-                    at += 4;
-                }
+                byte[] loop = _loops.Next(at);
+                loop.CopyTo(bytes, at);
+                at += loop.Length;
             }
             else if (_random.Next(4) == 0)
             {
@@ -68,7 +75,7 @@ internal sealed class RandomProgram
         }
 
         // Back to the beginning.
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), JumpBack(at));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(at), Jump(at, 0));
         for (int i = 0; i < HandlerWords.Length; i++)
             BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan((int)(Handler - Code) + 4 * i), HandlerWords[i]);
         return bytes;
@@ -135,9 +142,9 @@ internal sealed class RandomProgram
         return word;
     }
 
-    private static uint JumpBack(int from)
+    private static uint Jump(int from, int to)
     {
-        uint offset = unchecked((uint)-from);
+        uint offset = unchecked((uint)(to - from));
         return (offset >> 20 & 1) << 31 | (offset >> 1 & 0x3ff) << 21 | (offset >> 11 & 1) << 20 | (offset >> 12 & 255) << 12 | 0x6f;
     }
 }

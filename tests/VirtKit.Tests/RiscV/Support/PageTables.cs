@@ -10,9 +10,10 @@ internal sealed class PageTables
     private ulong _next;
 
     /// <param name="levels">3 for Sv39, 4 for Sv48, 5 for Sv57.</param>
-    public PageTables(BareMachine machine, int levels)
+    /// <param name="root">Where the first table is; the others follow it.</param>
+    public PageTables(BareMachine machine, int levels, ulong root = BareMachine.Ram + 0x20_0000)
     {
-        (_machine, _levels, Root) = (machine, levels, BareMachine.Ram + 0x20_0000);
+        (_machine, _levels, Root) = (machine, levels, root);
         _next = Root + 0x1000;
     }
 
