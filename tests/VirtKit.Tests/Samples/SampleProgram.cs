@@ -9,7 +9,7 @@ internal static class SampleProgram
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(4);
 
     /// <summary>Runs a sample to its end.</summary>
-    public static (int Code, string Output, string Errors) Run(string sample, params string[] arguments) => Run(sample, arguments, cache: null);
+    public static (int Code, string Output, string Errors) Run(string sample, params string[] arguments) => RunWith(sample, [], arguments);
 
     /// <summary>Runs a sample that finds nothing in its cache.</summary>
     public static (int Code, string Output, string Errors) RunWithoutCache(string sample, params string[] arguments)
@@ -17,7 +17,7 @@ internal static class SampleProgram
         string cache = Directory.CreateTempSubdirectory("virtkit-cache").FullName;
         try
         {
-            return Run(sample, arguments, cache);
+            return RunWith(sample, [("VIRTKIT_CACHE", cache)], arguments);
         }
         finally
         {
@@ -29,7 +29,8 @@ internal static class SampleProgram
     public static string Guest(string name, [CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../samples/guests", name));
 
-    private static (int Code, string Output, string Errors) Run(string sample, string[] arguments, string? cache)
+    /// <summary>Runs a sample with changes to its environment.</summary>
+    public static (int Code, string Output, string Errors) RunWith(string sample, (string Name, string Value)[] environment, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, sample + ".dll"), .. arguments])
         {
@@ -37,8 +38,8 @@ internal static class SampleProgram
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        if (cache is not null)
-            start.Environment["VIRTKIT_CACHE"] = cache;
+        foreach ((string name, string value) in environment)
+            start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
         bool ended = process.WaitForExit(Limit);

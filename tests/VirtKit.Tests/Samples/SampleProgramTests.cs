@@ -42,6 +42,19 @@ public sealed partial class SampleProgramTests
         Assert.Contains("retired=1234567 ", errors, StringComparison.Ordinal);
     }
 
+    /// <summary>The runtime's own switch makes the host one without AVX2.</summary>
+    [Fact]
+    public void RunElf_HostThatTheTranslatorCannotUse_RunsTheInterpreterOrSaysWhy()
+    {
+        (string, string)[] withoutAvx2 = [("DOTNET_EnableAVX2", "0")];
+        (int code, string output, string errors) = SampleProgram.RunWith("RunElf", withoutAvx2, SampleProgram.Guest("finish-pass.elf"));
+        Assert.Equal(0, code);
+        Assert.Contains("engine=interpreter", output + errors, StringComparison.Ordinal);
+        (code, _, errors) = SampleProgram.RunWith("RunElf", withoutAvx2, "--engine", "translator", SampleProgram.Guest("finish-pass.elf"));
+        Assert.Equal(1, code);
+        Assert.Contains("The engine translator cannot run riscv64 here", errors, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void RunElf_WithMetrics_WritesWhatTheMeterCounts()
     {
