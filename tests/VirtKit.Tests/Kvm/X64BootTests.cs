@@ -54,12 +54,7 @@ public sealed class X64BootTests
             a.jne(range);
             a.cmp(edi, (int)UsableMemory);
             a.jne(fail);
-            a.mov(eax, 42);
-            a.@out(0xf4, al);
-            a.Label(ref fail);
-            a.mov(eax, 1);
-            a.@out(0xf4, al);
-            a.hlt();
+            End(a, ref fail);
         }, Load), Load, withNote: true));
         Assert.Equal(new VcpuExit(ExitReason.Shutdown, 42), Run(board));
         Assert.Equal("some wordsRSD PTR initrd", console.Output);
@@ -100,12 +95,7 @@ public sealed class X64BootTests
             a.jne(range);
             a.cmp(rdi, (int)UsableMemory);
             a.jne(fail);
-            a.mov(eax, 42);
-            a.@out(0xf4, al);
-            a.Label(ref fail);
-            a.mov(eax, 1);
-            a.@out(0xf4, al);
-            a.hlt();
+            End(a, ref fail);
         }, Load), Load, withNote: false);
         board.BootLinux(wrapped ? BzImageSample.Create(elf, preferred: Load) : elf);
         Assert.Equal(new VcpuExit(ExitReason.Shutdown, 42), Run(board));
@@ -153,6 +143,17 @@ public sealed class X64BootTests
         }
 
         Assert.Equal("xxx", console.Output);
+    }
+
+    /// <summary>The guest found everything, or comes to <paramref name="fail"/>.</summary>
+    private static void End(Assembler a, ref Label fail)
+    {
+        a.mov(eax, 42);
+        a.@out(0xf4, al);
+        a.Label(ref fail);
+        a.mov(eax, 1);
+        a.@out(0xf4, al);
+        a.hlt();
     }
 
     private static X64MicroVm Create(MemoryConsole console, KvmInterruptController controller)
