@@ -10,12 +10,12 @@ public sealed record TranslatorOptions
     public const int MaxCodeCacheSize = 1 << 30;
 
     /// <summary>Bytes of translated code that a machine keeps before all of it is dropped and made anew; 64 MiB by default. The host commits them as they are used;
-    /// what is kept about the code takes up to as much again.</summary>
+    /// what is kept about the code and the pages that it comes from takes up to 2.3 times as much again; 0.6 times were measured.</summary>
     public int CodeCacheSize { get; init; } = 64 << 20;
 
     /// <summary>Compares the state and the memory after every block with what the interpreter's definitions make of the same instructions, and stops at the first
     /// difference with <see cref="ExitReason.InternalError"/>, whose detail has the difference, the states before the block, as expected and as translated, and the
-    /// guest's and the host's code disassembled. Some hundred times slower, and only for machines whose vCPUs run on one thread. Instructions that cannot be done twice (devices, atomics, CSRs) are run unchecked. A guest that changes its code
-    /// without a fence.i is reported too.</summary>
+    /// guest's and the host's code disassembled. Some hundred times slower, and only for machines whose vCPUs run on one thread. Instructions that cannot be done
+    /// twice (devices, atomics, CSRs) are run unchecked. A guest that changes its code without a fence.i is reported too.</summary>
     public bool CrossCheck { get; init; }
 }
