@@ -4,8 +4,8 @@ using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The page that an access in a loop reached last. Most loops stay in a page for long, and where the page is looked up by the place in the code rather than by
-/// the address, the access need not wait for the look.</summary>
+/// <summary>The page that an access reached last, for accesses in loops and in tables. Most stay in a page for long, and where the page is looked up by the place in the
+/// code rather than by the address, the access need not wait for the look.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct RecentPages
 {
@@ -46,6 +46,7 @@ internal struct RecentPages
             entry.Tag = TlbEntry.Invalid;
     }
 
+    /// <param name="page">The first virtual address of a page.</param>
     public void Forget(ulong page)
     {
         if (AreUsed == 0)

@@ -88,10 +88,7 @@ internal sealed unsafe partial class X64Emitter
             int exit = _records.Exits.Add(new ExitRecord(pc));
             if (back)
                 EmitAttention(exit);
-            _asm.AlignPatch(1);
-            byte* patch = _asm.Jump();
-            _records.Exits[exit].Patch = patch;
-            Cold(patch, ColdKind.Unlinked, exit);
+            EmitLinkable(exit);
             return;
         }
 
@@ -111,6 +108,15 @@ internal sealed unsafe partial class X64Emitter
 
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Unlinkable, other);
         _asm.Jump(entry with { Displacement = entry.Displacement + 8 });
+    }
+
+    /// <summary>Jumps through an exit, first to be linked and then straight.</summary>
+    private void EmitLinkable(int exit)
+    {
+        _asm.AlignPatch(1);
+        byte* patch = _asm.Jump();
+        _records.Exits[exit].Patch = patch;
+        Cold(patch, ColdKind.Unlinked, exit);
     }
 
     private void EmitAttention(int exit)

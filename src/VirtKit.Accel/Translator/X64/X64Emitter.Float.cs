@@ -9,7 +9,7 @@ internal sealed unsafe partial class X64Emitter
 {
     private const Xmm Work = Xmm.V14, Spare = Xmm.V15;
     private const byte OpAdd = 0x58, OpMultiply = 0x59, OpSubtract = 0x5c, OpMinimum = 0x5d, OpDivide = 0x5e, OpMaximum = 0x5f, OpSquareRoot = 0x51;
-    private const byte LogicAnd = 0x54, LogicAndNot = 0x55, LogicOr = 0x56, LogicXor = 0x57, AllOnes = 0x76;
+    private const byte LogicAnd = 0x54, LogicOr = 0x56, LogicXor = 0x57, AllOnes = 0x76;
 
     /// <summary>The rm field of rounding towards zero.</summary>
     private const int TowardsZero = 1, Dynamic = 7;

@@ -52,8 +52,6 @@ internal sealed unsafe partial class X64Emitter
     {
         _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount - instruction);
         EmitGiveRegisters();
-        _asm.AlignPatch(1);
-        byte* patch = _asm.Jump();
-        Cold(patch, ColdKind.Unlinked, _records.Exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, patch, lone: true)));
+        EmitLinkable(_records.Exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, lone: true)));
     }
 }

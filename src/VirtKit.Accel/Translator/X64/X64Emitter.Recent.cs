@@ -3,7 +3,7 @@ using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.X64;
 
-/// <summary>Accesses in loops: the page that was reached last at the same place is tried before the TLB.</summary>
+/// <summary>Accesses in loops, and loads from addresses that are computed just before: the page that was reached last at the same place is tried before the TLB.</summary>
 internal sealed unsafe partial class X64Emitter
 {
     private readonly List<RecentMiss> _misses = [];
