@@ -126,7 +126,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             vcpu.Kick();
     }
 
-    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes. The machine is not running.</summary>
+    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, and <see cref="AddressSpace.Loaded"/> forgets what was loaded. The machine
+    /// is not running.</summary>
     /// <exception cref="InvalidOperationException">The machine is running.</exception>
     public void Reset()
     {
@@ -143,6 +144,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
         foreach (Vcpu vcpu in _vcpus)
             vcpu.Reset();
+        Memory.Loaded.Clear();
     }
 
     /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'.</summary>

@@ -35,7 +35,8 @@ public sealed record RiscVVirtOptions
     /// <see cref="RiscVVirt.VirtioSlots"/>. They stay the caller's.</summary>
     public IReadOnlyList<VirtioDevice> VirtioDevices { get; init; } = [];
 
-    /// <summary>The kernel's command line.</summary>
+    /// <summary>The kernel's command line: at most 1023 bytes of UTF-8, without a zero, as many as Linux takes from 6.4 on. A kernel before takes 511, which
+    /// <see cref="RiscVVirt.BootLinux"/> checks.</summary>
     public string CommandLine { get; init; } = "";
 
     /// <summary>What the guest's random numbers start from; <see langword="null"/> for the host's generator with <see cref="VcpuScheduling.Threads"/>, and for a

@@ -27,7 +27,7 @@ public sealed class X64MicroVm : IDisposable
 
     private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, VirtioStride = 0x1000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
-    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LongestCommandLine = 2047;
+    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8;
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
     private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
@@ -37,7 +37,8 @@ public sealed class X64MicroVm : IDisposable
     private readonly X64MicroVmOptions _options;
     private readonly BoardVirtio _virtio;
     private readonly List<IDisposable> _owned = [];
-    private (Gpa Start, ulong Size) _initrd;
+    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
     /// <param name="options">What it is made of.</param>
@@ -50,10 +51,7 @@ public sealed class X64MicroVm : IDisposable
             ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
-        if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
-            throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
-        if (options.CommandLine.Contains('\0', StringComparison.Ordinal))
-            throw new ArgumentException("A command line ends at its first zero, and this one goes on behind it.", nameof(options));
+        KernelCommandLine.Check(options.CommandLine, KernelCommandLine.LongestX64, nameof(options));
         _options = options;
         var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
         _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
@@ -107,24 +105,23 @@ public sealed class X64MicroVm : IDisposable
         }
     }
 
-    /// <summary>Copies an initial RAM disk to the top of the RAM below 2 GiB.</summary>
-    /// <param name="image">The archive.</param>
+    /// <summary>Copies an initial RAM disk to the highest free place in the RAM below 2 GiB. One that was loaded before is replaced.</summary>
+    /// <param name="image">The archive; an empty one takes the disk away.</param>
     /// <returns>Where it lies.</returns>
-    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    /// <exception cref="ArgumentException">It is larger than the memory.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded already leaves no room for it.</exception>
     public Gpa LoadInitrd(ReadOnlySpan<byte> image)
     {
         ulong top = Math.Min(_options.MemorySize, InitrdLimit), size = (ulong)image.Length;
         if (size > top - KernelStart)
             throw new ArgumentException($"The image of {size} bytes does not fit into memory.", nameof(image));
-        var start = new Gpa((top - size) / AddressSpace.PageSize * AddressSpace.PageSize);
-        Machine.Memory.Write(start, image);
-        _initrd = (start, size);
-        return start;
+        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, new Gpa(KernelStart), new Gpa(top), preferred: null);
     }
 
     /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">A bzImage, whose payload is decompressed here where that is possible, otherwise by its own code in the guest; or an ELF file (vmlinux).</param>
-    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootLinux(ReadOnlyMemory<byte> kernel)
     {
         ReadOnlyMemory<byte> header = default;
@@ -132,11 +129,9 @@ public sealed class X64MicroVm : IDisposable
         if (BzImage.IsBzImage(kernel.Span))
         {
             BzImage image = BzImage.Parse(kernel);
-            int length = Encoding.UTF8.GetByteCount(_options.CommandLine);
-            if ((uint)length > image.CommandLineLimit)
-                throw new InvalidImageException($"The kernel takes a command line of at most {image.CommandLineLimit} bytes, and the board's has {length}.");
+            KernelCommandLine.CheckKernel(_options.CommandLine, image.CommandLineLimit);
             header = image.SetupHeader;
-            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? LoadElf(image.ExtractKernel())
+            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? image.LoadExtracted(Machine.Memory, new Gpa(KernelStart))
                 : LoadWhole(image);
         }
         else
@@ -145,15 +140,16 @@ public sealed class X64MicroVm : IDisposable
         }
 
         PlaceTables();
-        Machine.Memory.Write(ZeroPage, new LinuxZeroPage
+        Place("the zero page", ZeroPage, new LinuxZeroPage
         {
             SetupHeader = header,
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray());
+        ClaimOwn("the page tables of the kernel's entry", X64EntryState.PageTableRange);
         Start((ref X64State state) =>
         {
             X64EntryState.Enter64(Machine, ref state, entry);
@@ -163,21 +159,22 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>Loads an ELF kernel and sets the first vCPU up to start it by the PVH protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">An ELF file with a PVH entry.</param>
-    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootPvh(ReadOnlyMemory<byte> kernel)
     {
         if (!ElfImage.IsElf(kernel.Span))
             throw new InvalidImageException("Not an ELF file.");
-        LoadElf(kernel);
         if (!PvhStartInfo.TryFindEntry(kernel.Span, out Gpa entry))
             throw new InvalidImageException("The ELF file has no PVH entry.");
+        LoadElf(kernel);
         PlaceTables();
-        Machine.Memory.Write(StartInfo, new PvhStartInfo
+        Place("the PVH start information", StartInfo, new PvhStartInfo
         {
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray(StartInfo));
         Start((ref X64State state) =>
@@ -241,6 +238,9 @@ public sealed class X64MicroVm : IDisposable
         return aml.End().NamePackage("_S5_", AcpiSleep.PowerOffType, 0, 0, 0).ToArray();
     }
 
+    /// <summary>The initial RAM disk, unless a reset has come since it was loaded.</summary>
+    private LoadedRange? Initrd => InitrdPlace.Current(Machine.Memory, _initrd);
+
     private Gpa LoadElf(ReadOnlyMemory<byte> file)
     {
         ElfImage image = ElfImage.Parse(file, ElfMachine.X64);
@@ -256,19 +256,30 @@ public sealed class X64MicroVm : IDisposable
         return image.Load(Machine.Memory, image.PreferredAddress);
     }
 
-    /// <summary>What the board places itself lies below 1 MiB, the initial RAM disk above the kernel.</summary>
-    private void CheckPlace(Gpa start, ulong size)
+    /// <summary>What the board places itself lies below 1 MiB.</summary>
+    private static void CheckPlace(Gpa start, ulong size)
     {
-        ulong end = _initrd.Size != 0 ? _initrd.Start.Value : Math.Min(_options.MemorySize, LowTop);
-        if (start.Value < KernelStart || start.Value > end || size > end - start.Value)
-            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie between 1 MiB and 0x{end:x}.");
+        if (start.Value < KernelStart && size != 0)
+            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie above 1 MiB.");
     }
 
     private void PlaceTables()
     {
-        Machine.Memory.Write(Tables, BuildAcpiTables());
-        Machine.Memory.Write(CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        // Booting again without a reset places them anew.
+        foreach (LoadedRange range in _ownRanges)
+            Machine.Memory.Loaded.Release(range);
+        _ownRanges.Clear();
+        byte[] tables = BuildAcpiTables();
+        if ((ulong)tables.Length > KernelStart - FirmwareStart)
+            throw new VirtKitException($"The ACPI tables have {tables.Length} bytes, and there is room for {KernelStart - FirmwareStart}: the board has too many devices.");
+        Place("the ACPI tables", Tables, tables);
+        Place("the command line", CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        ClaimOwn("the descriptor table of the kernel's entry", X64EntryState.DescriptorRange);
     }
+
+    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges.Add(Machine.Memory.Loaded.Write(name, start, content));
+
+    private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges.Add(Machine.Memory.Loaded.Claim(name, range.Start, range.Size));
 
     private void Start(Entry enter)
     {
