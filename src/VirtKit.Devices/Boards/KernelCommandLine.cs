@@ -12,11 +12,9 @@ internal static class KernelCommandLine
     public const int LongestRiscV = 1023;
 
     /// <summary>Checks a board's option.</summary>
-    /// <exception cref="ArgumentException">It is <see langword="null"/>, contains a zero or is too long.</exception>
-    public static void Check(string? commandLine, int longest, string parameter)
+    /// <exception cref="ArgumentException">It contains a zero or is too long.</exception>
+    public static void Check(string commandLine, int longest, string parameter)
     {
-        if (commandLine is null)
-            throw new ArgumentException("The command line is null; without one it is empty.", parameter);
         if (commandLine.Contains('\0', StringComparison.Ordinal))
             throw new ArgumentException("A command line ends at its first zero, and this one goes on behind it.", parameter);
         int length = Encoding.UTF8.GetByteCount(commandLine);
