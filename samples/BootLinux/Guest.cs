@@ -48,7 +48,7 @@ internal sealed record Guest(GuestKind Kind, ReadOnlyMemory<byte> Kernel, ReadOn
     private static LinuxGuestFiles Fetch(DebianGuest debian, BootOptions options, TextWriter progress)
     {
         if (options.NoFetch)
-            throw new GuestFilesException("There is nothing in the cache, and --no-fetch forbids to fetch it.");
+            throw new GuestFilesException("--no-fetch, and the cache is empty.");
         var fetch = new DebianFetchOptions
         {
             CacheFolder = CacheFolder(),

@@ -61,7 +61,7 @@ public sealed class ElfImageTests
         string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"), nm = Require.Program("riscv64-linux-gnu-nm", "binutils-riscv64-linux-gnu");
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("p.c"), "int data[100] = {1}; static __attribute__((noinline)) int local(int x) { return x * data[x]; } int other(int x) { return x + 1; } void _start(void) { for (;;) other(local(other(1))); }");
-        Tool.Run(compiler, [], "-O1", "-nostdlib", "-static", "-Wl,--build-id=none", "-o", folder.File("p.elf"), folder.File("p.c"));
+        Tool.Run(compiler, [], "-O0", "-nostdlib", "-static", "-Wl,--build-id=none", "-o", folder.File("p.elf"), folder.File("p.c"));
         ElfImage image = ElfImage.Parse(File.ReadAllBytes(folder.File("p.elf")), ElfMachine.RiscV);
         string[][] functions = [.. System.Text.Encoding.ASCII.GetString(Tool.Run(nm, [], "-S", folder.File("p.elf"))).Split('\n')
             .Select(line => line.Split(' ')).Where(words => words.Length == 4)];

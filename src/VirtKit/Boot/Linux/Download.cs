@@ -4,7 +4,7 @@ namespace VirtKit.Boot.Linux;
 
 /// <summary>Downloads files: through apt's own helper where there is one, which knows the host's proxies, credentials and mirrors, otherwise by HTTP. What lies under its
 /// final name is whole and checked.</summary>
-internal sealed class Download(IProgress<FetchProgress>? progress, CancellationToken cancellationToken)
+internal sealed class Download(IProgress<FetchProgress>? progress, CancellationToken cancellationToken, bool useApt = true)
 {
     /// <summary>The most bytes of a file whose size is not known before.</summary>
     private const long UnknownLimit = 16 << 20;
@@ -42,7 +42,7 @@ internal sealed class Download(IProgress<FetchProgress>? progress, CancellationT
         {
             if (new Uri(uri) is { IsFile: true } file)
                 Receive(() => File.OpenRead(file.LocalPath), part, name, size, limit);
-            else if (HostProgram.Find(AptHelper) is not null)
+            else if (useApt && HostProgram.Find(AptHelper) is not null)
                 RunApt(uri, part, name, size, limit);
             else
                 ReceiveHttp(uri, part, name, size, limit).GetAwaiter().GetResult();
