@@ -19,7 +19,7 @@ public sealed unsafe class AddressSpace : IDisposable
 
     private readonly Lock _mapGate = new();
     private volatile MemoryRegion[] _regions = [];
-    private LoadedRanges? _loaded;
+    private LoadLedger? _loaded;
     private bool _disposed;
 
     /// <summary>Raised after the map has changed, on the thread that changed it: engines drop what they cached.</summary>
@@ -32,7 +32,7 @@ public sealed unsafe class AddressSpace : IDisposable
     public IReadOnlyList<MemoryRegion> Regions => _regions;
 
     /// <summary>What the host's loaders have claimed of this memory since power-on. Loaders and boards enter what they load, and refuse what overlaps.</summary>
-    public LoadedRanges Loaded => _loaded ?? Interlocked.CompareExchange(ref _loaded, new LoadedRanges(this), null) ?? _loaded;
+    public LoadLedger Loaded => _loaded ?? Interlocked.CompareExchange(ref _loaded, new LoadLedger(this), null) ?? _loaded;
 
     /// <summary>Maps zeroed RAM.</summary>
     /// <param name="start">First address, a multiple of <see cref="PageSize"/>.</param>

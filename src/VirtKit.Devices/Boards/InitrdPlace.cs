@@ -41,5 +41,5 @@ internal static class InitrdPlace
     }
 
     /// <summary>The disk, where it is still claimed: a reset forgets it.</summary>
-    public static LoadedRange? Current(AddressSpace memory, LoadedRange? range) => range is not null && memory.Loaded.Contains(range) ? range : null;
+    public static LoadedRange? Current(AddressSpace memory, LoadedRange? range) => range is not null && memory.Loaded.Ranges.Contains(range) ? range : null;
 }

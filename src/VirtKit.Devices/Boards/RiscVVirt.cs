@@ -115,7 +115,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     /// <exception cref="LoadOverlapException">What is loaded already leaves no room for it.</exception>
     public Gpa LoadInitrd(ReadOnlySpan<byte> image)
     {
-        CheckRoom(KernelAddress, (ulong)image.Length, DeviceTreeAddress);
+        CheckRoom(KernelAddress, image, (ulong)image.Length, DeviceTreeAddress);
         Gpa preferred = KernelAddress + Math.Min(_options.MemorySize / 2, 512 * Megabyte);
         return InitrdPlace.Load(Machine.Memory, ref _initrd, image, KernelAddress, DeviceTreeAddress, preferred);
     }
@@ -272,15 +272,15 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
             throw new InvalidOperationException("A kernel starts in supervisor mode only with RiscVArchitecture.Sbi set.");
     }
 
-    private static void CheckRoom(Gpa start, ulong size, Gpa end)
+    private static void CheckRoom(Gpa start, ReadOnlySpan<byte> image, ulong size, Gpa end)
     {
         if (size > end - start)
-            throw new ArgumentException($"The image of {size} bytes at {start} reaches past {end}.", "image");
+            throw new ArgumentException($"The image of {size} bytes at {start} reaches past {end}.", nameof(image));
     }
 
     private void Load(string name, Gpa start, ReadOnlySpan<byte> image, ulong size, Gpa end)
     {
-        CheckRoom(start, size, end);
+        CheckRoom(start, image, size, end);
         if (image.IsEmpty)
             return;
         Machine.Memory.Loaded.Claim(name, start, size);

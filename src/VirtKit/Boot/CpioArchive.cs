@@ -116,7 +116,7 @@ public sealed class CpioArchive
         ArgumentNullException.ThrowIfNull(folder);
         if (path.Length > 0)
             AddDirectory(path);
-        HostFolder.Walk(folder, cancellationToken, (entry, relative) =>
+        HostFolder.Walk(folder, (entry, relative) =>
         {
             string target = path.Length == 0 ? relative : $"{path}/{relative}";
             if (entry.LinkTarget is { } link)
@@ -125,7 +125,7 @@ public sealed class CpioArchive
                 AddDirectory(target, HostFolder.Mode(entry));
             else
                 AddHostFile(target, HostFolder.Mode(entry), entry.FullName);
-        });
+        }, cancellationToken);
         return this;
     }
 

@@ -12,7 +12,7 @@ internal static partial class HostFolder
 
     /// <summary>Calls for each entry below a folder, parents before their children. Links are entries and are not followed.</summary>
     /// <exception cref="IOException">An entry is neither a directory, a file nor a link.</exception>
-    public static void Walk(DirectoryInfo folder, CancellationToken cancellationToken, Action<FileSystemInfo, string> visit)
+    public static void Walk(DirectoryInfo folder, Action<FileSystemInfo, string> visit, CancellationToken cancellationToken)
     {
         var open = new Stack<(FileSystemInfo Entry, string Path)>();
         Push(folder, "");

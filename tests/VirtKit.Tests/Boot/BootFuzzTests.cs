@@ -311,7 +311,7 @@ public sealed class BootFuzzTests
 
             if (!accepted)
                 Assert.False(ram.ContainsAnyExcept((byte)0), $"Case {done}: memory was written although the file was refused.");
-            Assert.True(accepted || memory.Loaded.Count == 0, $"Case {done}: memory is claimed although the file was refused.");
+            Assert.True(accepted || memory.Loaded.Ranges.Count == 0, $"Case {done}: memory is claimed although the file was refused.");
             loaded += accepted ? 1u : 0;
             memory.Loaded.Clear();
             ram.Clear();

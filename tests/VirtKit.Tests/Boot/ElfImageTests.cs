@@ -84,7 +84,7 @@ public sealed class ElfImageTests
         Assert.Equal(("segment 0 of the ELF file", "segment 0 of the ELF file"), (error.Wanted?.Name, error.Taken?.Name));
         memory.Loaded.Clear();
         image.Load(memory);
-        Assert.Equal(2, memory.Loaded.Count);
+        Assert.Equal(2, memory.Loaded.Ranges.Count);
     }
 
     [Fact]

@@ -95,7 +95,7 @@ public sealed class LinuxImageTests
             Assert.Equal("ramStart", Assert.Throws<ArgumentException>(() => image.Load(memory, Ram + offset)).ParamName);
         LinuxImage odd = LinuxImage.Parse(Sample(textOffset: 1 << 20, size: 0x3000));
         Assert.Contains("not a multiple of 2 MiB", Assert.Throws<InvalidImageException>(() => odd.Load(memory, Ram)).Message, StringComparison.Ordinal);
-        Assert.Empty(memory.Loaded);
+        Assert.Empty(memory.Loaded.Ranges);
     }
 
     [Fact]

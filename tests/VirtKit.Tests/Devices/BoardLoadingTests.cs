@@ -34,7 +34,7 @@ public sealed class BoardLoadingTests
         Gpa start = board.LoadInitrd(initrd);
         Assert.True(start >= kernel + image.MemorySize && start + (ulong)initrd.Length <= board.DeviceTreeAddress, $"{start}");
         board.BootSupervisor(kernel);
-        Assert.Equal(["the kernel", "the initial RAM disk", "the device tree"], board.Machine.Memory.Loaded.Select(range => range.Name));
+        Assert.Equal(["the kernel", "the initial RAM disk", "the device tree"], board.Machine.Memory.Loaded.Ranges.Select(range => range.Name));
     }
 
     [Fact]
@@ -51,7 +51,7 @@ public sealed class BoardLoadingTests
     {
         using RiscVVirt board = RiscV(64);
         board.LoadKernel(LinuxImageTests.Sample(textOffset: 2 << 20, size: 5 << 20));
-        Assert.Equal(5ul << 20, Assert.Single(board.Machine.Memory.Loaded).Size);
+        Assert.Equal(5ul << 20, Assert.Single(board.Machine.Memory.Loaded.Ranges).Size);
         Assert.Throws<LoadOverlapException>(() => board.Machine.Memory.Loaded.Write("a host's data", RiscVVirt.KernelAddress + (4 << 20), [1]));
     }
 
@@ -63,7 +63,7 @@ public sealed class BoardLoadingTests
         Assert.Equal(first, board.LoadInitrd(new byte[4 << 20]));
         board.Machine.Memory.Loaded.Claim("a host's data", RiscVVirt.KernelAddress, 4 << 20);
         Assert.Throws<LoadOverlapException>(() => board.LoadInitrd(new byte[9 << 20]));
-        Assert.Equal(first, board.Machine.Memory.Loaded.Single(range => range.Name == "the initial RAM disk").Start);
+        Assert.Equal(first, board.Machine.Memory.Loaded.Ranges.Single(range => range.Name == "the initial RAM disk").Start);
         Assert.Contains("linux,initrd-start", Chosen(board));
         board.LoadInitrd([]);
         Assert.DoesNotContain("linux,initrd-start", Chosen(board));
@@ -118,7 +118,7 @@ public sealed class BoardLoadingTests
         using X64MicroVm board = X64(16);
         byte[] kernel = BzImageSample.Create(ElfSample.Create(ElfMachine.X64, new Gpa(0x10_0000)), initSize: 0x50_0000, preferred: 0x10_0000);
         board.BootLinux(kernel);
-        Assert.Equal(0x50_0000ul, board.Machine.Memory.Loaded.Single(range => range.Name == "the kernel").Size);
+        Assert.Equal(0x50_0000ul, board.Machine.Memory.Loaded.Ranges.Single(range => range.Name == "the kernel").Size);
         Assert.Equal("the kernel", Assert.Throws<LoadOverlapException>(() => board.LoadInitrd(new byte[11 << 20])).Taken?.Name);
         Assert.True(board.LoadInitrd(new byte[10 << 20]).Value >= 0x60_0000);
     }
@@ -141,7 +141,7 @@ public sealed class BoardLoadingTests
                     Assert.True(error is LoadOverlapException or InvalidImageException or ArgumentException, error.ToString());
             }
 
-            LoadedRange[] ranges = [.. board.Machine.Memory.Loaded];
+            LoadedRange[] ranges = [.. board.Machine.Memory.Loaded.Ranges];
             for (int i = 1; i < ranges.Length; i++)
                 Assert.True(ranges[i - 1].Last < ranges[i].Start, $"{ranges[i - 1]} and {ranges[i]}");
         }

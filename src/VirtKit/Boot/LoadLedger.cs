@@ -1,23 +1,21 @@
-using System.Collections;
-
 namespace VirtKit.Boot;
 
 /// <summary>The ledger of what the host has loaded into an <see cref="AddressSpace"/>: every loader claims its ranges here before it writes, so that a kernel, an initial
 /// RAM disk, a device tree, page tables and a host's own data never overlap unseen.</summary>
 /// <remarks>
 /// It covers the time until the guest starts; what the guest does with its memory afterwards is its own affair. <see cref="Machine.Reset"/> empties it, and so does
-/// <see cref="Clear"/>: what is loaded then is a new plan. The ranges never overlap, and are enumerated in ascending order, as a snapshot. Thread-safe.
+/// <see cref="Clear"/>: what is loaded then is a new plan. The ranges never overlap. Thread-safe.
 /// </remarks>
-public sealed class LoadedRanges : IReadOnlyCollection<LoadedRange>
+public sealed class LoadLedger
 {
     private readonly AddressSpace _memory;
     private readonly Lock _gate = new();
     private volatile LoadedRange[] _ranges = [];
 
-    internal LoadedRanges(AddressSpace memory) => _memory = memory;
+    internal LoadLedger(AddressSpace memory) => _memory = memory;
 
-    /// <inheritdoc/>
-    public int Count => _ranges.Length;
+    /// <summary>The claims in ascending order, as a snapshot.</summary>
+    public IReadOnlyList<LoadedRange> Ranges => _ranges;
 
     /// <summary>Claims a range without writing to it.</summary>
     /// <param name="name">What claims it, as messages name it: <c>the kernel</c>.</param>
@@ -117,11 +115,6 @@ public sealed class LoadedRanges : IReadOnlyCollection<LoadedRange>
         start = default;
         return false;
     }
-
-    /// <inheritdoc/>
-    public IEnumerator<LoadedRange> GetEnumerator() => ((IEnumerable<LoadedRange>)_ranges).GetEnumerator();
-
-    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>Adds claims that do not overlap one another: all of them or none.</summary>
     internal void Add(IReadOnlyList<LoadedRange> claims)

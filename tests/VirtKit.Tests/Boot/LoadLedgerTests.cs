@@ -3,7 +3,7 @@ using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Boot;
 
-public sealed class LoadedRangesTests
+public sealed class LoadLedgerTests
 {
     private static readonly Gpa Ram = new(0x8000_0000);
     private const ulong RamSize = 64 << 10;
@@ -19,7 +19,7 @@ public sealed class LoadedRangesTests
         Assert.True(memory.TryRead(Ram + 0x1fff, out byte untouched));
         Assert.Equal(0, untouched);
         memory.Loaded.Write("the initial RAM disk", Ram + 0x2000, [1]);
-        Assert.Equal(["the kernel", "the initial RAM disk"], memory.Loaded.Select(range => range.Name));
+        Assert.Equal(["the kernel", "the initial RAM disk"], memory.Loaded.Ranges.Select(range => range.Name));
     }
 
     [Fact]
@@ -30,7 +30,7 @@ public sealed class LoadedRangesTests
             Assert.Contains("does not lie in the machine's memory", Assert.Throws<InvalidImageException>(() => memory.Loaded.Claim("it", start, size)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => memory.Loaded.Claim("it", Ram, 0));
         Assert.Throws<ArgumentException>(() => memory.Loaded.Claim("", Ram, 1));
-        Assert.Empty(memory.Loaded);
+        Assert.Empty(memory.Loaded.Ranges);
     }
 
     [Fact]
@@ -56,9 +56,9 @@ public sealed class LoadedRangesTests
                 int start = random.Next((int)RamSize), size = random.Next(1, Math.Min(4096, (int)RamSize - start + 1));
                 bool free = !taken.AsSpan(start, size).Contains(true);
                 Assert.Equal(free, memory.Loaded.FindOverlap(Ram + (ulong)start, (ulong)size) is null);
-                if (random.Next(4) == 0 && memory.Loaded.Count > 0)
+                if (random.Next(4) == 0 && memory.Loaded.Ranges.Count > 0)
                 {
-                    LoadedRange gone = memory.Loaded.ElementAt(random.Next(memory.Loaded.Count));
+                    LoadedRange gone = memory.Loaded.Ranges.ElementAt(random.Next(memory.Loaded.Ranges.Count));
                     Assert.True(memory.Loaded.Release(gone));
                     Assert.False(memory.Loaded.Release(gone));
                     taken.AsSpan((int)(gone.Start - Ram), (int)gone.Size).Clear();
