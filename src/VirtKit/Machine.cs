@@ -1,7 +1,8 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using VirtKit.Engines;
-using VirtKit.Interpreter;
 using VirtKit.Scheduling;
+using VirtKit.Telemetry;
 using VirtKit.Time;
 
 namespace VirtKit;
@@ -14,6 +15,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
     private readonly MachineMetrics _metrics;
+    private readonly ILogger _logger;
     private readonly VcpuScheduler _scheduler;
     private StopRequest? _stop;
     private int _running;
@@ -26,36 +28,42 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentException.ThrowIfNullOrEmpty(options.Name, nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.VcpuCount, 64);
         ArgumentOutOfRangeException.ThrowIfZero(options.Quantum);
         ArgumentOutOfRangeException.ThrowIfZero(options.NanosecondsPerInstruction);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.NanosecondsPerInstruction, 1_000_000UL);
-        if (!Enum.IsDefined(options.Scheduling))
-            throw new ArgumentOutOfRangeException(nameof(options), options.Scheduling, "Unknown scheduling.");
+        if (options.Scheduling is { } asked && !Enum.IsDefined(asked))
+            throw new ArgumentOutOfRangeException(nameof(options), asked, "Unknown scheduling.");
 
-        ExecutionEngine engine = options.Engine ?? new InterpreterEngine();
-        if (!engine.Supports(options.Architecture, out string? reason))
-            throw new VirtKitException($"The engine {engine.Name} cannot run {options.Architecture.Name} here: {reason}");
+        EngineSelection = EngineSelection.For(options);
+        Scheduling = options.Scheduling ?? (Engine.CountsInstructions ? VcpuScheduling.Deterministic : VcpuScheduling.Threads);
+        if (Scheduling == VcpuScheduling.Deterministic && !Engine.CountsInstructions)
+            throw new ArgumentException($"The engine {Engine.Name} cannot count instructions, as {nameof(VcpuScheduling.Deterministic)} demands: use {nameof(VcpuScheduling.Threads)}.", nameof(options));
 
         _options = options;
+        _logger = MachineLogger.Create(options.Logger, options.Name);
+        _metrics = new MachineMetrics(options.MeterFactory, options.Name);
         Memory = new AddressSpace();
         Ports = options.Architecture.HasPorts ? new AddressSpace() : null;
-        _scheduler = options.Scheduling switch
+        _scheduler = Scheduling switch
         {
             VcpuScheduling.Deterministic => new DeterministicScheduler(this, options),
             _ => new ThreadScheduler(this, options),
         };
-        Engine = engine;
-        _partition = engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, options.Logger));
+        _partition = Engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger) { Metrics = _metrics });
         _vcpus = new Vcpu[options.VcpuCount];
         for (int i = 0; i < _vcpus.Length; i++)
             _vcpus[i] = new Vcpu(i, _partition.CreateVcpu(i), vcpu => _scheduler.Wake(vcpu.Index));
-        _metrics = new MachineMetrics(_vcpus);
+        _metrics.Show(_vcpus);
         Memory.DeviceFailed += OnDeviceFailed;
         if (Ports is not null)
             Ports.DeviceFailed += OnDeviceFailed;
     }
+
+    /// <summary>What the host calls the machine (<see cref="MachineOptions.Name"/>).</summary>
+    public string Name => _options.Name;
 
     /// <summary>Guest memory and memory-mapped devices.</summary>
     public AddressSpace Memory { get; }
@@ -67,7 +75,13 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     public MachineClock Clock => _scheduler.Clock;
 
     /// <summary>The engine that runs the guest.</summary>
-    public ExecutionEngine Engine { get; }
+    public ExecutionEngine Engine => EngineSelection.Engine;
+
+    /// <summary>Why this engine runs the guest, and why not a faster one.</summary>
+    public EngineSelection EngineSelection { get; }
+
+    /// <summary>How the vCPUs share the host: what the options say, or what their default comes to with this engine.</summary>
+    public VcpuScheduling Scheduling { get; }
 
     /// <summary>What the engine keeps for this machine; an engine's own type offers what it has beyond the SPI (a dirty log, doorbells).</summary>
     public EnginePartition Partition => _partition;
@@ -93,9 +107,11 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         {
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
-            LogStarted(_options.Logger, Architecture.Name, _vcpus.Length, Engine.Name);
+            using Activity? activity = RunActivity.Start(this);
+            LogStarted(_logger, Architecture.Name, _vcpus.Length, Engine.Name);
             VcpuExit exit = _scheduler.Run();
-            LogStopped(_options.Logger, exit.Reason, exit.Code, exit.Detail);
+            LogStopped(_logger, exit.Reason, exit.Code, exit.Detail);
+            activity.End(exit);
             return exit;
         }
         finally
@@ -175,7 +191,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
     private void OnDeviceFailed(IDevice device, Exception error)
     {
-        LogDeviceFailed(_options.Logger, device.Window.Name, error);
+        LogDeviceFailed(_logger, device.Window.Name, error);
         RequestStop(new VcpuExit(ExitReason.InternalError, 0, $"Device {device.Window.Name}: {error.Message}"));
     }
 
