@@ -9,20 +9,26 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
 
     public abstract MachineClock Clock { get; }
 
-    public abstract VcpuExit Run();
+    /// <summary>Runs on the calling thread, which owns the machine, until there is an exit.</summary>
+    /// <param name="only">The one vCPU to run, or <see langword="null"/> for all.</param>
+    /// <param name="budget">The most instructions to retire, over all vCPUs that run.</param>
+    public abstract VcpuExit Run(Vcpu? only, ulong budget);
 
     /// <summary>The vCPU may have work although it was halted. Any thread.</summary>
     public abstract void Wake(int vcpu);
 
+    /// <summary>Begins the schedule anew. The machine does not run.</summary>
+    public virtual void Reset() { }
+
     public abstract void Dispose();
 
     /// <summary>Runs one vCPU and stops the machine if its exit concerns more than the schedule.</summary>
-    protected ExitReason Run(VcpuCore core, ulong budget)
+    protected ExitReason RunCore(Vcpu vcpu, ulong budget)
     {
         VcpuExit exit;
         try
         {
-            exit = core.Run(budget);
+            exit = vcpu.Core.Run(budget);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -31,7 +37,7 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
         }
 
         if (exit.Reason is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted))
-            Machine.RequestStop(exit);
+            Machine.Stop(vcpu, exit);
         return exit.Reason;
     }
 

@@ -13,8 +13,13 @@ internal sealed class HostClock : MachineClock, IDisposable
     private bool _changed;
     private bool _disposed;
 
-    public HostClock(DateTimeOffset calendarStart)
+    private readonly Action? _threadStarts;
+
+    /// <param name="calendarStart">The calendar time at 0.</param>
+    /// <param name="threadStarts">Called on the clock's thread before its first callback.</param>
+    public HostClock(DateTimeOffset calendarStart, Action? threadStarts = null)
     {
+        _threadStarts = threadStarts;
         _calendarStart = (ulong)(calendarStart - DateTimeOffset.UnixEpoch).Ticks * 100;
         _timers.EarliestChanged += OnEarliestChanged;
     }
@@ -62,6 +67,7 @@ internal sealed class HostClock : MachineClock, IDisposable
 
     private void Serve()
     {
+        _threadStarts?.Invoke();
         while (true)
         {
             _timers.Fire(Now);
