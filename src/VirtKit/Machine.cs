@@ -13,7 +13,6 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private readonly MachineOptions _options;
     private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
-    private readonly MachineMetrics _metrics;
     private readonly VcpuScheduler _scheduler;
     private StopRequest? _stop;
     private int _running;
@@ -51,7 +50,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         _vcpus = new Vcpu[options.VcpuCount];
         for (int i = 0; i < _vcpus.Length; i++)
             _vcpus[i] = new Vcpu(i, _partition.CreateVcpu(i), vcpu => _scheduler.Wake(vcpu.Index));
-        _metrics = new MachineMetrics(_vcpus);
+        MachineMetrics.Add(_vcpus);
         Memory.DeviceFailed += OnDeviceFailed;
         if (Ports is not null)
             Ports.DeviceFailed += OnDeviceFailed;
@@ -159,13 +158,13 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             wait.SpinOnce();
         }
 
-        _metrics.Dispose();
+        MachineMetrics.Remove(_vcpus);
         foreach (Vcpu vcpu in _vcpus)
             vcpu.Close();
         _partition.Dispose();
         _scheduler.Dispose();
-        Memory.Dispose();
-        Ports?.Dispose();
+        Memory.Release();
+        Ports?.Release();
     }
 
     /// <inheritdoc cref="Dispose"/>
