@@ -12,9 +12,6 @@ namespace VirtKit.Accel.Translator;
 /// is run by the interpreter's handlers.</summary>
 internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
 {
-    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
-    private const int TrapLimit = 1000;
-
     private readonly Hart _hart;
     private readonly TranslatorContext* _context;
     private readonly TranslationCache _cache;
@@ -169,14 +166,12 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     {
         TranslatorContext* c = _context;
         ref HartContext hart = ref c->Interpreter.Hart;
-        int stuck = 0;
         while (true)
         {
             if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
                 return exit;
             if (c->Budget <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            long before = c->Budget;
             byte* code = Find(hart.State.Pc, out bool stepsOnce);
             if (code != null)
                 Enter(code);
@@ -185,9 +180,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             if (_failure is not null)
                 return new VcpuExit(ExitReason.InternalError, 0, _failure);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
-            stuck = c->Budget == before ? stuck + 1 : 0;
-            if (stuck > TrapLimit)
-                return new VcpuExit(ExitReason.Fault, hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(hart.State.Pc)}.");
+            if (_hart.TrapsWithoutEnd)
+                return _hart.TrapExit();
         }
     }
 

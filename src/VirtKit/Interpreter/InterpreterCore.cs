@@ -6,9 +6,6 @@ namespace VirtKit.Interpreter;
 /// <summary>Runs one hart: finds the block at the pc, runs blocks until a handler leaves, looks around, and again.</summary>
 internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
 {
-    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
-    private const int TrapLimit = 1000;
-
     private readonly Hart _hart;
     private readonly InterpreterContext* _context;
     private readonly CodeCache _code;
@@ -114,21 +111,18 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     private VcpuExit RunBlocks(long left)
     {
         InterpreterContext* c = _context;
-        int stuck = 0;
         while (true)
         {
             if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
                 return exit;
             if (left <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            long before = left;
             Op* op = Find(left);
             if (op != null)
                 left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;
             c->Hart.Retired = c->RetiredAtZero - (ulong)(left - Op.MaxBlockLength);
-            stuck = left == before ? stuck + 1 : 0;
-            if (stuck > TrapLimit)
-                return new VcpuExit(ExitReason.Fault, _hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(_hart.State.Pc)}.");
+            if (_hart.TrapsWithoutEnd)
+                return _hart.TrapExit();
         }
     }
 

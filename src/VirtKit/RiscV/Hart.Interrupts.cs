@@ -77,6 +77,7 @@ internal sealed unsafe partial class Hart
         ref RiscVState state = ref State;
         ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;
         ulong causeRegister = cause | (isInterrupt ? 1UL << 63 : 0);
+        NoteTrap(causeRegister, value);
         ulong status = state.Mstatus;
         if (state.Privilege != PrivilegeMode.Machine && (delegated >> (int)cause & 1) != 0)
         {

@@ -82,6 +82,7 @@ internal sealed unsafe partial class Hart : IDisposable
     {
         Volatile.Write(ref _startRequest, null);
         _suspended = false;
+        ForgetTraps();
         State = state;
         State.X[0] = 0;
         State.Pc &= ~1UL;
