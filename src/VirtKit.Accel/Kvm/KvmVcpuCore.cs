@@ -99,6 +99,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public override void EndSlice() => Request(Slice);
 
+    public override bool HasPin(int pin) => pin is X64Pin.Intr or X64Pin.Nmi or X64Pin.Init or X64Pin.StartUp;
+
     public override void SetPin(int pin, bool level)
     {
         if (_interrupts.Set(pin, level))

@@ -105,7 +105,7 @@ internal sealed unsafe partial class Hart : IDisposable
     {
         get
         {
-            if (Volatile.Read(ref _requests) != 0 || Volatile.Read(ref _exitRequested) != 0 || IsStartPending)
+            if (Volatile.Read(ref _requests) != 0 || IsStartPending)
                 return true;
             return State.Started && (!State.Waiting || (PendingInterrupts & State.Mie) != 0);
         }
