@@ -15,13 +15,12 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private readonly MachineOptions _options;
     private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
-    private readonly MachineMetrics _metrics;
     private readonly VcpuScheduler _scheduler;
     private readonly MachineGate _gate = new();
+    private readonly ILogger _logger;
     private StopRequest? _stop;
     private volatile bool _kicked;
     private int _undeliveredExits;
-    private int _disposed;
 
     /// <summary>Composes a machine without devices.</summary>
     /// <param name="options">What it is made of.</param>
@@ -30,6 +29,10 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        if (options.Architecture is null)
+            throw new ArgumentException($"{nameof(MachineOptions.Architecture)} is null.", nameof(options));
+        if (options.Logger is null)
+            throw new ArgumentException($"{nameof(MachineOptions.Logger)} is null.", nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.VcpuCount, 64);
         ArgumentOutOfRangeException.ThrowIfZero(options.Quantum);
@@ -45,23 +48,37 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             throw new ArgumentException($"The engine {engine.Name} does not count instructions, and time is counted in them with {nameof(VcpuScheduling)}.{options.Scheduling}: choose {nameof(VcpuScheduling.Threads)}.", nameof(options));
 
         _options = options;
+        _logger = new GuardedLogger(options.Logger);
+        Engine = engine;
         Memory = new AddressSpace();
         Ports = options.Architecture.HasPorts ? new AddressSpace() : null;
+        _vcpus = new Vcpu[options.VcpuCount];
         _scheduler = options.Scheduling switch
         {
             VcpuScheduling.Deterministic => new DeterministicScheduler(this, options),
             _ => new ThreadScheduler(this, options),
         };
-        Engine = engine;
-        _partition = engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, options.Logger));
-        _vcpus = new Vcpu[options.VcpuCount];
-        for (int i = 0; i < _vcpus.Length; i++)
-            _vcpus[i] = new Vcpu(this, i, _partition.CreateVcpu(i));
-        _partition.Gate = _gate;
-        _metrics = new MachineMetrics(_vcpus);
+        try
+        {
+            _partition = engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger));
+            for (int i = 0; i < _vcpus.Length; i++)
+                _vcpus[i] = new Vcpu(this, i, _partition.CreateVcpu(i));
+        }
+        catch
+        {
+            Release(waits: true);
+            throw;
+        }
+
+        _partition.Gate = Memory.Gate = _gate;
         Memory.DeviceFailed += OnDeviceFailed;
         if (Ports is not null)
+        {
+            Ports.Gate = _gate;
             Ports.DeviceFailed += OnDeviceFailed;
+        }
+
+        MachineMetrics.Add(_vcpus);
     }
 
     /// <summary>Guest memory and memory-mapped devices.</summary>
@@ -141,7 +158,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         // A kick is no reason of the guest's, so it neither takes the place of one nor keeps it from being delivered.
         if (exit.Reason == ExitReason.Kicked)
             _kicked = true;
-        else if (Interlocked.CompareExchange(ref _stop, new StopRequest(exit), null) is not null)
+        else if (Interlocked.CompareExchange(ref _stop, StopRequest.Of(exit), null) is not null)
             return;
         Interrupt(except: null);
     }
@@ -167,19 +184,18 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         _scheduler.Reset();
     }
 
-    /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'.</summary>
+    /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'. Idempotent; any thread.</summary>
+    /// <remarks>
+    /// It waits for the run under way, whose exit is <see cref="ExitReason.Kicked"/>. Called from inside the machine (by a device, a timer, a console, a handler or a
+    /// logger, also while a device's gate is held) it asks for the stop and returns; the release then happens when the run comes back. A callback that does not return
+    /// within ten seconds is not waited for either. Nothing is released under a running thread.
+    /// Afterwards memory, vCPUs and the machine itself throw <see cref="ObjectDisposedException"/>; <see cref="Vcpu.Kick"/>, interrupt lines and requests do nothing,
+    /// and <see cref="Vcpu.Counters"/> keep their last values. A machine that is never disposed of is released by the garbage collector, unless it runs.
+    /// </remarks>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
-        _gate.Close(() => RequestStop(new VcpuExit(ExitReason.Kicked)));
-        _metrics.Dispose();
-        foreach (Vcpu vcpu in _vcpus)
-            vcpu.Core.Dispose();
-        _partition.Dispose();
-        _scheduler.Dispose();
-        Memory.Dispose();
-        Ports?.Dispose();
+        bool waits = !_gate.IsInside && !HoldsADevice();
+        _gate.Close(() => RequestStop(new VcpuExit(ExitReason.Kicked)), () => Release(waits), waits);
     }
 
     /// <inheritdoc cref="Dispose"/>
@@ -253,9 +269,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
             if (only is not null)
                 return _scheduler.Run(only, budget);
-            LogStarted(_options.Logger, Architecture.Name, _vcpus.Length, Engine.Name);
+            LogStarted(_logger, Architecture.Name, _vcpus.Length, Engine.Name);
             VcpuExit exit = _scheduler.Run(null, budget);
-            LogStopped(_options.Logger, exit.Reason, exit.Code, exit.Detail);
+            LogStopped(_logger, exit.Reason, exit.Code, exit.Detail);
             return exit;
         }
         finally
@@ -267,8 +283,25 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
     private void OnDeviceFailed(IDevice device, Exception error)
     {
-        LogDeviceFailed(_options.Logger, device.Window.Name, error);
-        RequestStop(new VcpuExit(ExitReason.InternalError, 0, $"Device {device.Window.Name}: {error.Message}"));
+        RequestStop(Failure.Exit("A device failed", device, error));
+        LogDeviceFailed(_logger, Failure.NameOf(device), error);
+    }
+
+    /// <summary>Whether the current thread is in a call of a device, which holds the device's gate: what waits for the machine's run here waits for itself.</summary>
+    private bool HoldsADevice() => !Memory.IsDisposed && Memory.Regions.Concat(Ports?.Regions ?? []).Any(region => region.Device is { } device && Monitor.IsEntered(device));
+
+    /// <summary>Gives everything back. Nobody runs the machine, or it has not been composed: then parts are missing.</summary>
+    /// <param name="waits">Whether the clock's thread may be waited for.</param>
+    private void Release(bool waits)
+    {
+        MachineMetrics.Remove(_vcpus);
+        // The clock's thread first: its callbacks raise pins and reach memory.
+        _scheduler.Close(waits);
+        foreach (Vcpu? vcpu in _vcpus)
+            vcpu?.Core.Dispose();
+        _partition?.Dispose();
+        Memory.Release();
+        Ports?.Release();
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Architecture} machine with {VcpuCount} vCPU(s) starts on the {Engine}.")]
@@ -281,5 +314,20 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private static partial void LogDeviceFailed(ILogger logger, string device, Exception error);
 
     /// <summary>The exit that somebody asked for; a class, so that the first request wins in one exchange.</summary>
-    internal sealed record StopRequest(VcpuExit Exit);
+    internal sealed record StopRequest(VcpuExit Exit)
+    {
+        private static readonly StopRequest OutOfMemory = new(Failure.OutOfMemory);
+
+        public static StopRequest Of(VcpuExit exit)
+        {
+            try
+            {
+                return new StopRequest(exit);
+            }
+            catch (OutOfMemoryException)
+            {
+                return OutOfMemory;
+            }
+        }
+    }
 }

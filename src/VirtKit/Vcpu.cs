@@ -48,7 +48,9 @@ public sealed class Vcpu : IInterruptSink
 
     /// <summary>The line into one of the vCPU's interrupt pins.</summary>
     /// <param name="pin">The architecture's number; on RISC-V the bit of <c>mip</c>: 3 MSIP, 7 MTIP, 9 SEIP, 11 MEIP.</param>
-    public InterruptLine Pin(int pin) => new(this, pin);
+    /// <exception cref="ArgumentOutOfRangeException">The vCPU has no such pin.</exception>
+    public InterruptLine Pin(int pin) => Core.HasPin(pin) ? new InterruptLine(this, pin)
+        : throw new ArgumentOutOfRangeException(nameof(pin), pin, $"A vCPU of {_machine.Architecture.Name} has no pin of this number.");
 
     /// <summary>Copies the architectural state out. The machine is not running.</summary>
     /// <typeparam name="TState">The ISA's state struct.</typeparam>

@@ -19,7 +19,11 @@ public abstract class VcpuCore : IDisposable
     /// other threads use <see cref="RequestExit"/>. A request that this run did not see is dropped at its end.</summary>
     public abstract void EndSlice();
 
-    /// <summary>Sets the level of an interrupt pin.</summary>
+    /// <summary>Whether the vCPU has an interrupt pin of this number. Any thread; the same for the core's lifetime.</summary>
+    /// <param name="pin">The architecture's number of the pin; on RISC-V the bit of <c>mip</c>.</param>
+    public virtual bool HasPin(int pin) => pin is >= 0 and < 64;
+
+    /// <summary>Sets the level of an interrupt pin. A number that <see cref="HasPin"/> denies is ignored.</summary>
     /// <param name="pin">The architecture's number of the pin; on RISC-V the bit of <c>mip</c>.</param>
     /// <param name="level"><see langword="true"/> to assert.</param>
     public abstract void SetPin(int pin, bool level);

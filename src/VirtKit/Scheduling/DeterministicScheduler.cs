@@ -56,7 +56,8 @@ internal sealed class DeterministicScheduler : VcpuScheduler
 
     public override void Wake(int vcpu) => WakeUp();
 
-    public override void Dispose() => _wake.Dispose();
+    // The event stays for its finalizer: a device's thread that has seen _waiting may set it late.
+    public override void Close(bool waits) { }
 
     /// <summary>The vCPU whose turn it is, or the next one that has work.</summary>
     private Vcpu? Next()

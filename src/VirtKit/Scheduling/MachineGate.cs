@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace VirtKit.Scheduling;
 
 /// <summary>Who owns a machine: one run, or one operation that needs the machine stopped. Whoever comes second is refused, and is told who the owner is.</summary>
@@ -11,6 +13,13 @@ internal sealed class MachineGate
     private string? _owner;
     private int _ownerThread;
     private volatile bool _closed;
+
+    /// <summary>What is left to do once the gate has been closed and the last owner has left.</summary>
+    private Action? _release;
+    private volatile bool _released;
+
+    /// <summary>How long <see cref="Close"/> waits for an owner whose callback does not return.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     /// <summary>Whether the current thread carries out the machine's run: a call that arrives here comes from a callback of the machine.</summary>
     public bool IsInside => ReferenceEquals(t_worksFor, this) || (Volatile.Read(ref _owner) is not null && Volatile.Read(ref _ownerThread) == Environment.CurrentManagedThreadId);
@@ -38,29 +47,57 @@ internal sealed class MachineGate
     /// <summary>Moves the ownership to the current thread, which carries the operation out.</summary>
     public void Adopt() => Volatile.Write(ref _ownerThread, Environment.CurrentManagedThreadId);
 
-    /// <summary>Gives the machine back.</summary>
+    /// <summary>Gives the machine back. Whoever leaves a closed gate releases the machine, unless <see cref="Close"/> does.</summary>
     public void Leave()
     {
         Volatile.Write(ref _ownerThread, 0);
         Volatile.Write(ref _owner, null);
+        // TIMING POINT 5: Close sets _closed and tries to take the gate then; here the gate is given back and _closed is read then. One of the two takes it.
+        Interlocked.MemoryBarrier();
+        if (_closed)
+            TryRelease();
     }
 
     /// <summary>The current thread runs a vCPU or the clock of the owner from here to its end.</summary>
     public void WorkHere() => t_worksFor = this;
 
-    /// <summary>Takes the machine for good: waits until its owner has left, and lets nobody in from then on.</summary>
+    /// <summary>Takes the machine for good: lets nobody in from now on, and releases it once its owner has left. Idempotent.</summary>
     /// <param name="urge">Asks the owner to leave; called again and again.</param>
-    public void Close(Action urge)
+    /// <param name="release">Releases the machine. Called once, on this thread or on that of the owner when it leaves.</param>
+    /// <param name="waits">Whether to wait for the owner; not where the current thread is in a callback of the machine. A callback that takes too long is not waited for
+    /// either: the machine then lives until it comes back.</param>
+    public void Close(Action urge, Action release, bool waits)
     {
+        Interlocked.CompareExchange(ref _release, release, null);
         _closed = true;
+        long start = Stopwatch.GetTimestamp();
         SpinWait wait = default;
-        while (Interlocked.CompareExchange(ref _owner, "Machine.Dispose", null) is not null)
+        while (!TryRelease())
         {
             urge();
+            if (!waits || Stopwatch.GetElapsedTime(start) > Patience)
+                return;
             wait.SpinOnce();
         }
+    }
 
+    /// <summary>Releases the machine if nobody owns it.</summary>
+    /// <returns>Whether it has been released.</returns>
+    private bool TryRelease()
+    {
+        if (Interlocked.CompareExchange(ref _owner, "Machine.Dispose", null) is not null)
+            return _released;
         Volatile.Write(ref _ownerThread, Environment.CurrentManagedThreadId);
+        try
+        {
+            _release!();
+        }
+        finally
+        {
+            _released = true;
+        }
+
+        return true;
     }
 
     private InvalidOperationException Refusal(string operation, string owner)

@@ -19,6 +19,9 @@ internal sealed class ThreadScheduler : VcpuScheduler
 
     public override MachineClock Clock => _clock;
 
+    /// <summary>How a vCPU's thread is started.</summary>
+    internal Action<Thread> StartThread { get; init; } = static thread => thread.Start();
+
     public override VcpuExit Run(Vcpu? only, ulong budget) => only is null ? RunAll() : RunOne(only, budget);
 
     public override void Wake(int vcpu)
@@ -28,12 +31,8 @@ internal sealed class ThreadScheduler : VcpuScheduler
             sleeper.Signal.Set();
     }
 
-    public override void Dispose()
-    {
-        _clock.Dispose();
-        foreach (Sleeper sleeper in _sleepers)
-            sleeper.Dispose();
-    }
+    // The sleepers' events stay for their finalizers: a device's thread that has seen one asleep may set it late.
+    public override void Close(bool waits) => _clock.Close(waits);
 
     private VcpuExit RunAll()
     {
@@ -46,14 +45,40 @@ internal sealed class ThreadScheduler : VcpuScheduler
             threads[i] = new Thread(() => RunVcpu(vcpu)) { IsBackground = true, Name = $"VirtKit vCPU {i}" };
         }
 
-        foreach (Thread thread in threads)
-            thread.Start();
-        foreach (Thread thread in threads)
-            thread.Join();
+        int started = 0;
+        try
+        {
+            for (; started < threads.Length; started++)
+                StartThread(threads[started]);
+        }
+        catch (Exception e)
+        {
+            // The others have run for a moment: they stop, and the guest can go on once the host has threads again.
+            Machine.RequestStop(new VcpuExit(ExitReason.Kicked));
+            throw new VirtKitException($"The host cannot start a thread for vCPU {started}: {e.Message}", e);
+        }
+        finally
+        {
+            foreach (Thread thread in threads.AsSpan(0, started))
+                thread.Join();
+        }
+
         return Machine.TakeExit(only: null)!.Value;
     }
 
     private void RunVcpu(Vcpu vcpu)
+    {
+        try
+        {
+            RunUntilStopped(vcpu);
+        }
+        catch (Exception e)
+        {
+            Machine.RequestStop(Failure.Exit($"vCPU {vcpu.Index}'s thread failed", e));
+        }
+    }
+
+    private void RunUntilStopped(Vcpu vcpu)
     {
         Machine.Gate.WorkHere();
         VcpuCore core = vcpu.Core;
@@ -100,11 +125,9 @@ internal sealed class ThreadScheduler : VcpuScheduler
         }
     }
 
-    private sealed class Sleeper : IDisposable
+    private sealed class Sleeper
     {
         public readonly AutoResetEvent Signal = new(initialState: false);
         public volatile bool Asleep;
-
-        public void Dispose() => Signal.Dispose();
     }
 }
