@@ -51,9 +51,9 @@ public sealed record MachineOptions
 /// <summary>How the vCPUs of a machine share the host, and with it which time the guest sees.</summary>
 public enum VcpuScheduling
 {
-    /// <summary>All vCPUs run in turns on the thread that calls <see cref="Machine.Run"/>, in virtual time: it advances with the instructions that are retired
-    /// (<see cref="MachineOptions.NanosecondsPerInstruction"/>), and where every vCPU waits it is moved to the next timer at once, so that idle time takes none of the
-    /// host's. The same input gives the same run, to the instruction. A program that measures itself sees virtual time, not how fast it runs.</summary>
+    /// <summary>All vCPUs run in turns on the thread that calls <see cref="Machine.Run(CancellationToken)"/>, in virtual time: it advances with the instructions that
+    /// are retired (<see cref="MachineOptions.NanosecondsPerInstruction"/>), and where every vCPU waits it is moved to the next timer at once, so that idle time takes
+    /// none of the host's. The same input gives the same run, to the instruction. A program that measures itself sees virtual time, not how fast it runs.</summary>
     Deterministic,
 
     /// <summary>Each vCPU has its own thread, in the host's time: a guest that sleeps a second does so for one of the host's. Runs differ.</summary>

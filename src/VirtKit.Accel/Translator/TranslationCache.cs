@@ -19,11 +19,11 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly IHostCode _host;
     private readonly BlockReader _reader;
     private readonly CodeRecords _records;
+    private readonly TranslatorMetrics _metrics;
     private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
-    private readonly TranslatorMetrics _metrics;
 
     /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
     private readonly BlockReader.FetchHalf _fetch;

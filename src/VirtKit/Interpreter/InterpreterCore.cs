@@ -6,9 +6,6 @@ namespace VirtKit.Interpreter;
 /// <summary>Runs one hart: finds the block at the pc, runs blocks until a handler leaves, looks around, and again.</summary>
 internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
 {
-    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
-    private const int TrapLimit = 1000;
-
     private readonly Hart _hart;
     private readonly InterpreterContext* _context;
     private readonly CodeCache _code;
@@ -38,6 +35,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         _hart.RequestAttention();
     }
 
+    public override bool HasPin(int pin) => Hart.HasPin(pin);
+
     public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
 
     public override void Reset() => _hart.Reset();
@@ -50,13 +49,19 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
         _context->RetiredAtZero = Retired + (ulong)(start - Op.MaxBlockLength);
-        _hart.EnterGuest();
-        _hart.RequestAttention();
-        VcpuExit exit = RunBlocks(start);
-        _hart.LeaveGuest();
-        _endSlice = false;
-        _exits++;
-        return exit;
+        try
+        {
+            _hart.EnterGuest();
+            _hart.RequestAttention();
+            return RunBlocks(start);
+        }
+        finally
+        {
+            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
+            _hart.LeaveGuest();
+            _endSlice = false;
+            _exits++;
+        }
     }
 
     void IHartEngine.DataMappingChanged()
@@ -108,21 +113,18 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     private VcpuExit RunBlocks(long left)
     {
         InterpreterContext* c = _context;
-        int stuck = 0;
         while (true)
         {
             if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
                 return exit;
             if (left <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            long before = left;
             Op* op = Find(left);
             if (op != null)
                 left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;
             c->Hart.Retired = c->RetiredAtZero - (ulong)(left - Op.MaxBlockLength);
-            stuck = left == before ? stuck + 1 : 0;
-            if (stuck > TrapLimit)
-                return new VcpuExit(ExitReason.Fault, _hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(_hart.State.Pc)}.");
+            if (_hart.TrapsWithoutEnd)
+                return _hart.TrapExit();
         }
     }
 

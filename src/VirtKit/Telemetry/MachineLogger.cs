@@ -1,29 +1,50 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace VirtKit.Telemetry;
 
-/// <summary>Logs in the scope of a machine, whichever thread an entry comes from.</summary>
-internal sealed class MachineLogger : ILogger
+/// <summary>The host's logger, whose entries stand in the scope of a machine, whichever thread they come from, and whose exceptions end here: a full disk must not stop
+/// a machine, and an exit must not get lost over the line that reports it.</summary>
+internal sealed class MachineLogger(ILogger logger, string machine) : ILogger
 {
-    private readonly ILogger _inner;
-    private readonly MachineScope _scope;
+    private readonly MachineScope _scope = new(machine);
 
-    private MachineLogger(ILogger inner, string machine) => (_inner, _scope) = (inner, new MachineScope(machine));
+    public IDisposable? BeginScope<TState>(TState state) where TState : notnull
+    {
+        try
+        {
+            return logger.BeginScope(state);
+        }
+        catch (Exception)
+        {
+            return null;
+        }
+    }
 
-    /// <summary>The logger of a machine.</summary>
-    public static ILogger Create(ILogger inner, string machine) => inner is NullLogger ? inner : new MachineLogger(inner, machine);
-
-    public IDisposable? BeginScope<TState>(TState state) where TState : notnull => _inner.BeginScope(state);
-
-    public bool IsEnabled(LogLevel logLevel) => _inner.IsEnabled(logLevel);
+    public bool IsEnabled(LogLevel logLevel)
+    {
+        try
+        {
+            return logger.IsEnabled(logLevel);
+        }
+        catch (Exception)
+        {
+            return false;
+        }
+    }
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (!IsEnabled(logLevel))
             return;
-        using (_inner.BeginScope(_scope))
-            _inner.Log(logLevel, eventId, state, exception, formatter);
+        try
+        {
+            using (logger.BeginScope(_scope))
+                logger.Log(logLevel, eventId, state, exception, formatter);
+        }
+        catch (Exception)
+        {
+            // There is nobody else to tell.
+        }
     }
 
     /// <summary>A scope that structured loggers take apart and others write as text.</summary>

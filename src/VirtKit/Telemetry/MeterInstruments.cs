@@ -16,8 +16,7 @@ internal sealed class MeterInstruments
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Listening> _instruments = [];
 
-    /// <summary>Weak, so that a machine which nobody disposes of can be collected.</summary>
-    private readonly List<WeakReference<MachineMetrics>> _machines = [];
+    private readonly Observed<MachineMetrics> _machines = new();
 
     private MeterInstruments(Meter meter) => _meter = meter;
 
@@ -25,20 +24,9 @@ internal sealed class MeterInstruments
     public static MeterInstruments Of(IMeterFactory? factory) =>
         factory is null ? Default : OfFactories.GetValue(factory.Create(new MeterOptions(MeterName)), static meter => new MeterInstruments(meter));
 
-    public void Add(MachineMetrics machine)
-    {
-        lock (_gate)
-        {
-            _machines.RemoveAll(m => !m.TryGetTarget(out _));
-            _machines.Add(new WeakReference<MachineMetrics>(machine));
-        }
-    }
+    public void Add(MachineMetrics machine) => _machines.Add(machine);
 
-    public void Remove(MachineMetrics machine)
-    {
-        lock (_gate)
-            _machines.RemoveAll(m => !m.TryGetTarget(out MachineMetrics? other) || other == machine);
-    }
+    public void Remove(MachineMetrics machine) => _machines.Remove(machine);
 
     /// <summary>Makes a counter unless it is there.</summary>
     public Listening EnsureCounter<T>(string name, string unit, string description) where T : struct =>
@@ -63,20 +51,7 @@ internal sealed class MeterInstruments
         return listening;
     }
 
-    private IEnumerable<Measurement<T>> Read<T>(string name) where T : struct
-    {
-        List<MachineMetrics> machines = [];
-        lock (_gate)
-        {
-            foreach (WeakReference<MachineMetrics> reference in _machines)
-            {
-                if (reference.TryGetTarget(out MachineMetrics? machine))
-                    machines.Add(machine);
-            }
-        }
-
-        return machines.SelectMany(machine => machine.Read<T>(name));
-    }
+    private IEnumerable<Measurement<T>> Read<T>(string name) where T : struct => _machines.Live.SelectMany(machine => machine.Read<T>(name));
 
     /// <summary>Whether somebody listens to an instrument.</summary>
     public sealed class Listening
