@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.RiscV;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
@@ -18,11 +19,11 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly IHostCode _host;
     private readonly BlockReader _reader;
     private readonly CodeRecords _records;
+    private readonly TranslatorMetrics _metrics;
     private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
-    private readonly TranslatorMetrics _metrics;
 
     /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
     private readonly BlockReader.FetchHalf _fetch;
@@ -32,7 +33,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private ulong _generation;
     private long _epoch;
 
-    public TranslationCache(InstructionSet set, TranslatorOptions options)
+    public TranslationCache(InstructionSet set, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
@@ -41,7 +42,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _lengths = options.CrossCheck ? [] : null;
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
-        _metrics = new TranslatorMetrics(this);
+        _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
@@ -176,7 +177,6 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
-        _metrics.Dispose();
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _records.Dispose();

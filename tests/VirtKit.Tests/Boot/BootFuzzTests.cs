@@ -204,7 +204,7 @@ public sealed class BootFuzzTests
             BinaryPrimitives.WriteUInt64LittleEndian(header[40..], (ulong)file.Length);
         }
 
-        using var memory = new AddressSpace();
+        var memory = new AddressSpace();
         memory.MapRam(Ram, RamSize);
         Bounded(0, () => Assert.Throws<InvalidImageException>(() => ElfImage.Parse(file, ElfMachine.RiscV).Load(memory)), AllocationLimit * 4);
     }
@@ -282,7 +282,7 @@ public sealed class BootFuzzTests
     private static void Fuzz(int seed, byte[][] samples, Action<ReadOnlyMemory<byte>, AddressSpace> load, ulong cases = Cases)
     {
         Random random = Seed.Usual(seed);
-        using var memory = new AddressSpace();
+        var memory = new AddressSpace();
         memory.MapRam(Ram, RamSize);
         Assert.True(memory.TryGetSpan(Ram, RamSize, out Span<byte> ram));
         ulong loaded = 0, done = 0;

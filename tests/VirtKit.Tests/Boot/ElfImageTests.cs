@@ -11,7 +11,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_TwoSegments_WritesContentAndZeroes()
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
         image.Load(memory);
         byte[] loaded = new byte[0x1009];
@@ -77,7 +77,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_TwicePlusReset_IsRefusedUntilTheReset()
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
         image.Load(memory);
         LoadOverlapException error = Assert.Throws<LoadOverlapException>(() => image.Load(memory));
@@ -131,7 +131,7 @@ public sealed class ElfImageTests
     [InlineData(Second + 24, 0x8001_0000UL, "does not lie in the machine's memory")]
     public void Load_RangeOutsideOrTwice_WritesNothing(int offset, ulong value, string reason)
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(Patched(offset, value, 8), ElfMachine.RiscV);
         Assert.Contains(reason, Assert.Throws<InvalidImageException>(() => image.Load(memory)).Message, StringComparison.Ordinal);
         Assert.True(memory.TryGetSpan(new Gpa(ElfSample.Physical), 0x10000, out Span<byte> ram));
@@ -141,7 +141,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_OntoRom_FillsIt()
     {
-        using var memory = new AddressSpace();
+        var memory = new AddressSpace();
         memory.MapRom(new Gpa(ElfSample.Physical), 0x2000);
         ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV).Load(memory);
         Assert.True(memory.TryRead(new Gpa(ElfSample.Physical), out ulong first));

@@ -11,7 +11,7 @@ public sealed class LoadLedgerTests
     [Fact]
     public void Claim_OverlappingAnother_NamesBoth()
     {
-        using AddressSpace memory = Memory();
+        AddressSpace memory = Memory();
         LoadedRange kernel = memory.Loaded.Claim("the kernel", Ram, 0x2000);
         var error = Assert.Throws<LoadOverlapException>(() => memory.Loaded.Write("the initial RAM disk", Ram + 0x1fff, [1]));
         Assert.StartsWith("The initial RAM disk at 0x80001fff, 1 bytes, overlaps the kernel at 0x80000000, 8192 bytes.", error.Message, StringComparison.Ordinal);
@@ -25,7 +25,7 @@ public sealed class LoadLedgerTests
     [Fact]
     public void Claim_OutsideMemoryOrEmpty_IsRefused()
     {
-        using AddressSpace memory = Memory();
+        AddressSpace memory = Memory();
         foreach ((Gpa start, ulong size) in new[] { (Ram + RamSize, 1ul), (Ram + 1, RamSize), (new Gpa(0), 1ul), (Ram, ulong.MaxValue), (new Gpa(ulong.MaxValue), 2ul) })
             Assert.Contains("does not lie in the machine's memory", Assert.Throws<InvalidImageException>(() => memory.Loaded.Claim("it", start, size)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => memory.Loaded.Claim("it", Ram, 0));
@@ -49,7 +49,7 @@ public sealed class LoadLedgerTests
         Random random = Seed.Usual(1);
         for (int round = 0; round < 50; round++)
         {
-            using AddressSpace memory = Memory();
+            AddressSpace memory = Memory();
             bool[] taken = new bool[RamSize];
             for (int i = 0; i < 60; i++)
             {
