@@ -119,6 +119,19 @@ public sealed partial class SampleProgramTests
         Assert.Contains("the cache is empty", errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void BootLinux_ArchiveThatIsNotThere_SaysWhatToDo()
+    {
+        (int code, _, string errors) = SampleProgram.RunWithoutCache("BootLinux", "--run", "true", "--mirror", "file:///nowhere/debian", "--allow-unsigned");
+        Assert.Equal(1, code);
+        foreach (string part in (string[])["No archive has Debian's trixie for riscv64", "file:///nowhere/debian/dists/trixie", "http_proxy", "--mirror names another archive", "--kernel and --initrd boot files of yours"])
+            Assert.Contains(part, errors, StringComparison.Ordinal);
+        Assert.DoesNotContain('\r', errors);
+        (code, _, errors) = SampleProgram.RunWithoutCache("BootLinux", "--mirror", "gopher://nowhere");
+        Assert.Equal(1, code);
+        Assert.Contains("--mirror takes an address such as", errors, StringComparison.Ordinal);
+    }
+
     [GeneratedRegex(@"^retired=\d+ seconds=\d+\.\d+ mips=\d+\.\d+ engine=\w+$", RegexOptions.Multiline)]
     private static partial Regex ResultLine();
 }
