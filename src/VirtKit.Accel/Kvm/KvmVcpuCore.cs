@@ -65,6 +65,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public override bool HasWork => _kernelController || _interrupts.HasWork;
 
+    public override string? CannotBeWoken => _kernelController ? null : _interrupts.CannotBeWoken;
+
     public override ulong Retired => 0;
 
     public override VcpuCounters Counters => new(0, _exits, _bus.Accesses, 0, 0);

@@ -59,6 +59,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public override bool HasWork => _hart.HasWork;
 
+    public override string? CannotBeWoken => _hart.CannotBeWoken;
+
     public override ulong Retired => _context->Interpreter.Hart.Retired;
 
     public override VcpuCounters Counters => new(Retired, _exits, _hart.MmioAccesses, _hart.Mmu.Misses, _hart.Traps);

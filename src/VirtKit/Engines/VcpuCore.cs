@@ -32,6 +32,10 @@ public abstract class VcpuCore : IDisposable
     /// <see cref="RequestExit"/> is no work.</summary>
     public abstract bool HasWork { get; }
 
+    /// <summary>Why no interrupt can wake the vCPU as it stands (it waits with every source off, or is stopped), for people; <see langword="null"/> where one can, and where
+    /// the engine does not know. Asked only while <see cref="HasWork"/> is not set, of a core that does not run, on any thread.</summary>
+    public virtual string? CannotBeWoken => null;
+
     /// <summary>Instructions retired since creation; exact also while a device is being accessed, 0 where the engine cannot count.</summary>
     public abstract ulong Retired { get; }
 

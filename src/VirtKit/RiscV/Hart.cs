@@ -112,6 +112,10 @@ internal sealed unsafe partial class Hart : IDisposable
     }
 
     /// <summary>Gives back all but the context. The hart does not run any more; its pins, kicks and counters may still be used.</summary>
+    /// <summary>Why no interrupt can wake the hart, which has no work; or nothing.</summary>
+    public string? CannotBeWoken =>
+        !State.Started ? "is stopped (SBI hart_stop)" : State.Waiting && (State.Mie & InterruptBit.All) == 0 ? $"waits for an interrupt at {new Gva(State.Pc)} with every source off (mie is 0)" : null;
+
     public void Dispose()
     {
         _stimecmpTimer.Dispose();
