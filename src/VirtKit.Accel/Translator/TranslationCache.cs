@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.RiscV;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
@@ -18,6 +19,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly IHostCode _host;
     private readonly BlockReader _reader;
     private readonly CodeRecords _records;
+    private readonly TranslatorMetrics _metrics;
     private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
@@ -31,7 +33,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private ulong _generation;
     private long _epoch;
 
-    public TranslationCache(InstructionSet set, TranslatorOptions options)
+    public TranslationCache(InstructionSet set, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
@@ -40,7 +42,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _lengths = options.CrossCheck ? [] : null;
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
-        TranslatorMetrics.Add(this);
+        _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
@@ -133,7 +135,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        long began = TranslatorMetrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
+        long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
         _source = new Source(page, virtualPage, crosses ? nextHalf : null);
         byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
         if (began != 0)
@@ -175,7 +177,6 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
-        TranslatorMetrics.Remove(this);
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _records.Dispose();

@@ -55,7 +55,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         try
         {
             IReadOnlyList<Vcpu> harts = Machine.Vcpus;
-            _random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+            _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
             Plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
             _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,

@@ -63,7 +63,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
         try
         {
-            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, options.Machine.Scheduling));
+            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, Machine.Scheduling));
             MapRam();
             InterruptChips = Machine.Partition is IX64InterruptChips { ArePresent: true } chips
                 ? chips : _models = new X64InterruptModels(Machine, controller, IoApicPage);

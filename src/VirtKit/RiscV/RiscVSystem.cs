@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.Telemetry;
 
 namespace VirtKit.RiscV;
 
@@ -14,6 +15,7 @@ internal sealed class RiscVSystem
         Memory = context.Memory;
         Clock = context.Clock;
         Events = context.Events;
+        Metrics = context.Metrics;
         NanosecondsPerTick = 1_000_000_000 / architecture.TimebaseFrequency;
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
@@ -27,6 +29,9 @@ internal sealed class RiscVSystem
     public MachineClock Clock { get; }
 
     public IMachineEvents Events { get; }
+
+    /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
+    public MachineMetrics? Metrics { get; }
 
     /// <summary>The length of a tick of <c>time</c>.</summary>
     public ulong NanosecondsPerTick { get; }

@@ -10,6 +10,9 @@ public sealed class AmlBuilder
         ExtendedPrefix = 0x5b, DeviceOp = 0x82, RootPrefix = 0x5c;
     private const int LongestPackage = (1 << 20) - 1;
 
+    /// <summary>Heads a device's properties in its <c>_DSD</c>.</summary>
+    private static readonly Guid DeviceProperties = new("daffd814-6eba-4d8c-8a91-bc9bbf4aa301");
+
     private readonly List<byte> _bytes = [];
     private readonly Stack<int> _open = [];
 
@@ -118,6 +121,21 @@ public sealed class AmlBuilder
         _bytes.AddRange(template);
         _bytes.InsertRange(start, PackageLength(_bytes.Count - start));
         return this;
+    }
+
+    /// <summary>Names what a device-tree driver knows the device by, as the property <c>compatible</c> of <c>_DSD</c> (ACPI 6.4 §6.2.5): Linux finds such a driver
+    /// for a device whose hardware ID is <c>PRP0001</c>.</summary>
+    /// <param name="compatible">The name in ASCII, <c>example,squarer</c>.</param>
+    public AmlBuilder NameCompatible(string compatible)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(compatible);
+        BeginName("_DSD");
+        byte[] guid = [BytePrefix, 16, .. DeviceProperties.ToByteArray()];
+        byte[] property = Package(2, [StringPrefix, .. "compatible\0"u8, StringPrefix, .. Encoding.ASCII.GetBytes(compatible), 0]);
+        _bytes.AddRange(Package(2, [BufferOp, .. PackageLength(guid.Length), .. guid, .. Package(1, property)]));
+        return this;
+
+        static byte[] Package(byte count, byte[] elements) => [PackageOp, .. PackageLength(1 + elements.Length), count, .. elements];
     }
 
     /// <summary>The code: a definition block's body.</summary>

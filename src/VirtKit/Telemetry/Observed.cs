@@ -1,4 +1,4 @@
-namespace VirtKit;
+namespace VirtKit.Telemetry;
 
 /// <summary>What the instruments of a meter observe, over all machines of the process. They are held weakly: no instrument keeps a machine that nobody disposed of.
 /// Thread-safe.</summary>
