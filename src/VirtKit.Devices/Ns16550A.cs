@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.Boot.Acpi;
 using VirtKit.Devices.Consoles;
 
 namespace VirtKit.Devices;
@@ -18,7 +19,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// A character timeout is reported at once instead of after four character times.
 /// </remarks>
-public sealed class Ns16550A : IDevice, IFdtNode, IDisposable
+public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 {
     private const byte ReceivedEnable = 1, TransmitEnable = 2, LineStatusEnable = 4, ModemStatusEnable = 8;
     private const byte FifoEnable = 1, FifoClearReceive = 2, FifoClearTransmit = 4;
@@ -140,7 +141,10 @@ public sealed class Ns16550A : IDevice, IFdtNode, IDisposable
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) =>
-        fdt.BeginDevice("serial", Window, place, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
+        fdt.BeginDevice("serial", Window.Size, place, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
+
+    /// <inheritdoc/>
+    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0501", AcpiTrigger.Edge).End();
 
     /// <summary>Lets go of the console.</summary>
     public void Dispose() => _console.Changed -= OnConsoleChanged;

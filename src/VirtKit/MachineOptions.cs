@@ -36,7 +36,7 @@ public sealed record MachineOptions
 /// <summary>How the vCPUs of a machine share the host, and with it which time the guest sees.</summary>
 public enum VcpuScheduling
 {
-    /// <summary>All vCPUs run in turns on the thread that calls <see cref="Machine.Run"/>, in virtual time counted in instructions: the same input gives the
+    /// <summary>All vCPUs run in turns on the thread that calls <see cref="Machine.Run(CancellationToken)"/>, in virtual time counted in instructions: the same input gives the
     /// same run, to the instruction.</summary>
     Deterministic,
 

@@ -54,7 +54,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         }
     }
 
-    /// <summary>The machine's paravirtual clock (kvmclock) in nanoseconds. No vCPU runs while it is set.</summary>
+    /// <summary>The machine's paravirtual clock (kvmclock) in nanoseconds. It may be read at any time; the machine is not running while it is set.</summary>
+    /// <exception cref="InvalidOperationException">It is set while the machine runs, or while another operation owns the machine.</exception>
+    /// <exception cref="ObjectDisposedException">It is set when the machine has been disposed of.</exception>
     /// <exception cref="VirtKitException">The kernel refuses.</exception>
     public ulong ParavirtualClock
     {
@@ -67,6 +69,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
 
         set
         {
+            using MachineHold hold = HoldMachine("KvmPartition.ParavirtualClock");
             var clock = new KvmClock { Clock = value };
             _vm.Call(KvmIoctl.SetClock, ref clock, "set the paravirtual clock");
         }
@@ -89,6 +92,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     public void GetState(out X64InterruptChipsState state)
     {
         RequireKernelController();
+        using MachineHold hold = HoldMachine("KvmPartition.GetState");
         KvmChips.Get(_vm, out state);
     }
 
@@ -96,6 +100,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     public void SetState(in X64InterruptChipsState state)
     {
         RequireKernelController();
+        using MachineHold hold = HoldMachine("KvmPartition.SetState");
         KvmChips.Set(_vm, in state);
     }
 

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using VirtKit.Interpreter;
+using VirtKit.Memory;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
@@ -10,11 +10,15 @@ internal sealed unsafe class Stepper : IDisposable
     private readonly Hart _hart;
     private readonly InterpreterContext* _context;
     private readonly BlockBuilder _builder;
-    private readonly Op* _scratch = (Op*)NativeMemory.AlignedAlloc((nuint)(BlockBuilder.MaxSlots * sizeof(Op)), 64);
-    private readonly JumpEntry* _noJumps = (JumpEntry*)NativeMemory.AlignedAlloc((nuint)(JumpEntry.Count * sizeof(JumpEntry)), 64);
+    private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
+    private readonly NativeBlock _jumpBlock = new(JumpEntry.Count * sizeof(JumpEntry));
+    private readonly Op* _scratch;
+    private readonly JumpEntry* _noJumps;
 
     public Stepper(InstructionSet set, HandlerTable handlers, Hart hart, InterpreterContext* context)
     {
+        _scratch = (Op*)_scratchBlock.Pointer;
+        _noJumps = (JumpEntry*)_jumpBlock.Pointer;
         _hart = hart;
         _context = context;
         _builder = new BlockBuilder(set, handlers);
@@ -54,7 +58,7 @@ internal sealed unsafe class Stepper : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_scratch);
-        NativeMemory.AlignedFree(_noJumps);
+        _scratchBlock.Dispose();
+        _jumpBlock.Dispose();
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.Accel.Translator;
 
@@ -8,8 +9,9 @@ internal sealed unsafe class TranslatedPage : IDisposable
 {
     private const int Entries = 2048;
 
-    private readonly byte* _bytes = (byte*)NativeMemory.Alloc(0x1000);
-    private readonly int* _blocks = (int*)NativeMemory.AllocZeroed(Entries, sizeof(int));
+    private readonly NativeBlock _block = NativeBlock.Zeroed(Size);
+    private readonly byte* _bytes;
+    private readonly int* _blocks;
     private Dictionary<int, int>? _lone;
     private ulong _generation;
     private ulong _nextPage;
@@ -17,6 +19,8 @@ internal sealed unsafe class TranslatedPage : IDisposable
 
     public TranslatedPage(byte* host, ulong generation)
     {
+        _bytes = _block.Pointer;
+        _blocks = (int*)(_bytes + 0x1000);
         _generation = generation;
         Buffer.MemoryCopy(host, _bytes, 0x1000, 0x1000);
     }
@@ -61,9 +65,5 @@ internal sealed unsafe class TranslatedPage : IDisposable
         _lone?.Clear();
     }
 
-    public void Dispose()
-    {
-        NativeMemory.Free(_bytes);
-        NativeMemory.Free(_blocks);
-    }
+    public void Dispose() => _block.Dispose();
 }

@@ -22,7 +22,6 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
-    private readonly TranslatorMetrics _metrics;
 
     /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
     private readonly BlockReader.FetchHalf _fetch;
@@ -41,7 +40,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _lengths = options.CrossCheck ? [] : null;
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
-        _metrics = new TranslatorMetrics(this);
+        TranslatorMetrics.Add(this);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
@@ -134,7 +133,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
+        long began = TranslatorMetrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
         _source = new Source(page, virtualPage, crosses ? nextHalf : null);
         byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
         if (began != 0)
@@ -176,7 +175,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
-        _metrics.Dispose();
+        TranslatorMetrics.Remove(this);
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _records.Dispose();

@@ -41,7 +41,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _hart = new Hart(system, index, sizeof(TranslatorContext), this);
         _context = (TranslatorContext*)_hart.Context;
         _stepper = new Stepper(system.Instructions, handlers, _hart, &_context->Interpreter);
-        _self = GCHandle.Alloc(this);
+        // Weak, so that it does not keep a machine that nobody disposed of; while code runs, the caller's frame keeps the core.
+        _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _context->Core = GCHandle.ToIntPtr(_self);
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
@@ -49,6 +50,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
         cache.Add(this);
     }
+
+    /// <summary>A core that nobody disposed of has a handle to give back; its memory has finalizers of its own.</summary>
+    ~TranslatorCore() => Dispose(disposing: false);
 
     /// <summary>What checks every block, or <see langword="null"/>. It sees single blocks: then nothing is linked, and no jump is cached.</summary>
     public Shadow? Shadow { get; }
@@ -67,6 +71,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _hart.RequestAttention();
     }
 
+    public override bool HasPin(int pin) => Hart.HasPin(pin);
+
     public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
 
     public override void Reset() => _hart.Reset();
@@ -80,13 +86,20 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         long start = (long)Math.Min(budget, long.MaxValue / 2);
         _context->Budget = start;
         _context->Interpreter.RetiredAtZero = Retired + (ulong)start;
-        _hart.EnterGuest();
-        _hart.RequestAttention();
-        VcpuExit exit = RunBlocks();
-        _hart.LeaveGuest();
-        _endSlice = false;
-        _exits++;
-        return exit;
+        try
+        {
+            _hart.EnterGuest();
+            _hart.RequestAttention();
+            return RunBlocks();
+        }
+        finally
+        {
+            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
+            _hart.LeaveGuest();
+            Volatile.Write(ref _inCode, 0);
+            _endSlice = false;
+            _exits++;
+        }
     }
 
     void IHartEngine.DataMappingChanged()
@@ -144,9 +157,10 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _hart.Dispose();
             _jumps.Dispose();
             _stepper.Dispose();
-            _self.Free();
         }
 
+        if (_self.IsAllocated)
+            _self.Free();
         base.Dispose(disposing);
     }
 

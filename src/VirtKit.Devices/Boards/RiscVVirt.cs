@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
-using VirtKit.Devices.Virtio;
 using VirtKit.RiscV;
 
 namespace VirtKit.Devices.Boards;
@@ -14,29 +13,28 @@ namespace VirtKit.Devices.Boards;
 /// 0x0200_0000  CLINT
 /// 0x0c00_0000  PLIC, contexts M and S of each hart
 /// </code>
-/// QEMU's flash, fw_cfg, PCI and platform bus are not there. One thread at a time builds, loads and runs it. After a guest's reset the host calls
+/// Devices of the caller's own that name no address stand between 0x0400_0000 and 0x0600_0000, QEMU's platform bus, and those that name no interrupt have sources
+/// from 12 on. QEMU's flash, fw_cfg and PCI are not there. One thread at a time builds, loads and runs it. After a guest's reset the host calls
 /// <see cref="Machine.Reset"/> and loads again.
 /// </remarks>
-public sealed class RiscVVirt : IDisposable
+public sealed class RiscVVirt : IDisposable, IAsyncDisposable
 {
     /// <summary>The number of virtio slots.</summary>
     public const int VirtioSlots = BoardVirtio.Slots;
 
-    private const ulong BootRomSize = 0xf000, VirtioStride = 0x1000, Megabyte = 1 << 20, Slot = 2 * Megabyte, LowTop = 0xc000_0000;
-    private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1;
+    private const ulong BootRomSize = 0xf000, Megabyte = 1 << 20, Slot = 2 * Megabyte, LowTop = 0xc000_0000;
+    private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1, FirstFreeSource = 12;
     private const int MachineSoftware = 3, MachineTimer = 7, SupervisorExternal = 9, MachineExternal = 11;
     private static readonly Gpa BootRom = new(0x1000), Test = new(0x10_0000), Rtc = new(0x10_1000), Clint = new(0x200_0000), PlicStart = new(0xc00_0000),
-        Uart = new(0x1000_0000), Virtio = new(0x1000_1000), Dram = new(0x8000_0000);
+        Uart = new(0x1000_0000), Virtio = new(0x1000_1000), FreeStart = new(0x400_0000), Dram = new(0x8000_0000);
 
     private readonly RiscVVirtOptions _options;
     private readonly RiscVArchitecture _architecture;
     private readonly GuestRandom _random;
     private readonly BoardVirtio _virtio;
-    private readonly List<(Gpa Address, IDevice Device, uint Source)> _devices = [];
+    private readonly BoardBus _bus;
     private readonly Aclint _aclint;
-    private readonly Plic _plic;
     private readonly TestFinisher _finisher;
-    private readonly List<IDisposable> _owned = [];
     private (Gpa Start, ulong Size) _initrd;
 
     /// <summary>Builds the board.</summary>
@@ -46,36 +44,44 @@ public sealed class RiscVVirt : IDisposable
     public RiscVVirt(RiscVVirtOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         _architecture = options.Machine.Architecture as RiscVArchitecture
             ?? throw new ArgumentException($"The board has RISC-V harts, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % Slot != 0 || options.MemorySize < 8 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 8 MiB to 1 TiB.");
         _options = options;
-        _random = new GuestRandom(options.Seed, options.Machine.Scheduling);
-        _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, _random, options.VirtioDevices);
 
         Machine = new Machine(options.Machine);
-        Machine.Memory.MapRom(BootRom, BootRomSize, "boot-rom");
-        Machine.Memory.MapRam(Dram, options.MemorySize);
-        IReadOnlyList<Vcpu> harts = Machine.Vcpus;
-        _plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
-        _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
-            [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
-        _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
-        Machine.Memory.Map(PlicStart, _plic);
-        Machine.Memory.Map(Clint, _aclint);
-        Machine.Memory.Map(Test, _finisher);
-        Attach(Rtc, RtcSource, line => new GoldfishRtc(Machine.Clock, line));
-        Attach(Uart, UartSource, line => new Ns16550A(options.Console, line));
-        for (int i = 0; i < VirtioSlots; i++)
+        try
         {
-            int slot = i;
-            Attach(Virtio + (ulong)i * VirtioStride, FirstVirtioSource + i, line => _virtio.Create(slot, Machine, line));
+            IReadOnlyList<Vcpu> harts = Machine.Vcpus;
+            _random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+            _virtio = new BoardVirtio(options, _random);
+            Plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
+            _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
+                [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
+            _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
+            _bus = new BoardBus(Machine, Machine.Memory, new InterruptInputs(Plic.Input, 1, Plic.Sources, FirstFreeSource, Plic.Sources))
+            {
+                Free = (FreeStart, 32 * Megabyte, AddressSpace.PageSize),
+            };
+            Attach();
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
     /// <summary>The machine, ready to run after <see cref="BootSupervisor"/> or <see cref="BootFirmware(Gpa)"/>.</summary>
     public Machine Machine { get; }
+
+    /// <summary>The interrupt controller: <see cref="Plic.Input"/> gives the line into a source. Those of <see cref="Devices"/> are taken.</summary>
+    public Plic Plic { get; }
+
+    /// <summary>The devices with an interrupt of the PLIC or of the caller's own, with their places, the caller's last. The guest finds them in the device tree.</summary>
+    public IReadOnlyList<PlacedDevice> Devices => _bus.Devices;
 
     /// <summary>The first address of DRAM, where firmware is loaded and starts.</summary>
     public static Gpa FirmwareAddress => Dram;
@@ -186,9 +192,9 @@ public sealed class RiscVVirt : IDisposable
         fdt.BeginNode("soc").Strings("compatible", "simple-bus").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges");
         _finisher.Describe(fdt, new FdtPlace(Test) { Phandle = test });
         _aclint.Describe(fdt, new FdtPlace(Clint) { InterruptsExtended = Pins(harts, MachineSoftware, MachineTimer) });
-        _plic.Describe(fdt, new FdtPlace(PlicStart) { Phandle = plic, InterruptsExtended = Pins(harts, MachineExternal, SupervisorExternal) });
-        foreach ((Gpa address, IDevice device, uint source) in _devices)
-            ((IFdtNode)device).Describe(fdt, new FdtPlace(address, plic, source));
+        Plic.Describe(fdt, new FdtPlace(PlicStart) { Phandle = plic, InterruptsExtended = Pins(harts, MachineExternal, SupervisorExternal) });
+        foreach (PlacedDevice placed in _bus.Devices)
+            (placed.Device as IFdtNode)?.Describe(fdt, Place(placed, plic));
         fdt.EndNode();
         DescribeSyscon(fdt, "poweroff", test, TestFinisher.Pass);
         DescribeSyscon(fdt, "reboot", test, TestFinisher.Restart);
@@ -199,11 +205,21 @@ public sealed class RiscVVirt : IDisposable
     public void Dispose()
     {
         Machine.Dispose();
-        foreach (IDisposable device in _owned)
-            device.Dispose();
-        _virtio.Dispose();
-        _aclint.Dispose();
+        // A constructor that failed has made only some of them.
+        _bus?.Dispose();
+        _virtio?.Dispose();
+        _aclint?.Dispose();
     }
+
+    /// <inheritdoc cref="Dispose"/>
+    public ValueTask DisposeAsync() => new(Task.Run(Dispose));
+
+    private static FdtPlace Place(PlacedDevice placed, uint plic) => placed.Interrupts switch
+    {
+        [] => new FdtPlace(placed.Address),
+        [int source] => new FdtPlace(placed.Address, plic, (uint)source),
+        var sources => new FdtPlace(placed.Address) { InterruptsExtended = sources.SelectMany(source => new[] { plic, (uint)source }).ToArray() },
+    };
 
     private static ReadOnlyMemory<uint> Pins(uint[] harts, uint first, uint second) => harts.SelectMany(hart => new[] { hart, first, hart, second }).ToArray();
 
@@ -220,12 +236,17 @@ public sealed class RiscVVirt : IDisposable
         fdt.EndNode();
     }
 
-    private void Attach<T>(Gpa address, int source, Func<InterruptLine, T> create) where T : IDevice, IFdtNode, IDisposable
+    private void Attach()
     {
-        T device = create(_plic.Input(source));
-        Machine.Memory.Map(address, device);
-        _devices.Add((address, device, (uint)source));
-        _owned.Add(device);
+        Machine.Memory.MapRom(BootRom, BootRomSize, "boot-rom");
+        Machine.Memory.MapRam(Dram, _options.MemorySize);
+        Machine.Memory.Map(PlicStart, Plic);
+        Machine.Memory.Map(Clint, _aclint);
+        Machine.Memory.Map(Test, _finisher);
+        _bus.Attach("the clock", new BoardDevice(slot => new GoldfishRtc(Machine.Clock, slot.TakeInterrupt(RtcSource))) { Address = Rtc });
+        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource))) { Address = Uart });
+        _virtio.Attach(_bus, Virtio, FirstVirtioSource);
+        _bus.Attach(_options.Devices, nameof(BoardOptions.Devices));
     }
 
     private void Load(Gpa start, ReadOnlySpan<byte> image, Gpa end)

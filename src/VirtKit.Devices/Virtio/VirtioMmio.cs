@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
+using VirtKit.Boot.Acpi;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -22,7 +23,7 @@ namespace VirtKit.Devices.Virtio;
 /// 0x050  QueueNotify        W
 /// </code>
 /// </remarks>
-public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
+public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
 {
     private const int MagicValue = 0x000, Version = 0x004, DeviceId = 0x008, VendorId = 0x00c, DeviceFeatures = 0x010, DeviceFeaturesSel = 0x014,
         DriverFeatures = 0x020, DriverFeaturesSel = 0x024, QueueSel = 0x030, QueueNumMax = 0x034, QueueNum = 0x038, QueueReady = 0x044, QueueNotify = 0x050,
@@ -160,7 +161,10 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("virtio_mmio", Window, place, "virtio,mmio").EndNode();
+    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("virtio_mmio", Window.Size, place, "virtio,mmio").EndNode();
+
+    /// <inheritdoc/>
+    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
 
     /// <summary>Releases the timer. The device stays its owner's.</summary>
     public void Dispose() => _nextTurn.Dispose();

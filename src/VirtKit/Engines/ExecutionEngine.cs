@@ -8,6 +8,9 @@ public abstract class ExecutionEngine
     /// <summary>The engine's name as options spell it: <c>interpreter</c>, <c>translator</c>, <c>kvm</c>.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Whether its cores count the instructions that they retire and stop exactly at a budget, which <see cref="VcpuScheduling.Deterministic"/> needs.</summary>
+    public virtual bool CountsInstructions => true;
+
     /// <summary>Whether the engine can run this architecture on this host, now.</summary>
     /// <param name="architecture">The guest architecture with its configuration.</param>
     /// <param name="reason">Why not, for people; <see langword="null"/> where it can.</param>
@@ -50,6 +53,9 @@ public interface IMachineEvents
 /// <summary>The second tier of the engine SPI: what an engine keeps once per machine (memory slots, a code cache, a kernel handle).</summary>
 public abstract class EnginePartition : IDisposable
 {
+    /// <summary>The machine's gate, once the machine has the partition.</summary>
+    internal Scheduling.MachineGate? Gate { get; set; }
+
     /// <summary>Creates the core of one vCPU. Called once for each index, in order, from the thread that constructs the machine.</summary>
     /// <param name="index">The vCPU's index, from 0; on RISC-V also its hart ID, on x86 its APIC ID.</param>
     public abstract VcpuCore CreateVcpu(int index);
@@ -60,6 +66,12 @@ public abstract class EnginePartition : IDisposable
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Takes the machine for an operation that needs it stopped, until the result is disposed of.</summary>
+    /// <param name="operation">The operation's name, for the refusal that others get meanwhile.</param>
+    /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
+    protected MachineHold HoldMachine(string operation) => new(Gate, operation);
 
     /// <summary>Releases what the partition holds; called at most once with <see langword="true"/>.</summary>
     protected virtual void Dispose(bool disposing) { }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Memory;
 using VirtKit.RiscV;
 
 namespace VirtKit.Interpreter;
@@ -15,6 +16,8 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
     private readonly CodeArena _arena = new();
     private readonly BlockBuilder _builder;
+    private readonly NativeBlock _jumpBlock = new(Modes * JumpEntry.Count * sizeof(JumpEntry));
+    private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
     private readonly JumpEntry* _jumps;
     private readonly bool[] _used = new bool[Modes];
     private readonly Op* _scratch;
@@ -31,8 +34,8 @@ internal sealed unsafe class CodeCache : IDisposable
     public CodeCache(InstructionSet set, HandlerTable handlers)
     {
         _builder = new BlockBuilder(set, handlers);
-        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * JumpEntry.Count * sizeof(JumpEntry)), 64);
-        _scratch = (Op*)NativeMemory.AlignedAlloc((nuint)(BlockBuilder.MaxSlots * sizeof(Op)), 64);
+        _jumps = (JumpEntry*)_jumpBlock.Pointer;
+        _scratch = (Op*)_scratchBlock.Pointer;
         _used.AsSpan().Fill(true);
         _allocate = slots => (nint)_arena.Allocate(slots);
         _fetch = at => (at & ~0xfffUL) == _source!.VirtualPage ? _source.HalfAt((int)(at & 0xfff)) : null;
@@ -136,8 +139,8 @@ internal sealed unsafe class CodeCache : IDisposable
         foreach (CodePage page in _pages.Values)
             page.Dispose();
         _arena.Dispose();
-        NativeMemory.AlignedFree(_jumps);
-        NativeMemory.AlignedFree(_scratch);
+        _jumpBlock.Dispose();
+        _scratchBlock.Dispose();
     }
 
     private struct Crossing

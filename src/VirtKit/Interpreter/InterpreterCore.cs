@@ -35,6 +35,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         _hart.RequestAttention();
     }
 
+    public override bool HasPin(int pin) => Hart.HasPin(pin);
+
     public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
 
     public override void Reset() => _hart.Reset();
@@ -47,13 +49,19 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
         _context->RetiredAtZero = Retired + (ulong)(start - Op.MaxBlockLength);
-        _hart.EnterGuest();
-        _hart.RequestAttention();
-        VcpuExit exit = RunBlocks(start);
-        _hart.LeaveGuest();
-        _endSlice = false;
-        _exits++;
-        return exit;
+        try
+        {
+            _hart.EnterGuest();
+            _hart.RequestAttention();
+            return RunBlocks(start);
+        }
+        finally
+        {
+            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
+            _hart.LeaveGuest();
+            _endSlice = false;
+            _exits++;
+        }
     }
 
     void IHartEngine.DataMappingChanged()

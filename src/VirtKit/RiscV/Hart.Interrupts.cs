@@ -16,10 +16,13 @@ internal sealed unsafe partial class Hart
     /// <summary>The levels of the pins alone.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
 
+    /// <summary>Whether there is such a bit in mip that a device may drive.</summary>
+    public static bool HasPin(int pin) => (uint)pin < 64 && (1UL << pin & InterruptBit.All) != 0;
+
     /// <summary>Sets a pin's level. Any thread.</summary>
     public void SetPin(int pin, bool level)
     {
-        if ((1UL << pin & InterruptBit.All) == 0)
+        if (!HasPin(pin))
             return;
         if (level)
         {

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.RiscV;
 
@@ -6,6 +6,8 @@ namespace VirtKit.RiscV;
 /// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
 internal sealed unsafe partial class Hart : IDisposable
 {
+    /// <summary>Freed by its finalizer alone: kicks, pins and counters of a machine that was disposed of still find it.</summary>
+    private readonly NativeBlock _contextBlock;
     private readonly ClockTimer _stimecmpTimer;
     private int _pins;
     private int _requests;
@@ -22,8 +24,8 @@ internal sealed unsafe partial class Hart : IDisposable
         System = system;
         Id = id;
         Engine = engine;
-        Context = (HartContext*)NativeMemory.AlignedAlloc((nuint)contextSize, 64);
-        new Span<byte>(Context, contextSize).Clear();
+        _contextBlock = NativeBlock.Zeroed(contextSize);
+        Context = (HartContext*)_contextBlock.Pointer;
         Mmu = new Mmu(Context, system, engine);
         _stimecmpTimer = system.Clock.CreateTimer(this, () => SetPin(InterruptBit.SupervisorTimer, level: true));
         system.Add(this);
@@ -103,17 +105,17 @@ internal sealed unsafe partial class Hart : IDisposable
     {
         get
         {
-            if (Volatile.Read(ref _requests) != 0 || Volatile.Read(ref _exitRequested) != 0 || IsStartPending)
+            if (Volatile.Read(ref _requests) != 0 || IsStartPending)
                 return true;
             return State.Started && (!State.Waiting || (PendingInterrupts & State.Mie) != 0);
         }
     }
 
+    /// <summary>Gives back all but the context. The hart does not run any more; its pins, kicks and counters may still be used.</summary>
     public void Dispose()
     {
         _stimecmpTimer.Dispose();
         Mmu.Dispose();
-        NativeMemory.AlignedFree(Context);
     }
 
     /// <summary>Records an exception of the instruction under way, to be taken by <see cref="TakeTrap"/>.</summary>
@@ -136,7 +138,11 @@ internal sealed unsafe partial class Hart : IDisposable
     }
 
     /// <summary>Makes the hart look around at the end of the current instruction or soon after. Any thread.</summary>
-    public void RequestAttention() => Volatile.Write(ref Context->Attention, 1);
+    public void RequestAttention()
+    {
+        Volatile.Write(ref Context->Attention, 1);
+        GC.KeepAlive(this);
+    }
 
     /// <summary>Makes the engine's Run come back. Any thread.</summary>
     public void RequestExit()

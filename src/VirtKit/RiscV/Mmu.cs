@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.RiscV;
 
@@ -19,6 +19,7 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly IHartEngine? _engine;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
+    private readonly NativeBlock _block = new(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry));
     private readonly TlbEntry* _tables;
     private readonly CodeEntry[] _code = new CodeEntry[CodeEntries * 3];
 
@@ -40,7 +41,7 @@ internal sealed unsafe class Mmu : IDisposable
         _engine = engine;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
-        _tables = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry)), 64);
+        _tables = (TlbEntry*)_block.Pointer;
         new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
         SelectMode();
         _memory.Changed += OnMapChanged;
@@ -193,7 +194,7 @@ internal sealed unsafe class Mmu : IDisposable
     public void Dispose()
     {
         _memory.Changed -= OnMapChanged;
-        NativeMemory.AlignedFree(_tables);
+        _block.Dispose();
     }
 
     private TrapCause? Translate(ulong address, int size, MemoryAccess access, PrivilegeMode privilege, out ulong physical, out bool cacheable)

@@ -52,7 +52,7 @@ internal sealed class TimerQueue
                 {
                     timer.Expired();
                 }
-                catch (Exception e) when (e is not OutOfMemoryException)
+                catch (Exception e)
                 {
                     Failed?.Invoke(e);
                 }

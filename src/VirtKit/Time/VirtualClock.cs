@@ -12,15 +12,15 @@ internal sealed class VirtualClock : MachineClock
     private ulong _sliceStart;
     private ulong _retiredAtStart;
     private VcpuCore? _running;
+    private int _thread;
 
     public VirtualClock(ulong nanosecondsPerInstruction, DateTimeOffset calendarStart)
     {
         _nanosecondsPerInstruction = nanosecondsPerInstruction;
         _calendarStart = (ulong)(calendarStart - DateTimeOffset.UnixEpoch).Ticks * 100;
-        // A deadline set from inside the slice may lie inside it: the slice ends after this instruction and is cut anew, on every engine at the same place.
         _timers.EarliestChanged += () =>
         {
-            _running?.EndSlice();
+            CutSlice();
             DeadlineChanged?.Invoke();
         };
     }
@@ -37,12 +37,13 @@ internal sealed class VirtualClock : MachineClock
 
     public bool HasDeadline => _timers.NextDeadline != ulong.MaxValue;
 
+    /// <summary>On the scheduler's thread exact to the instruction; on others as of the start of the slice under way.</summary>
     public override ulong Now
     {
         get
         {
-            VcpuCore? core = _running;
-            return _sliceStart + (core is null ? 0 : (core.Retired - _retiredAtStart) * _nanosecondsPerInstruction);
+            ulong start = Volatile.Read(ref _sliceStart);
+            return _running is { } core && IsHere ? start + (core.Retired - _retiredAtStart) * _nanosecondsPerInstruction : start;
         }
     }
 
@@ -59,17 +60,26 @@ internal sealed class VirtualClock : MachineClock
         return Math.Clamp(instructions, 1, quantum);
     }
 
+    private bool IsHere => _thread == Environment.CurrentManagedThreadId;
+
+    /// <summary>The current thread moves the clock from here on.</summary>
+    public void Attach() => _thread = Environment.CurrentManagedThreadId;
+
     public void Begin(VcpuCore core)
     {
         _retiredAtStart = core.Retired;
         _running = core;
     }
 
+    /// <summary>Moves the clock by what retired, and fires what has become due. A slice without an instruction fires nothing: a stop may have cut it, and must not be seen.</summary>
     public void End()
     {
-        _sliceStart = Now;
+        ulong now = Now;
         _running = null;
-        _timers.Fire(_sliceStart);
+        if (now == _sliceStart)
+            return;
+        Volatile.Write(ref _sliceStart, now);
+        _timers.Fire(now);
     }
 
     /// <summary>All vCPUs wait: moves to the next deadline and fires it.</summary>
@@ -79,9 +89,20 @@ internal sealed class VirtualClock : MachineClock
         ulong next = _timers.NextDeadline;
         if (next == ulong.MaxValue)
             return false;
-        _sliceStart = Math.Max(_sliceStart, next);
+        Volatile.Write(ref _sliceStart, Math.Max(_sliceStart, next));
         _timers.Fire(_sliceStart);
         return true;
+    }
+
+    /// <summary>A deadline that was set from inside the slice may lie inside it: the slice ends after this instruction and is cut anew, on every engine at the same place.</summary>
+    private void CutSlice()
+    {
+        if (_running is not { } core)
+            return;
+        if (IsHere)
+            core.EndSlice();
+        else
+            core.RequestExit();
     }
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);

@@ -73,7 +73,7 @@ public sealed class BootFuzzTests
     private static void Fuzz(byte[][] samples, Action<ReadOnlyMemory<byte>, AddressSpace> load)
     {
         Random random = Seed.Random();
-        using var memory = new AddressSpace();
+        var memory = new AddressSpace();
         memory.MapRam(Ram, RamSize);
         Assert.True(memory.TryGetSpan(Ram, RamSize, out Span<byte> ram));
         int loaded = 0;

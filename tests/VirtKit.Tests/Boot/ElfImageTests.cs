@@ -84,7 +84,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_OntoRom_FillsIt()
     {
-        using var memory = new AddressSpace();
+        var memory = new AddressSpace();
         memory.MapRom(new Gpa(ElfSample.Physical), 0x2000);
         ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV).Load(memory);
         Assert.True(memory.TryRead(new Gpa(ElfSample.Physical), out ulong first));

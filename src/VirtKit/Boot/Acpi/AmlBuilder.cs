@@ -32,6 +32,22 @@ public sealed class AmlBuilder
         return Segment(name);
     }
 
+    /// <summary>Opens a device with what every device has: its hardware ID, <c>_UID</c>, and its registers and interrupts as <c>_CRS</c>.</summary>
+    /// <param name="place">Where the board has put it.</param>
+    /// <param name="hardwareId">The hardware ID: of the form <c>PNP0501</c>, which is written compressed, or <c>ACPI0007</c>.</param>
+    /// <param name="trigger">How its interrupts are triggered.</param>
+    public AmlBuilder BeginDevice(AcpiPlace place, string hardwareId, AcpiTrigger trigger)
+    {
+        ArgumentNullException.ThrowIfNull(place);
+        ArgumentNullException.ThrowIfNull(hardwareId);
+        AmlResources resources = place.Registers.Copy();
+        foreach (uint interrupt in place.Interrupts)
+            resources.Interrupt(interrupt, trigger);
+        BeginDevice(place.Name);
+        _ = hardwareId.Length == 7 ? NameEisaId("_HID", hardwareId) : Name("_HID", hardwareId);
+        return Name("_UID", place.UniqueId).NameResources(resources);
+    }
+
     /// <summary>Closes the innermost scope or device.</summary>
     /// <exception cref="InvalidOperationException">None is open.</exception>
     public AmlBuilder End()

@@ -44,6 +44,13 @@ public sealed class AmlResources
         return this;
     }
 
+    internal AmlResources Copy()
+    {
+        var copy = new AmlResources();
+        copy._bytes.AddRange(_bytes);
+        return copy;
+    }
+
     /// <summary>The descriptors with their end tag, whose checksum is not used.</summary>
     internal byte[] ToArray() => [.. _bytes, 0x79, 0];
 }
