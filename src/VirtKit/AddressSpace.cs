@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -11,7 +10,7 @@ namespace VirtKit;
 /// The map is an immutable snapshot that is swapped when something is mapped or unmapped. Reading, writing and dispatching are thread-safe; accesses to one device
 /// are serialised. Spans and pointers into RAM stay valid until the region is unmapped or the space is disposed, which the caller does only while no vCPU runs.
 /// </remarks>
-public sealed unsafe class AddressSpace : IDisposable
+public sealed unsafe partial class AddressSpace : IDisposable
 {
     /// <summary>The unit of RAM mappings, in bytes.</summary>
     public const int PageSize = 4096;
@@ -37,7 +36,7 @@ public sealed unsafe class AddressSpace : IDisposable
     /// <exception cref="VirtKitException">The host has no such memory.</exception>
     public MemoryRegion MapRam(Gpa start, ulong size, string name = "ram") => MapMemory(start, size, name, writable: true);
 
-    /// <summary>Maps zeroed memory that the guest can only read; the host fills it through <see cref="Write(Gpa, ReadOnlySpan{byte})"/>.</summary>
+    /// <summary>Maps zeroed memory that the guest can only read: its stores are ignored. The host fills it through <see cref="Write(Gpa, ReadOnlySpan{byte})"/>.</summary>
     /// <inheritdoc cref="MapRam"/>
     public MemoryRegion MapRom(Gpa start, ulong size, string name = "rom") => MapMemory(start, size, name, writable: false);
 
@@ -167,75 +166,6 @@ public sealed unsafe class AddressSpace : IDisposable
             throw new ArgumentOutOfRangeException(nameof(address), $"{address}, {source.Length} bytes: not memory.");
     }
 
-    /// <summary>A vCPU's load from an address that it cannot reach directly: dispatched to a device, or read from memory.</summary>
-    /// <param name="address">The address; on a device it has to be aligned to <paramref name="size"/>.</param>
-    /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
-    /// <param name="value">The value, zero-extended; all ones where nothing answers.</param>
-    /// <returns>Whether something answered; if not, the architecture's access fault is due.</returns>
-    public bool TryLoad(Gpa address, int size, out ulong value)
-    {
-        MemoryRegion? region = Find(address);
-        if (region?.Device is { } device)
-        {
-            if (Accepts(region, address, size))
-            {
-                try
-                {
-                    lock (device)
-                        value = device.Read(address - region.Start, size) & Mask(size);
-                    return true;
-                }
-                catch (Exception e) when (e is not OutOfMemoryException)
-                {
-                    DeviceFailed?.Invoke(device, e);
-                }
-            }
-        }
-        else if (region is not null)
-        {
-            Span<byte> bytes = stackalloc byte[8];
-            bytes.Clear();
-            if (TryRead(address, bytes[..size]))
-            {
-                value = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
-                return true;
-            }
-        }
-
-        value = Mask(size);
-        return false;
-    }
-
-    /// <summary>A vCPU's store to an address that it cannot reach directly: dispatched to a device, or written to RAM.</summary>
-    /// <param name="address">The address; on a device it has to be aligned to <paramref name="size"/>.</param>
-    /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
-    /// <param name="value">The value; bits above <paramref name="size"/> are ignored.</param>
-    /// <returns>Whether something took it; if not, the architecture's access fault is due.</returns>
-    public bool TryStore(Gpa address, int size, ulong value)
-    {
-        MemoryRegion? region = Find(address);
-        if (region?.Device is { } device)
-        {
-            if (!Accepts(region, address, size))
-                return false;
-            try
-            {
-                lock (device)
-                    device.Write(address - region.Start, size, value & Mask(size));
-                return true;
-            }
-            catch (Exception e) when (e is not OutOfMemoryException)
-            {
-                DeviceFailed?.Invoke(device, e);
-                return false;
-            }
-        }
-
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
-        return TryWrite(address, bytes[..size]);
-    }
-
     /// <summary>Releases all RAM. No vCPU runs any more.</summary>
     public void Dispose()
     {
@@ -245,14 +175,6 @@ public sealed unsafe class AddressSpace : IDisposable
         foreach (MemoryRegion region in _regions)
             region.Memory?.Dispose();
         _regions = [];
-    }
-
-    private static ulong Mask(int size) => size == 8 ? ulong.MaxValue : (1UL << (size * 8)) - 1;
-
-    private static bool Accepts(MemoryRegion region, Gpa address, int size)
-    {
-        ulong offset = address - region.Start;
-        return ((int)region.Device!.Window.Widths & size) != 0 && (offset & ((ulong)size - 1)) == 0 && (ulong)size <= region.Size - offset;
     }
 
     private MemoryRegion MapMemory(Gpa start, ulong size, string name, bool writable)

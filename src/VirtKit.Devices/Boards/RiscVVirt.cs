@@ -59,14 +59,14 @@ public sealed class RiscVVirt : IDisposable
         Machine.Memory.MapRam(Dram, options.MemorySize);
         IReadOnlyList<Vcpu> harts = Machine.Vcpus;
         _plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
-        _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
+        _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine),
             [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
         _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
         Machine.Memory.Map(PlicStart, _plic);
         Machine.Memory.Map(Clint, _aclint);
         Machine.Memory.Map(Test, _finisher);
         Attach(Rtc, RtcSource, line => new GoldfishRtc(Machine.Clock, line));
-        Attach(Uart, UartSource, line => new Ns16550A(options.Console, line));
+        Attach(Uart, UartSource, line => new Ns16550A(options.Console, line) { Undeclared = UndeclaredAccess.Pad });
         for (int i = 0; i < VirtioSlots; i++)
         {
             int slot = i;

@@ -19,9 +19,6 @@ public sealed class VirtioBlock : VirtioDevice
     private const int MaximumSegments = 254;
     private const uint UnmapFlag = 1;
 
-    /// <summary>What a flush costs of a turn: as much as moving so many bytes.</summary>
-    private const long FlushCost = 4 << 20;
-
     private readonly IBlockBackend _backend;
     private readonly byte[] _id = new byte[IdSize];
 
@@ -107,7 +104,8 @@ public sealed class VirtioBlock : VirtioDevice
             case TypeOut:
                 return _backend.IsReadOnly ? StatusIoError : Write(sector, payload);
             case TypeFlush:
-                Queue(0).Charge(FlushCost);
+                // Nobody knows how long the host's storage takes: a flush is a turn of its own.
+                Queue(0).Charge(Virtqueue.TurnBytes);
                 _backend.Flush();
                 return StatusOk;
             case TypeGetId:

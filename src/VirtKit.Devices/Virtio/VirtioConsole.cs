@@ -13,9 +13,6 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     private readonly IConsoleBackend _console;
     private ConsoleSize _size;
 
-    // How much of the transmit queue's oldest chain the console has taken.
-    private long _sent;
-
     /// <summary>Creates the console.</summary>
     /// <param name="console">The host's end.</param>
     public VirtioConsole(IConsoleBackend console) : base("virtio-console", deviceId: 3, 64, 64)
@@ -59,20 +56,18 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
             Transmit(Queue(TransmitQueue));
     }
 
-    /// <inheritdoc/>
-    protected internal override void Reset() => _sent = 0;
-
     private void OnConsoleChanged()
     {
-        ConsoleSize size = _console.Size;
-        if (size != _size)
-        {
-            _size = size;
-            NotifyConfigurationChanged();
-        }
-
+        ChangeConfiguration(TakeSize);
         Wake(ReceiveQueue);
         Wake(TransmitQueue);
+    }
+
+    private bool TakeSize()
+    {
+        ConsoleSize before = _size;
+        _size = _console.Size;
+        return _size != before;
     }
 
     private void Receive(Virtqueue queue)
@@ -99,15 +94,15 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     {
         while (queue.TryPeek(out DescriptorChain chain))
         {
-            foreach (Span<byte> span in chain.Readable.Slice(Math.Min(_sent, chain.Readable.Length)))
+            // The driver may have changed the chain since the console took its first part.
+            foreach (Span<byte> span in chain.Readable.Slice(Math.Min(queue.Progress, chain.Readable.Length)))
             {
                 int taken = Math.Clamp(_console.Write(span), 0, span.Length);
-                _sent += taken;
+                queue.Progress += taken;
                 if (taken < span.Length)
                     return;
             }
 
-            _sent = 0;
             queue.Complete(0);
         }
     }

@@ -5,7 +5,7 @@ namespace VirtKit.Devices.Virtio;
 
 /// <summary>The memory-mapped virtio transport, modern only (virtio-1.2 §4.2).</summary>
 /// <remarks>
-/// Register map (32 bits wide; other widths read 0 and write nothing, but the configuration space takes any width):
+/// Register map (32 bits wide; narrower accesses read 0 and write nothing, but the configuration space takes any width; 64 bits are two accesses):
 /// <code>
 /// 0x000  MagicValue         R   "virt"              0x060  InterruptStatus   R   0 used buffer, 1 configuration change
 /// 0x004  Version            R   2                   0x064  InterruptACK      W
@@ -68,7 +68,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new(_device.Name, 0x1000);
+    public DeviceWindow Window => new(_device.Name, 0x1000, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word, UndeclaredAccess.Split);
 
     internal ulong NegotiatedFeatures => (_state.Status & FeaturesOk) != 0 ? _state.DriverFeatures : 0;
 
@@ -176,13 +176,17 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
         }
     }
 
-    internal void NotifyConfigurationChanged()
+    internal void ChangeConfiguration(Func<bool> change)
     {
         lock (this)
         {
+            if (!change())
+                return;
             _state.Generation++;
             if ((_state.Status & DriverOk) != 0)
                 Interrupt(ConfigurationChange);
+            else
+                _state.ChangedBeforeOk = true;
         }
     }
 
@@ -213,7 +217,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     {
         if (value == 0)
         {
-            queue.Reset();
+            queue.Stop();
         }
         else if (value == 1 && !queue.IsReady && (_state.Status & (FeaturesOk | NeedsReset)) == FeaturesOk)
         {
@@ -242,6 +246,10 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
         _state.Status |= added;
         if ((added & DriverOk) == 0)
             return;
+        // A driver that read the space while it set itself up could not be told of a change until now.
+        if (_state.ChangedBeforeOk)
+            Interrupt(ConfigurationChange);
+        _state.ChangedBeforeOk = false;
         // Buffers may have been made available before the driver said that it is ready.
         for (int queue = 0; queue < _queues.Length && IsRunning; queue++)
             TakeTurn(queue);
@@ -252,7 +260,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
         _queues[queue].BeginTurn();
         _device.Process(queue);
         if (_queues[queue].IsDeferred && IsRunning)
-            _nextTurn.Set(_clock.Now + TurnPause);
+            _nextTurn.Set(_clock.After(TurnPause));
     }
 
     private void TakeDeferredTurns()
@@ -311,5 +319,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
         public uint QueueSel;
         public uint InterruptStatus;
         public uint Generation;
+
+        /// <summary>The space has changed since the reset, and the driver has not said yet that it is ready.</summary>
+        public bool ChangedBeforeOk;
     }
 }

@@ -43,7 +43,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     protected internal override void ReadConfiguration(Span<byte> destination)
     {
         _address.CopyTo(destination);
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _backend.IsConnected ? LinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _linkUp ? LinkUp : (ushort)0);
     }
 
     /// <inheritdoc/>
@@ -57,14 +57,15 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
 
     private void OnFrameAvailable()
     {
-        bool linkUp = _backend.IsConnected;
-        if (linkUp != _linkUp)
-        {
-            _linkUp = linkUp;
-            NotifyConfigurationChanged();
-        }
-
+        ChangeConfiguration(TakeLinkStatus);
         Wake(ReceiveQueue);
+    }
+
+    private bool TakeLinkStatus()
+    {
+        bool before = _linkUp;
+        _linkUp = _backend.IsConnected;
+        return _linkUp != before;
     }
 
     private void Receive(Virtqueue queue)

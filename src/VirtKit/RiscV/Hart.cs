@@ -25,7 +25,8 @@ internal sealed unsafe partial class Hart : IDisposable
         Context = (HartContext*)NativeMemory.AlignedAlloc((nuint)contextSize, 64);
         new Span<byte>(Context, contextSize).Clear();
         Mmu = new Mmu(Context, system, engine);
-        _stimecmpTimer = system.Clock.CreateTimer(this, () => SetPin(InterruptBit.SupervisorTimer, level: true));
+        _stimecmpTimer = system.Clock.CreateTimer(this, UpdateStimecmp);
+        system.Timebase.Changed += UpdateStimecmp;
         system.Add(this);
         Reset();
     }
@@ -110,6 +111,7 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public void Dispose()
     {
+        System.Timebase.Changed -= UpdateStimecmp;
         _stimecmpTimer.Dispose();
         Mmu.Dispose();
         NativeMemory.AlignedFree(Context);
