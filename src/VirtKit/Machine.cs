@@ -30,9 +30,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Architecture is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Architecture)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Architecture)} is null.");
         if (options.Logger is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Logger)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Logger)} is null.");
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.VcpuCount, 64);
         ArgumentOutOfRangeException.ThrowIfZero(options.Quantum);

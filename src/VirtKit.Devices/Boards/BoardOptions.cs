@@ -79,6 +79,6 @@ public abstract record BoardOptions
     private static void Refuse(bool isNull, string member)
     {
         if (isNull)
-            throw new ArgumentException($"{member} is null.", "options");
+            throw new ArgumentNullException("options", $"{member} is null.");
     }
 }
