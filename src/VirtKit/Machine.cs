@@ -35,9 +35,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Architecture is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Architecture)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Architecture)} is null.");
         if (options.Logger is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Logger)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Logger)} is null.");
         if (string.IsNullOrEmpty(options.Name))
             throw new ArgumentException($"{nameof(MachineOptions.Name)} is null or empty.", nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);

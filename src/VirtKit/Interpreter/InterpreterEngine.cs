@@ -39,11 +39,13 @@ internal enum InterpreterDispatch : byte
     Loop,
 }
 
-internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch) : EnginePartition
+internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch) : EnginePartition, IRiscVPartition
 {
     private readonly HandlerTable _handlers = dispatch == InterpreterDispatch.Loop
         ? HandlerTable.Create<LoopDispatch>(system.Instructions)
         : HandlerTable.Create<TailDispatch>(system.Instructions);
+
+    public RiscVTimebase Timebase => system.Timebase;
 
     public override VcpuCore CreateVcpu(int index) => new InterpreterCore(system, index, _handlers, dispatch);
 }

@@ -15,7 +15,7 @@ internal static class CsrFile
         new(0x002, "frm", h => h.State.Fcsr >> 5, (h, v) => WriteFcsr(h, h.State.Fcsr & 0x1f | (v & 7) << 5), FloatOn),
         new(0x003, "fcsr", h => h.State.Fcsr, (h, v) => WriteFcsr(h, v & 0xff), FloatOn),
         new(0xc00, "cycle", h => h.Cycle, null, h => CounterOn(h, 0)),
-        new(0xc01, "time", h => h.System.Time, null, h => CounterOn(h, 1)),
+        new(0xc01, "time", h => h.System.Timebase.Now, null, h => CounterOn(h, 1)),
         new(0xc02, "instret", h => h.Instret, null, h => CounterOn(h, 2)),
 
         new(0x100, "sstatus", h => ReadStatus(h) & Mstatus.SupervisorVisible, (h, v) => WriteStatus(h, v, Mstatus.SupervisorWritable)),

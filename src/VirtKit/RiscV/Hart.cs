@@ -27,7 +27,8 @@ internal sealed unsafe partial class Hart : IDisposable
         _contextBlock = NativeBlock.Zeroed(contextSize);
         Context = (HartContext*)_contextBlock.Pointer;
         Mmu = new Mmu(Context, system, engine);
-        _stimecmpTimer = system.Clock.CreateTimer(this, () => SetPin(InterruptBit.SupervisorTimer, level: true));
+        _stimecmpTimer = system.Clock.CreateTimer(this, UpdateStimecmp);
+        system.Timebase.Changed += UpdateStimecmp;
         system.Add(this);
         Reset();
     }
@@ -118,6 +119,7 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public void Dispose()
     {
+        System.Timebase.Changed -= UpdateStimecmp;
         _stimecmpTimer.Dispose();
         Mmu.Dispose();
     }
