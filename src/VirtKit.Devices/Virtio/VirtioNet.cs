@@ -19,11 +19,15 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     private bool _linkUp;
 
     /// <summary>Creates the interface.</summary>
-    /// <param name="backend">The far end of the cable.</param>
-    /// <param name="address">The interface's address, different for each on one network.</param>
+    /// <param name="backend">The far end of the cable. No other interface uses it before this one is disposed of.</param>
+    /// <param name="address">The interface's address, different for each on one network; not a group's.</param>
+    /// <exception cref="ArgumentException">The address is a group's, or another device uses the backend.</exception>
     public VirtioNet(INetworkBackend backend, MacAddress address) : base("virtio-net", deviceId: 1, 256, 256)
     {
         ArgumentNullException.ThrowIfNull(backend);
+        if (address.IsGroup)
+            throw new ArgumentException($"{address} is a group's address, not an interface's.", nameof(address));
+        BackendUse.Claim(backend, this, nameof(backend));
         _backend = backend;
         _address = address;
         _linkUp = backend.IsConnected;
@@ -37,7 +41,11 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     public override int ConfigurationSize => 8;
 
     /// <summary>Lets go of the backend.</summary>
-    public void Dispose() => _backend.FrameAvailable -= OnFrameAvailable;
+    public void Dispose()
+    {
+        _backend.FrameAvailable -= OnFrameAvailable;
+        BackendUse.Release(_backend, this);
+    }
 
     /// <inheritdoc/>
     protected internal override void ReadConfiguration(Span<byte> destination)
