@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using VirtKit.Boot;
 using VirtKit.Engines;
 using VirtKit.Memory;
 using VirtKit.Scheduling;
@@ -28,6 +29,7 @@ public sealed unsafe partial class AddressSpace
 
     /// <summary>What spans of other threads may still point into: kept from the finalizer as long as this object is.</summary>
     private MemoryRegion[] _released = [];
+    private LoadLedger? _loaded;
 
     /// <summary>Raised after the map has changed, on the thread that changed it: engines drop what they cached.</summary>
     public event Action? Changed;
@@ -44,6 +46,9 @@ public sealed unsafe partial class AddressSpace
 
     /// <summary>The gate of the machine that this memory belongs to, or <see langword="null"/>: the map changes only while no vCPU runs.</summary>
     internal MachineGate? Gate { get; set; }
+
+    /// <summary>What the host's loaders have claimed of this memory since power-on. Loaders and boards enter what they load, and refuse what overlaps.</summary>
+    public LoadLedger Loaded => _loaded ?? Interlocked.CompareExchange(ref _loaded, new LoadLedger(this), null) ?? _loaded;
 
     /// <summary>Maps zeroed RAM.</summary>
     /// <param name="start">First address, a multiple of <see cref="PageSize"/>.</param>

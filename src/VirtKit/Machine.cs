@@ -183,7 +183,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         Interrupt(except: null);
     }
 
-    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, and time goes on. The machine is not running.</summary>
+    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, <see cref="AddressSpace.Loaded"/> forgets
+    /// what was loaded, and time goes on. The machine is not running.</summary>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public void Reset()
@@ -202,6 +203,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             vcpu.ResetOwned();
         _undeliveredExits = 0;
         _scheduler.Reset();
+        Memory.Loaded.Clear();
     }
 
     /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'. Idempotent; any thread.</summary>
