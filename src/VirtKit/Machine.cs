@@ -94,6 +94,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
             LogStarted(_options.Logger, Architecture.Name, _vcpus.Length, Engine.Name);
+            foreach (Vcpu vcpu in _vcpus)
+                vcpu.Core.SynchronizeCode();
             VcpuExit exit = _scheduler.Run();
             LogStopped(_options.Logger, exit.Reason, exit.Code, exit.Detail);
             return exit;

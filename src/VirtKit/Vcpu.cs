@@ -41,6 +41,7 @@ public sealed class Vcpu : IInterruptSink
         try
         {
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static v => ((Vcpu)v!).Kick(), this);
+            Core.SynchronizeCode();
             return Core.Run(budget);
         }
         finally
