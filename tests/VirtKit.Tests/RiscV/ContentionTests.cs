@@ -13,8 +13,9 @@ public sealed class ContentionTests
     private static readonly TimeSpan HangLimit = TimeSpan.FromSeconds(50);
     private static readonly string[] Activities = ["link", "evict", "fence", "page change", "dma", "stop", "dispose", "exception"];
 
+    /// <summary>How an interpreter's handlers follow each other makes no difference to who waits.</summary>
     public static TheoryData<string, string, string> Pairs =>
-        [.. from engine in RiscVEngines.All from i in Enumerable.Range(0, Activities.Length) from second in Activities.Skip(i) select (engine, Activities[i], second)];
+        [.. from engine in RiscVEngines.All.Except(["interpreter-loop"]) from i in Enumerable.Range(0, Activities.Length) from second in Activities.Skip(i) select (engine, Activities[i], second)];
 
     [Theory]
     [MemberData(nameof(Pairs))]
@@ -36,10 +37,10 @@ public sealed class ContentionTests
                 CheckExit(await Ends(guest, guest.Machine.RunAsync(stop.Token)));
             }
 
-            if (both.Contains("dispose"))
-                await DisposeWhileItRuns(guest);
             await over.CancelAsync();
             await writer;
+            if (both.Contains("dispose"))
+                await DisposeWhileItRuns(guest);
         }
     }
 
