@@ -304,6 +304,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
                 return new VcpuExit(ExitReason.Kicked);
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
+            foreach (Vcpu vcpu in _vcpus)
+                vcpu.Core.SynchronizeCode();
             if (only is not null)
                 return _scheduler.Run(only, budget);
             using Activity? activity = RunActivity.Start(this);
