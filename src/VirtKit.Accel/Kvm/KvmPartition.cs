@@ -20,6 +20,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly KvmHost _host;
     private readonly List<CpuidTable> _cpuid = [];
     private readonly KvmTscDeadline? _tscDeadline;
+    private X64InterruptChipsState _chipsAtPowerOn;
 
     internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
@@ -118,7 +119,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             _cpuid.Add(table.WithWithheld(_host.Capable, _host.Offered, KvmCpuid.WithheldReason));
             _tscDeadline?.Add(vcpu, table);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table.Lookup(1, 0).Eax);
+                _tscDeadline, table.Lookup(1, 0).Eax, index == 0 && HasKernelController ? ResetChips : null);
         }
         catch
         {
@@ -209,6 +210,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             // The speaker's port goes with the timer: counter 2's gate and output are there.
             var pit = new KvmPitConfig { Flags = KvmPitConfig.Speaker };
             _vm.Call(KvmIoctl.CreatePit2, ref pit, "create its timer");
+            KvmChips.Get(_vm, out _chipsAtPowerOn);
         }
 
         KvmMsrRules.Install(_vm, _architecture.Msrs);
@@ -242,6 +244,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         KvmIoeventfd Describe(int descriptor, uint allFlags) =>
             new() { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
     }
+
+    /// <summary>The machine's reset reaches its chips too: the kernel has them, so no device on the bus passes it on.</summary>
+    private void ResetChips() => KvmChips.Set(_vm, in _chipsAtPowerOn);
 
     private void RequireInput(int input)
     {
