@@ -150,7 +150,7 @@ public sealed class AddressSpaceTests
     public void Access_ThatADeviceDoesNotDeclare_IsFittedAsItsWindowSays(UndeclaredAccess undeclared, ulong address, int size, string stores, ulong? loaded)
     {
         List<string> log = [];
-        using AddressSpace space = Bus(undeclared, log);
+        AddressSpace space = Bus(undeclared, log);
         Assert.Equal(stores.Length > 0, space.TryStore(new Gpa(address), size, 0x1122_3344_5566_7788));
         Assert.Equal(stores, string.Join(' ', log));
         Assert.Equal(loaded is not null, space.TryLoad(new Gpa(address), size, out ulong value));
