@@ -60,7 +60,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
             _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
             Plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
-            _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
+            _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine),
                 [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
             _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
             _bus = new BoardBus(Machine, Machine.Memory, new InterruptInputs(Plic.Input, 1, Plic.Sources, FirstFreeSource, Plic.Sources))
@@ -261,7 +261,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Machine.Memory.Map(Clint, _aclint);
         Machine.Memory.Map(Test, _finisher);
         _bus.Attach("the clock", new BoardDevice(slot => new GoldfishRtc(Machine.Clock, slot.TakeInterrupt(RtcSource))) { Address = Rtc });
-        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource))) { Address = Uart });
+        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource)) { Undeclared = UndeclaredAccess.Pad }) { Address = Uart });
         _virtio.Attach(_bus, Virtio, FirstVirtioSource);
         _bus.Attach(_options.Devices, nameof(BoardOptions.Devices));
     }
