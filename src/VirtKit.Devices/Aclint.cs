@@ -109,7 +109,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("clint", Window, place, "sifive,clint0", "riscv,clint0").EndNode();
+    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("clint", Window.Size, place, "sifive,clint0", "riscv,clint0").EndNode();
 
     /// <summary>Releases the timers.</summary>
     public void Dispose()

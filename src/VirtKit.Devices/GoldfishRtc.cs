@@ -114,7 +114,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("rtc", Window, place, "google,goldfish-rtc").EndNode();
+    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("rtc", Window.Size, place, "google,goldfish-rtc").EndNode();
 
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();

@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.Boot.Acpi;
 using VirtKit.Devices.Consoles;
 
 namespace VirtKit.Devices;
@@ -18,7 +19,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// A character timeout is reported at once instead of after four character times. A reset of the machine keeps SCR, DLL and DLM, as the chip's MR pin does.
 /// </remarks>
-public sealed class Ns16550A : IDevice, IFdtNode, IDisposable
+public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 {
     private const byte ReceivedEnable = 1, TransmitEnable = 2, LineStatusEnable = 4, ModemStatusEnable = 8;
     private const byte FifoEnable = 1, FifoClearReceive = 2, FifoClearTransmit = 4;
@@ -30,19 +31,23 @@ public sealed class Ns16550A : IDevice, IFdtNode, IDisposable
     // Wiring.
     private readonly IConsoleBackend _console;
     private readonly InterruptLine _line;
+    private readonly WeakListener<Ns16550A> _listener;
 
     // Guest-visible state.
     private State _state = State.AtReset();
 
     /// <summary>Creates a port.</summary>
-    /// <param name="console">The other end of the serial line.</param>
+    /// <param name="console">The other end of the serial line; until the port is disposed of, no other device has it.</param>
     /// <param name="line">The interrupt.</param>
+    /// <exception cref="ArgumentException">Another device has the console.</exception>
     public Ns16550A(IConsoleBackend console, InterruptLine line)
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
         _line = line;
-        console.Changed += OnConsoleChanged;
+        _listener = new WeakListener<Ns16550A>(this, static port => port.OnConsoleChanged());
+        AttachedBackends.Attach(console, this, nameof(console));
+        console.Changed += _listener.OnEvent;
     }
 
     /// <inheritdoc/>
@@ -144,10 +149,17 @@ public sealed class Ns16550A : IDevice, IFdtNode, IDisposable
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) =>
-        fdt.BeginDevice("serial", Window, place, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
+        fdt.BeginDevice("serial", Window.Size, place, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
+
+    /// <inheritdoc/>
+    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0501", AcpiTrigger.Edge).End();
 
     /// <summary>Lets go of the console.</summary>
-    public void Dispose() => _console.Changed -= OnConsoleChanged;
+    public void Dispose()
+    {
+        _console.Changed -= _listener.OnEvent;
+        AttachedBackends.Detach(_console, this);
+    }
 
     private void OnConsoleChanged()
     {

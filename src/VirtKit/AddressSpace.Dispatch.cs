@@ -11,8 +11,11 @@ public sealed unsafe partial class AddressSpace
     /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
     /// <param name="value">The value, zero-extended; all ones where nothing answers.</param>
     /// <returns>Whether something answered; if not, the architecture's access fault is due.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such width.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public bool TryLoad(Gpa address, int size, out ulong value)
     {
+        CheckWidth(size);
         MemoryRegion? region = Find(address);
         if (region is null or { IsMemory: false })
             return region is not null && region.Declares(address, size) ? TryReadDevice(region, address, size, out value) : TryLoadUndeclared(region, address, size, out value);
@@ -28,8 +31,11 @@ public sealed unsafe partial class AddressSpace
     /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
     /// <param name="value">The value; bits above <paramref name="size"/> are ignored.</param>
     /// <returns>Whether something took it; if not, the architecture's access fault is due.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such width.</exception>
+    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public bool TryStore(Gpa address, int size, ulong value)
     {
+        CheckWidth(size);
         MemoryRegion? region = Find(address);
         if (region is null or { IsMemory: false })
             return region is not null && region.Declares(address, size) ? TryWriteDevice(region, address, size, value) : TryStoreUndeclared(region, address, size, value);
@@ -50,9 +56,9 @@ public sealed unsafe partial class AddressSpace
                 value = device.Read(address - region.Start, size) & Mask(size);
             return true;
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
-            DeviceFailed?.Invoke(device, e);
+            ReportFailure(device, e);
             value = Mask(size);
             return false;
         }
@@ -68,9 +74,9 @@ public sealed unsafe partial class AddressSpace
                 device.Write(address - region.Start, size, value & Mask(size));
             return true;
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
-            DeviceFailed?.Invoke(device, e);
+            ReportFailure(device, e);
             return false;
         }
     }
@@ -148,6 +154,12 @@ public sealed unsafe partial class AddressSpace
             return region;
         width = 1;
         return null;
+    }
+
+    private static void CheckWidth(int size)
+    {
+        if (size is not (1 or 2 or 4 or 8))
+            throw new ArgumentOutOfRangeException(nameof(size), size, "An access is 1, 2, 4 or 8 bytes wide.");
     }
 
     private static ulong Mask(int size) => size == 8 ? ulong.MaxValue : (1UL << (size * 8)) - 1;

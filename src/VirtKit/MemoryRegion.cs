@@ -2,7 +2,7 @@ using VirtKit.Memory;
 
 namespace VirtKit;
 
-/// <summary>One mapping of an <see cref="AddressSpace"/>: RAM, ROM or a device's window. Immutable; valid until it is unmapped or the space is disposed.</summary>
+/// <summary>One mapping of an <see cref="AddressSpace"/>: RAM, ROM or a device's window. Immutable; valid until it is unmapped or its machine is disposed of.</summary>
 public sealed unsafe class MemoryRegion
 {
     internal MemoryRegion(string name, Gpa start, ulong size, HostMemory? memory, IDevice? device, bool writable)
@@ -37,10 +37,11 @@ public sealed unsafe class MemoryRegion
     /// <summary>Whether this is memory (RAM or ROM) rather than a device.</summary>
     public bool IsMemory => Memory is not null;
 
-    /// <summary>The address of the first byte in the host's process, for engines that map guest memory; 0 for a device. Page-aligned.</summary>
+    /// <summary>The address of the first byte in the host's process, for engines that map guest memory; 0 for a device. Page-aligned. It holds the guest's bytes as long
+    /// as the region is mapped, and is nobody else's as long as anything refers to this object.</summary>
     public nint HostAddress { get; }
 
-    /// <summary>The memory file descriptor behind RAM on Linux, or -1. Owned by the region.</summary>
+    /// <summary>The memory file descriptor behind RAM on Linux, or -1: also for a device, and once the region is no longer mapped. Owned by the region.</summary>
     public int FileDescriptor => Memory?.FileDescriptor ?? -1;
 
     internal HostMemory? Memory { get; }

@@ -1,3 +1,5 @@
+using VirtKit.Boot.Acpi;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>A PC's real-time clock, an MC146818 with 128 bytes of memory: the machine's calendar time in UTC, with alarm, periodic and update interrupts.</summary>
@@ -15,7 +17,7 @@ namespace VirtKit.Devices.Pc;
 /// Flags of interrupts that are not enabled are found when C is read; an alarm's only if it matches in that very second.
 /// The battery keeps time, memory and A over a reset of the machine, which clears PIE, AIE, UIE and square wave in B, and C.
 /// </remarks>
-public sealed class CmosRtc : IDevice, IPostedWrites, IDisposable
+public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
 {
     private const byte UpdateInProgress = 0x80, Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, SquareWave = 8, Binary = 4, Hours24 = 2;
     private const byte Raised = 0x80, PeriodicFlag = 0x40, AlarmFlag = 0x20, UpdateFlag = 0x10, Pm = 0x80, AnyValue = 0xc0;
@@ -127,6 +129,9 @@ public sealed class CmosRtc : IDevice, IPostedWrites, IDisposable
         _timer.Cancel();
         _line.Set(false);
     }
+
+    /// <inheritdoc/>
+    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0B00", AcpiTrigger.Edge).End();
 
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();

@@ -11,16 +11,20 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     private const int EmergencyWriteOffset = 8;
 
     private readonly IConsoleBackend _console;
+    private readonly WeakListener<VirtioConsole> _listener;
     private ConsoleSize _size;
 
     /// <summary>Creates the console.</summary>
-    /// <param name="console">The host's end.</param>
+    /// <param name="console">The host's end; until the device is disposed of, no other device has it.</param>
+    /// <exception cref="ArgumentException">Another device has it.</exception>
     public VirtioConsole(IConsoleBackend console) : base("virtio-console", deviceId: 3, 64, 64)
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
         _size = console.Size;
-        console.Changed += OnConsoleChanged;
+        _listener = new WeakListener<VirtioConsole>(this, static device => device.OnConsoleChanged());
+        AttachedBackends.Attach(console, this, nameof(console));
+        console.Changed += _listener.OnEvent;
     }
 
     /// <inheritdoc/>
@@ -30,7 +34,11 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     public override int ConfigurationSize => 12;
 
     /// <summary>Lets go of the console.</summary>
-    public void Dispose() => _console.Changed -= OnConsoleChanged;
+    public void Dispose()
+    {
+        _console.Changed -= _listener.OnEvent;
+        AttachedBackends.Detach(_console, this);
+    }
 
     /// <inheritdoc/>
     protected internal override void ReadConfiguration(Span<byte> destination)

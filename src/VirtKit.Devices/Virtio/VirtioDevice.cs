@@ -85,7 +85,8 @@ public abstract class VirtioDevice
 
     internal void Attach(VirtioMmio transport)
     {
-        if (Interlocked.CompareExchange(ref _transport, transport, null) is not null)
+        VirtioMmio? before = _transport;
+        if (before is { IsDisposed: false } || Interlocked.CompareExchange(ref _transport, transport, before) != before)
             throw new InvalidOperationException($"{Name} is attached to a transport already.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
+using VirtKit.Boot.Acpi;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -22,7 +23,7 @@ namespace VirtKit.Devices.Virtio;
 /// 0x050  QueueNotify        W
 /// </code>
 /// </remarks>
-public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
+public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
 {
     private const int MagicValue = 0x000, Version = 0x004, DeviceId = 0x008, VendorId = 0x00c, DeviceFeatures = 0x010, DeviceFeaturesSel = 0x014,
         DriverFeatures = 0x020, DriverFeaturesSel = 0x024, QueueSel = 0x030, QueueNumMax = 0x034, QueueNum = 0x038, QueueReady = 0x044, QueueNotify = 0x050,
@@ -40,6 +41,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
 
     // Wiring.
     private readonly VirtioDevice _device;
+    private readonly AddressSpace _memory;
     private readonly MachineClock _clock;
     private readonly InterruptLine _line;
     private readonly ClockTimer _nextTurn;
@@ -53,13 +55,14 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     /// <param name="memory">The memory where the queues and buffers lie.</param>
     /// <param name="clock">Spaces out the turns of a queue that has more to do than one turn allows.</param>
     /// <param name="line">The interrupt.</param>
-    /// <exception cref="InvalidOperationException">The device is attached to another transport.</exception>
+    /// <exception cref="InvalidOperationException">The device is attached to another transport, which has not been disposed of.</exception>
     public VirtioMmio(VirtioDevice device, AddressSpace memory, MachineClock clock, InterruptLine line)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(clock);
         _device = device;
+        _memory = memory;
         _clock = clock;
         _line = line;
         _nextTurn = clock.CreateTimer(this, TakeDeferredTurns);
@@ -160,10 +163,20 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("virtio_mmio", Window, place, "virtio,mmio").EndNode();
+    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("virtio_mmio", Window.Size, place, "virtio,mmio").EndNode();
 
-    /// <summary>Releases the timer. The device stays its owner's.</summary>
-    public void Dispose() => _nextTurn.Dispose();
+    /// <inheritdoc/>
+    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
+
+    /// <summary>Releases the timer. The device stays its owner's, and may be attached to another transport.</summary>
+    public void Dispose()
+    {
+        IsDisposed = true;
+        _nextTurn.Dispose();
+    }
+
+    /// <summary>Whether the device is free for another transport, and what its backend says is nothing to this one.</summary>
+    internal bool IsDisposed { get; private set; }
 
     internal Virtqueue Queue(int index) => _queues[index];
 
@@ -171,8 +184,16 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     {
         lock (this)
         {
-            if (IsRunning)
+            if (IsDisposed || !IsRunning)
+                return;
+            try
+            {
                 TakeTurn(queue);
+            }
+            catch (Exception e)
+            {
+                EndOutside(e);
+            }
         }
     }
 
@@ -180,14 +201,31 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IDisposable
     {
         lock (this)
         {
-            if (!change())
+            if (IsDisposed)
                 return;
-            _state.Generation++;
-            if ((_state.Status & DriverOk) != 0)
-                Interrupt(ConfigurationChange);
-            else
-                _state.ChangedBeforeOk = true;
+            try
+            {
+                if (!change())
+                    return;
+                _state.Generation++;
+                if ((_state.Status & DriverOk) != 0)
+                    Interrupt(ConfigurationChange);
+                else
+                    _state.ChangedBeforeOk = true;
+            }
+            catch (Exception e)
+            {
+                EndOutside(e);
+            }
         }
+    }
+
+    /// <summary>What was thrown on a backend's thread ends here: no bus is around it that would stop the machine, and the thread is not ours to end.</summary>
+    private void EndOutside(Exception error)
+    {
+        // A machine that has been disposed of meanwhile has no guest to serve.
+        if (error is not ObjectDisposedException || !_memory.IsDisposed)
+            _memory.ReportFailure(this, error);
     }
 
     private Virtqueue? Selected => _state.QueueSel < (uint)_queues.Length ? _queues[_state.QueueSel] : null;

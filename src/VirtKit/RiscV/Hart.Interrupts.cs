@@ -16,10 +16,13 @@ internal sealed unsafe partial class Hart
     /// <summary>The levels of the pins alone.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
 
+    /// <summary>Whether there is such a bit in mip that a device may drive.</summary>
+    public static bool HasPin(int pin) => (uint)pin < 64 && (1UL << pin & InterruptBit.All) != 0;
+
     /// <summary>Sets a pin's level. Any thread.</summary>
     public void SetPin(int pin, bool level)
     {
-        if ((1UL << pin & InterruptBit.All) == 0)
+        if (!HasPin(pin))
             return;
         if (level)
         {
@@ -77,6 +80,7 @@ internal sealed unsafe partial class Hart
         ref RiscVState state = ref State;
         ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;
         ulong causeRegister = cause | (isInterrupt ? 1UL << 63 : 0);
+        NoteTrap(causeRegister, value);
         ulong status = state.Mstatus;
         if (state.Privilege != PrivilegeMode.Machine && (delegated >> (int)cause & 1) != 0)
         {

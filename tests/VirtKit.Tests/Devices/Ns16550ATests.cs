@@ -79,7 +79,7 @@ public sealed class Ns16550ATests
     public void WideAccess_AsTheBoardConnectsIt_ReachesOneRegisterOrThemAll(UndeclaredAccess undeclared, int size, ulong expected)
     {
         using var uart = new Ns16550A(new MemoryConsole(), default) { Undeclared = undeclared };
-        using var space = new AddressSpace();
+        var space = new AddressSpace();
         space.Map(new Gpa(0x3f8), uart);
         // IER 1, LCR 3: none of them is touched by a wide store to THR where the bus pads.
         Assert.True(space.TryStore(new Gpa(0x3fb), 1, 3) && space.TryStore(new Gpa(0x3f9), 1, 0));

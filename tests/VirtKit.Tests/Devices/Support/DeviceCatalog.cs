@@ -74,5 +74,5 @@ internal sealed class Wiring : IDisposable
 
     public INetworkBackend Network { get; init; } = new NetworkSwitch().AddPort();
 
-    public void Dispose() => Memory.Dispose();
+    public void Dispose() => Memory.Release();
 }

@@ -28,6 +28,13 @@ internal sealed class ManualClock : MachineClock
         return timer;
     }
 
+    /// <summary>No run is under way whose slices could be in the middle of something.</summary>
+    public override void Post(object gate, Action action)
+    {
+        lock (gate)
+            action();
+    }
+
     /// <summary>Moves time and runs what becomes due, in order; a timer that keeps itself due is a failure.</summary>
     public void Advance(ulong nanoseconds)
     {

@@ -172,6 +172,6 @@ internal sealed class VirtioDriver : IDisposable
     {
         Transport.Dispose();
         (_device as IDisposable)?.Dispose();
-        Memory.Dispose();
+        Memory.Release();
     }
 }
