@@ -13,6 +13,9 @@ namespace VirtKit;
 /// the machine's own callbacks. <see cref="RequestShutdown"/>, <see cref="RequestReset"/>, <see cref="RequestStop"/> and cancellation are for any thread.</remarks>
 public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposable
 {
+    /// <summary>Clocks count 64-bit nanoseconds from 1970, some of them with a sign: that is until 2262, and the guest's own time comes on top.</summary>
+    private static readonly DateTimeOffset LatestCalendarStart = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     private readonly MachineOptions _options;
     private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
@@ -32,9 +35,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Architecture is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Architecture)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Architecture)} is null.");
         if (options.Logger is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Logger)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Logger)} is null.");
         if (string.IsNullOrEmpty(options.Name))
             throw new ArgumentException($"{nameof(MachineOptions.Name)} is null or empty.", nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);
@@ -44,6 +47,10 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.NanosecondsPerInstruction, 1_000_000UL);
         if (options.Scheduling is { } asked && !Enum.IsDefined(asked))
             throw new ArgumentOutOfRangeException(nameof(options), asked, "Unknown scheduling.");
+        if (!Enum.IsDefined(options.IdleTime) || !Enum.IsDefined(options.StoppedTime) || !Enum.IsDefined(options.WhenHalted))
+            throw new ArgumentOutOfRangeException(nameof(options), (options.IdleTime, options.StoppedTime, options.WhenHalted), "An unknown value of IdleTime, StoppedTime or WhenHalted.");
+        if (options.CalendarStart is { } calendar && (calendar < DateTimeOffset.UnixEpoch || calendar > LatestCalendarStart))
+            throw new ArgumentOutOfRangeException("options.CalendarStart", calendar, "The calendar starts between 1970-01-01 and 2200-01-01 UTC.");
 
         EngineSelection = EngineSelection.For(options);
         Scheduling = options.Scheduling ?? (Engine.CountsInstructions ? VcpuScheduling.Deterministic : VcpuScheduling.Threads);
@@ -121,7 +128,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
     /// <summary>Runs all vCPUs until the guest powers off, resets or faults, or until it is cancelled. It may be called again, to go on.</summary>
     /// <param name="cancellationToken">Stops the machine, also before the first instruction; the exit is then <see cref="ExitReason.Kicked"/>, and the state is whole.</param>
-    /// <returns>Why the machine stopped. An exit that came at the same time as another is what the next call returns, before any vCPU runs.</returns>
+    /// <returns>Why the machine stopped. An exit that came at the same time as another is what the next call returns, before any vCPU runs. <see cref="ExitReason.Halted"/>
+    /// where no vCPU can go on by itself (<see cref="MachineOptions.WhenHalted"/>).</returns>
     /// <exception cref="InvalidOperationException">The machine is running already, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public VcpuExit Run(CancellationToken cancellationToken = default) => RunAs("Machine.Run", null, ulong.MaxValue, cancellationToken);
@@ -175,7 +183,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         Interrupt(except: null);
     }
 
-    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, and time goes on. The machine is not running.</summary>
+    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, <see cref="AddressSpace.Loaded"/> forgets
+    /// what was loaded, and time goes on. The machine is not running.</summary>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public void Reset()
@@ -194,6 +203,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             vcpu.ResetOwned();
         _undeliveredExits = 0;
         _scheduler.Reset();
+        Memory.Loaded.Clear();
     }
 
     /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'. Idempotent; any thread.</summary>
@@ -263,6 +273,21 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         return _kicked || (only?.TakeKick() ?? false) ? new VcpuExit(ExitReason.Kicked) : null;
     }
 
+    /// <summary>The exit of a machine whose vCPUs have no work, none of which anything can wake. No vCPU runs.</summary>
+    /// <returns>The exit, or <see langword="null"/> where one can be woken, or where the host wants to wait.</returns>
+    internal VcpuExit? Halted()
+    {
+        if (_options.WhenHalted != HaltPolicy.End)
+            return null;
+        foreach (Vcpu vcpu in _vcpus)
+        {
+            if (vcpu.Core.HasWork || vcpu.Core.CannotBeWoken is null)
+                return null;
+        }
+
+        return new VcpuExit(ExitReason.Halted, 0, string.Join(' ', _vcpus.Select(vcpu => $"vCPU {vcpu.Index} {vcpu.Core.CannotBeWoken}.")));
+    }
+
     private VcpuExit RunAs(string operation, Vcpu? only, ulong budget, CancellationToken cancellationToken)
     {
         _gate.Enter(operation);
@@ -279,6 +304,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
                 return new VcpuExit(ExitReason.Kicked);
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
+            foreach (Vcpu vcpu in _vcpus)
+                vcpu.Core.SynchronizeCode();
             if (only is not null)
                 return _scheduler.Run(only, budget);
             using Activity? activity = RunActivity.Start(this);

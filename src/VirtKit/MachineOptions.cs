@@ -36,7 +36,17 @@ public sealed record MachineOptions
     /// 10.</summary>
     public ulong NanosecondsPerInstruction { get; init; } = 10;
 
-    /// <summary>The calendar time at which the machine starts, for real-time clocks; <see langword="null"/>, the default, for the host's time with
+    /// <summary>With <see cref="VcpuScheduling.Deterministic"/>, whether the time in which all vCPUs wait is skipped, which is the default, or passes as on the host.</summary>
+    public IdleTime IdleTime { get; init; } = IdleTime.Skipped;
+
+    /// <summary>With <see cref="VcpuScheduling.Threads"/>, whether the guest's time stands while the machine does not run, which is the default, or runs on.</summary>
+    public StoppedTime StoppedTime { get; init; } = StoppedTime.Held;
+
+    /// <summary>What a run of all vCPUs does when none can go on by itself; by default it ends. A vCPU that waits with an interrupt source enabled waits for the host's
+    /// input in any case. KVM with the kernel's own interrupt controllers does not tell when a vCPU halts: such a machine always waits.</summary>
+    public HaltPolicy WhenHalted { get; init; } = HaltPolicy.End;
+
+    /// <summary>The calendar time at which the machine starts, for real-time clocks, from 1970-01-01 to 2200-01-01 UTC; <see langword="null"/>, the default, for the host's time with
     /// <see cref="VcpuScheduling.Threads"/> and for 2000-01-01 UTC, the same in every run, with <see cref="VcpuScheduling.Deterministic"/>.</summary>
     public DateTimeOffset? CalendarStart { get; init; }
 
@@ -52,10 +62,12 @@ public sealed record MachineOptions
 public enum VcpuScheduling
 {
     /// <summary>All vCPUs run in turns on the thread that calls <see cref="Machine.Run(CancellationToken)"/>, in virtual time: it advances with the instructions that
-    /// are retired (<see cref="MachineOptions.NanosecondsPerInstruction"/>), and where every vCPU waits it is moved to the next timer at once, so that idle time takes
-    /// none of the host's. The same input gives the same run, to the instruction. A program that measures itself sees virtual time, not how fast it runs.</summary>
+    /// are retired (<see cref="MachineOptions.NanosecondsPerInstruction"/>), and where every vCPU waits it is moved to the next timer at once
+    /// (<see cref="MachineOptions.IdleTime"/>), so that idle time takes none of the host's. The same input gives the same run, to the instruction. A program that
+    /// measures itself sees virtual time, not how fast it runs.</summary>
     Deterministic,
 
-    /// <summary>Each vCPU has its own thread, in the host's time: a guest that sleeps a second does so for one of the host's. Runs differ.</summary>
+    /// <summary>Each vCPU has its own thread, in the host's time, which stands while the machine does not run (<see cref="MachineOptions.StoppedTime"/>): a guest
+    /// that sleeps a second does so for one of the host's. Runs differ.</summary>
     Threads,
 }

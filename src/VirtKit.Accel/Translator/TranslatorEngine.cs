@@ -45,10 +45,10 @@ public sealed class TranslatorEngine : ExecutionEngine
 
     private static string? HostObjection()
     {
-        if (HostCode.Objection() is { } objection)
-            return objection;
         try
         {
+            if (HostCode.Objection() is { } objection)
+                return objection;
             CodeMemory.Allocate(TranslatorOptions.MinCodeCacheSize).Dispose();
             return null;
         }

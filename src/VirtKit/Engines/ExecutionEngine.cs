@@ -73,6 +73,11 @@ public abstract class EnginePartition : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>The machine is about to go on, in the host's time, after it has stood still: an engine whose guest has clocks of its own adjusts them. No vCPU runs.</summary>
+    /// <param name="stood">For how long no vCPU ran.</param>
+    /// <param name="timeHeld">Whether the guest's time stands where it stood then; otherwise it has run on, and the guest sees a jump.</param>
+    protected internal virtual void GoOn(TimeSpan stood, bool timeHeld) { }
+
     /// <summary>Takes the machine for an operation that needs it stopped, until the result is disposed of.</summary>
     /// <param name="operation">The operation's name, for the refusal that others get meanwhile.</param>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>

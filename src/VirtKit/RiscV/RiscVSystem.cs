@@ -16,7 +16,7 @@ internal sealed class RiscVSystem
         Clock = context.Clock;
         Events = context.Events;
         Metrics = context.Metrics;
-        NanosecondsPerTick = 1_000_000_000 / architecture.TimebaseFrequency;
+        Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
         HasCounters = Instructions.Extensions.Contains("zicntr");
@@ -33,8 +33,8 @@ internal sealed class RiscVSystem
     /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
     public MachineMetrics? Metrics { get; }
 
-    /// <summary>The length of a tick of <c>time</c>.</summary>
-    public ulong NanosecondsPerTick { get; }
+    /// <summary>What <c>time</c> reads and <c>stimecmp</c> is compared with; the board's timer device may set it.</summary>
+    public RiscVTimebase Timebase { get; }
 
     /// <summary>The supervisor execution environment, where VirtKit is it.</summary>
     public Sbi.SbiFirmware? Sbi { get; }
@@ -45,8 +45,6 @@ internal sealed class RiscVSystem
     public bool HasCounters { get; }
 
     public IReadOnlyList<Hart> Harts => _harts;
-
-    public ulong Time => Clock.Now / NanosecondsPerTick;
 
     public void Add(Hart hart) => _harts.Add(hart);
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator;
 using VirtKit.Engines;
 using VirtKit.RiscV;
 using VirtKit.Tests.Samples;
@@ -6,7 +7,8 @@ using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Packaging;
 
-/// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests on its default engine.</summary>
+/// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests, also on the translator where the host's
+/// processor has what that needs, whatever the program was compiled for.</summary>
 public sealed class PublishTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
@@ -19,6 +21,8 @@ public sealed class PublishTests
         using var folder = new TemporaryFolder();
         await PublishAsync(Path.Combine(Repository.Root, "samples", "RunElf"), property, what, folder);
         await HostProcess.RunAsync(folder.File("out/RunElf"), [SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
+        if (new TranslatorEngine().Supports(new RiscVArchitecture(), out _))
+            await HostProcess.RunAsync(folder.File("out/RunElf"), ["--engine", "translator", SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
     }
 
     /// <summary>Nothing in the application but the reference names an engine: the trimmer has to keep what the machine finds by its name.</summary>

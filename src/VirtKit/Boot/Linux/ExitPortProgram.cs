@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace VirtKit.Samples.BootLinux;
+namespace VirtKit.Boot.Linux;
 
 /// <summary>The guest's program <c>exit-port</c>: writes the byte on its standard input to the board's debug exit port, which ends the machine with it. Debian's cloud
 /// kernel has no /dev/port, and busybox cannot ask for a port.</summary>
