@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using VirtKit.Boot;
 using VirtKit.Devices.Boards;
+using VirtKit.Engines;
 
 namespace VirtKit.Samples.Hosting;
 
@@ -10,7 +11,7 @@ internal sealed partial class GuestService(RiscVVirt board, IHostApplicationLife
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        LogEngine(logger, board.Machine.EngineSelection.ToString());
+        LogEngine(logger, board.Machine.EngineSelection);
         using Stream resource = typeof(GuestService).Assembly.GetManifestResourceStream("default.elf")!;
         byte[] file = new byte[resource.Length];
         await resource.ReadExactlyAsync(file, stoppingToken);
@@ -24,5 +25,5 @@ internal sealed partial class GuestService(RiscVVirt board, IHostApplicationLife
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The guest runs on the {Engine}")]
-    private static partial void LogEngine(ILogger logger, string engine);
+    private static partial void LogEngine(ILogger logger, EngineSelection engine);
 }
