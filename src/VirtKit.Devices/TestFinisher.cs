@@ -55,5 +55,5 @@ public sealed class TestFinisher(Action<int> shutdown, Action reset) : IDevice, 
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) =>
-        fdt.BeginDevice("test", Window, place, "sifive,test1", "sifive,test0", "syscon").EndNode();
+        fdt.BeginDevice("test", Window.Size, place, "sifive,test1", "sifive,test0", "syscon").EndNode();
 }

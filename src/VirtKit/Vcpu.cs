@@ -2,19 +2,19 @@ using VirtKit.Engines;
 
 namespace VirtKit;
 
-/// <summary>A virtual CPU: the unit that is scheduled. Its machine runs it; a host that wants to drive it itself calls <see cref="Run"/> instead.</summary>
-/// <remarks>One thread at a time runs it; <see cref="Kick"/>, <see cref="Pin"/> and <see cref="Counters"/> are for any thread.</remarks>
+/// <summary>A virtual CPU: the unit that is scheduled. Its machine runs it with all others; a host that wants to drive one vCPU itself calls <see cref="Run"/>.</summary>
+/// <remarks>A machine has one owner at a time: while it runs, in whatever way, <see cref="Run"/>, <see cref="GetState"/>, <see cref="SetState"/> and
+/// <see cref="Reset"/> are refused, also from within its callbacks. <see cref="Kick"/>, <see cref="Pin"/> and <see cref="Counters"/> are for any thread.</remarks>
 public sealed class Vcpu : IInterruptSink
 {
-    private readonly Action<Vcpu> _wake;
-    private int _running;
-    private volatile bool _closed;
+    private readonly Machine _machine;
+    private int _kicked;
 
-    internal Vcpu(int index, VcpuCore core, Action<Vcpu> wake)
+    internal Vcpu(Machine machine, int index, VcpuCore core)
     {
+        _machine = machine;
         Index = index;
         Core = core;
-        _wake = wake;
     }
 
     /// <summary>The vCPU's index in its machine, from 0; on RISC-V also its hart ID.</summary>
@@ -25,86 +25,87 @@ public sealed class Vcpu : IInterruptSink
 
     internal VcpuCore Core { get; }
 
-    /// <summary>Runs guest instructions on the calling thread.</summary>
-    /// <param name="budget">The most instructions to retire. The interpreter and the translator stop exactly there.</param>
-    /// <param name="cancellationToken">Stops it as <see cref="Kick"/> does.</param>
-    /// <returns>Why it came back.</returns>
-    /// <exception cref="InvalidOperationException">Another thread runs this vCPU.</exception>
-    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled before the first instruction.</exception>
-    public VcpuExit Run(ulong budget = ulong.MaxValue, CancellationToken cancellationToken = default)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        ObjectDisposedException.ThrowIf(_closed, this);
-        if (Interlocked.Exchange(ref _running, 1) != 0)
-            throw new InvalidOperationException($"vCPU {Index} is running already.");
-        try
-        {
-            using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(static v => ((Vcpu)v!).Kick(), this);
-            return Core.Run(budget);
-        }
-        finally
-        {
-            Volatile.Write(ref _running, 0);
-        }
-    }
+    /// <summary>An exit of this vCPU that the host has not been given yet; set on the thread that runs it, taken when none does.</summary>
+    internal VcpuExit? UndeliveredExit { get; set; }
 
-    /// <summary>Makes the current or the next <see cref="Run"/> come back with <see cref="ExitReason.Kicked"/> within a bounded number of instructions.</summary>
+    /// <summary>Runs this vCPU alone, on the calling thread, as <see cref="Machine.Run(CancellationToken)"/> runs all: the machine's clock moves, its timers fire, and a
+    /// stop that the guest or the host asks for ends it with its exit. The other vCPUs stand still.</summary>
+    /// <param name="budget">The most instructions to retire. The interpreter and the translator stop exactly there; KVM counts nanoseconds of the host instead.</param>
+    /// <param name="cancellationToken">Stops it, also before the first instruction; the exit is then <see cref="ExitReason.Kicked"/>.</param>
+    /// <returns>Why it came back. <see cref="ExitReason.Halted"/> where it waits for an interrupt: with <see cref="VcpuScheduling.Deterministic"/> once no timer
+    /// of the machine is left that could wake it, with <see cref="VcpuScheduling.Threads"/> at once.</returns>
+    /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
+    public VcpuExit Run(ulong budget = ulong.MaxValue, CancellationToken cancellationToken = default) => _machine.RunOne(this, budget, cancellationToken);
+
+    /// <summary>Makes the current or the next <see cref="Run"/> come back with <see cref="ExitReason.Kicked"/> within a bounded number of instructions. It does not stop
+    /// <see cref="Machine.Run(CancellationToken)"/>.</summary>
     public void Kick()
     {
-        Core.RequestExit();
-        _wake(this);
+        Volatile.Write(ref _kicked, 1);
+        Interrupt();
     }
 
     /// <summary>The line into one of the vCPU's interrupt pins.</summary>
     /// <param name="pin">The architecture's number; on RISC-V the bit of <c>mip</c>: 3 MSIP, 7 MTIP, 9 SEIP, 11 MEIP.</param>
-    public InterruptLine Pin(int pin) => new(this, pin);
+    /// <exception cref="ArgumentOutOfRangeException">The vCPU has no such pin.</exception>
+    public InterruptLine Pin(int pin) => Core.HasPin(pin) ? new InterruptLine(this, pin)
+        : throw new ArgumentOutOfRangeException(nameof(pin), pin, $"A vCPU of {_machine.Architecture.Name} has no pin of this number.");
 
-    /// <summary>Copies the architectural state out. The vCPU is not running.</summary>
+    /// <summary>Copies the architectural state out. The machine is not running.</summary>
     /// <typeparam name="TState">The ISA's state struct.</typeparam>
     /// <exception cref="ArgumentException">The vCPU's ISA has another state struct.</exception>
+    /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
     public TState GetState<TState>() where TState : struct
     {
+        using MachineHold hold = _machine.Hold("Vcpu.GetState");
         StateOf<TState>().GetState(out TState state);
         return state;
     }
 
-    /// <summary>Copies the architectural state in. The vCPU is not running.</summary>
+    /// <summary>Copies the architectural state in. The machine is not running.</summary>
     /// <inheritdoc cref="GetState"/>
-    public void SetState<TState>(in TState state) where TState : struct => StateOf<TState>().SetState(in state);
-
-    /// <summary>Returns the vCPU to its state at power-on. It is not running.</summary>
-    public void Reset()
+    public void SetState<TState>(in TState state) where TState : struct
     {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        Core.Reset();
+        using MachineHold hold = _machine.Hold("Vcpu.SetState");
+        StateOf<TState>().SetState(in state);
     }
 
-    /// <summary>Releases what the engine has of it. A host's thread that still runs it is stopped first: the memory under it goes away.</summary>
-    internal void Close()
+    /// <summary>Returns the vCPU to its state at power-on. The machine is not running.</summary>
+    /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
+    public void Reset()
     {
-        SpinWait wait = default;
-        while (Interlocked.Exchange(ref _running, 1) != 0)
-        {
-            Core.RequestExit();
-            wait.SpinOnce();
-        }
+        using MachineHold hold = _machine.Hold("Vcpu.Reset");
+        ResetOwned();
+    }
 
-        _closed = true;
-        Core.Dispose();
+    /// <summary>Brings the vCPU out of the guest, so that who runs it looks at what it was asked for. Any thread.</summary>
+    internal void Interrupt()
+    {
+        Core.RequestExit();
+        _machine.Wake(Index);
+    }
+
+    /// <summary>Whether it was kicked since the last call; forgets it.</summary>
+    internal bool TakeKick() => Volatile.Read(ref _kicked) != 0 && Interlocked.Exchange(ref _kicked, 0) != 0;
+
+    /// <summary>As <see cref="Reset"/>, for an owner of the machine.</summary>
+    internal void ResetOwned()
+    {
+        UndeliveredExit = null;
+        TakeKick();
+        Core.Reset();
     }
 
     void IInterruptSink.SetInput(int input, bool level)
     {
         Core.SetPin(input, level);
         if (level)
-            _wake(this);
+            _machine.Wake(Index);
     }
 
-    private IVcpuState<TState> StateOf<TState>() where TState : struct
-    {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        return Core as IVcpuState<TState> ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
-    }
+    private IVcpuState<TState> StateOf<TState>() where TState : struct =>
+        Core as IVcpuState<TState> ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
 }

@@ -25,7 +25,12 @@ internal sealed unsafe class KvmApicPage(KvmRun* run, IX64LocalApics apics, int 
         return true;
     }
 
-    public void Dispose() => _page?.Dispose();
+    public void Dispose()
+    {
+        // The APIC is the board's, and may be shown on another page later.
+        foreach (MemoryRegion region in _page?.Regions ?? [])
+            _page!.Unmap(region);
+    }
 
     private AddressSpace Map()
     {

@@ -83,7 +83,7 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
             run->Msr.Error = done ? (byte)0 : (byte)1;
             return null;
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
             run->Msr.Error = 1;
             return $"MSR handler 0x{msr:x}: {e.Message}";

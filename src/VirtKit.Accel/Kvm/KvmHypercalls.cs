@@ -26,7 +26,7 @@ internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Arc
             if (!_handler.TryAnswer(index, call.Code, ref answer))
                 return false;
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
             call = new VcpuExit(ExitReason.InternalError, call.Code, $"Hypercall handler, number 0x{call.Code:x}: {e.Message}");
             return false;

@@ -15,6 +15,9 @@ internal sealed unsafe class KvmKick
 
     private readonly KvmDescriptor _vcpu;
     private readonly KvmRun* _run;
+
+    /// <summary>Keeps what <see cref="_run"/> points to from its finalizer while a thread is in here.</summary>
+    private readonly KvmRunPages _pages;
     private readonly Lock _gate = new();
     private Thread? _prepared;
     private int _preparedId;
@@ -22,10 +25,11 @@ internal sealed unsafe class KvmKick
     private bool _sent;
     private bool _closed;
 
-    public KvmKick(KvmDescriptor vcpu, KvmRun* run)
+    public KvmKick(KvmDescriptor vcpu, KvmRunPages pages)
     {
         _vcpu = vcpu;
-        _run = run;
+        _pages = pages;
+        _run = pages.Run;
     }
 
     /// <summary>The current thread is about to run the guest.</summary>
@@ -67,6 +71,8 @@ internal sealed unsafe class KvmKick
                 _ = Libc.tgkill(Environment.ProcessId, _inside, Signal);
             }
         }
+
+        GC.KeepAlive(_pages);
     }
 
     /// <summary>The pages that the vCPU shares go away. A device that outlives its machine may still raise its line, from a timer or a backend.</summary>

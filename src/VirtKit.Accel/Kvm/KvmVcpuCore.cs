@@ -12,8 +12,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     private readonly int _index;
     private readonly KvmDescriptor _vcpu;
+    private readonly KvmRunPages _pages;
     private readonly KvmRun* _run;
-    private readonly int _runSize;
     private readonly KvmRegisterFile _registers;
     private readonly KvmKick _kick;
     private readonly KvmBus _bus;
@@ -23,6 +23,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmInterrupts _interrupts;
     private readonly KvmTscDeadline? _tscDeadline;
     private readonly bool _kernelController;
+    private readonly Action? _resetChips;
     private X64State _powerOn;
     private bool _captured;
     private bool _touched;
@@ -32,32 +33,41 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private ulong _exits;
 
     public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
-        bool kernelController, KvmTscDeadline? tscDeadline, uint signature)
+        bool kernelController, KvmTscDeadline? tscDeadline, uint signature, Action? resetChips)
     {
+        _resetChips = resetChips;
         _index = index;
         _vcpu = vcpu;
-        _runSize = runSize;
         _registers = registers;
         _postedWrites = postedWrites;
         _hypercalls = new KvmHypercalls(index, registers, architecture);
         _kernelController = kernelController;
         _tscDeadline = tscDeadline;
-        nint run = Libc.mmap(0, (nuint)runSize, Libc.ProtRead | Libc.ProtWrite, Libc.MapShared, vcpu.Number, 0);
-        if (run == -1)
-            throw new VirtKitException($"vCPU {index} cannot share its state: {Libc.Message(Marshal.GetLastPInvokeError())}.");
-        // SAFETY: the kernel keeps its structure at the start of the mapping, which this object alone unmaps.
-        _run = (KvmRun*)run;
-        _kick = new KvmKick(vcpu, _run);
+        _pages = new KvmRunPages(index, vcpu, runSize);
+        _run = _pages.Run;
+        _kick = new KvmKick(vcpu, _pages);
         if (!kernelController && architecture.InterruptController is IX64LocalApics apics)
             _apicPage = new KvmApicPage(_run, apics, index, context.Events);
         _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, signature);
         _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs, _apicPage);
         // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
         if (kernelController && index > 0)
-            Capture();
+        {
+            try
+            {
+                Capture();
+            }
+            catch
+            {
+                _pages.Dispose();
+                throw;
+            }
+        }
     }
 
     public override bool HasWork => _kernelController || _interrupts.HasWork;
+
+    public override string? CannotBeWoken => _kernelController ? null : _interrupts.CannotBeWoken;
 
     public override ulong Retired => 0;
 
@@ -93,6 +103,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
 
     public override void EndSlice() => Request(Slice);
 
+    public override bool HasPin(int pin) => pin is X64Pin.Intr or X64Pin.Nmi or X64Pin.Init or X64Pin.StartUp;
+
     public override void SetPin(int pin, bool level)
     {
         if (_interrupts.Set(pin, level))
@@ -106,6 +118,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             SetState(in _powerOn);
         if (!_kernelController)
             _interrupts.Reset();
+        _resetChips?.Invoke();
     }
 
     public void GetState(out X64State state)
@@ -152,7 +165,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             _sliceTimer?.Dispose();
             _apicPage?.Dispose();
             _kick.Close();
-            _ = Libc.munmap((nint)_run, (nuint)_runSize);
+            _pages.Dispose();
             _vcpu.Dispose();
         }
 

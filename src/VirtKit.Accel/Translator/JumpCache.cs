@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
@@ -8,7 +8,8 @@ internal sealed unsafe class JumpCache : IDisposable
 {
     private const int Modes = 3, PageSlots = 4096;
 
-    private readonly CodeEntry* _entries = (CodeEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * CodeEntry.Count * sizeof(CodeEntry)), 64);
+    private readonly NativeBlock _block = new(Modes * CodeEntry.Count * sizeof(CodeEntry));
+    private readonly CodeEntry* _entries;
 
     /// <summary>The entries that were filled since everything was forgotten, so that forgetting costs what was filled; past the end all are cleared.</summary>
     private readonly nint[] _filled = new nint[8192];
@@ -17,7 +18,11 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <summary>For each mode and the low bits of a page's number, whether entries of such a page may be there.</summary>
     private readonly bool[] _pages = new bool[Modes * PageSlots];
 
-    public JumpCache() => Forget();
+    public JumpCache()
+    {
+        _entries = (CodeEntry*)_block.Pointer;
+        Forget();
+    }
 
     public CodeEntry* TableOf(PrivilegeMode privilege) => _entries + (privilege == PrivilegeMode.Machine ? 2 : (int)privilege) * CodeEntry.Count;
 
@@ -74,5 +79,5 @@ internal sealed unsafe class JumpCache : IDisposable
 
     private ref bool PageOf(int mode, ulong address) => ref _pages[mode * PageSlots + (int)(address >> 12 & (PageSlots - 1))];
 
-    public void Dispose() => NativeMemory.AlignedFree(_entries);
+    public void Dispose() => _block.Dispose();
 }

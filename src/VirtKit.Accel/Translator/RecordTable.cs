@@ -1,15 +1,24 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.Accel.Translator;
 
 /// <summary>A native array that translated code's indices point into; filled from the front, emptied as a whole. Memory is committed as it is touched where the host does so.</summary>
-internal sealed unsafe class RecordTable<T>(int capacity) : IDisposable where T : unmanaged
+internal sealed unsafe class RecordTable<T> : IDisposable where T : unmanaged
 {
-    private readonly T* _records = (T*)NativeMemory.Alloc((nuint)capacity, (nuint)sizeof(T));
+    private readonly NativeBlock _block;
+    private readonly T* _records;
+    private readonly int _capacity;
+
+    public RecordTable(int capacity)
+    {
+        _capacity = capacity;
+        _block = new NativeBlock((nint)capacity * sizeof(T));
+        _records = (T*)_block.Pointer;
+    }
 
     public int Count { get; private set; }
 
-    public int Room => capacity - Count;
+    public int Room => _capacity - Count;
 
     public ref T this[int index] => ref _records[index];
 
@@ -21,5 +30,5 @@ internal sealed unsafe class RecordTable<T>(int capacity) : IDisposable where T 
 
     public void Clear() => Count = 0;
 
-    public void Dispose() => NativeMemory.Free(_records);
+    public void Dispose() => _block.Dispose();
 }

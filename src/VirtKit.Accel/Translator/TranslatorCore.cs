@@ -12,9 +12,6 @@ namespace VirtKit.Accel.Translator;
 /// is run by the interpreter's handlers.</summary>
 internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
 {
-    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
-    private const int TrapLimit = 1000;
-
     private readonly Hart _hart;
     private readonly TranslatorContext* _context;
     private readonly TranslationCache _cache;
@@ -44,7 +41,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _hart = new Hart(system, index, sizeof(TranslatorContext), this);
         _context = (TranslatorContext*)_hart.Context;
         _stepper = new Stepper(system.Instructions, handlers, _hart, &_context->Interpreter);
-        _self = GCHandle.Alloc(this);
+        // Weak, so that it does not keep a machine that nobody disposed of; while code runs, the caller's frame keeps the core.
+        _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _context->Core = GCHandle.ToIntPtr(_self);
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
@@ -53,10 +51,15 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         cache.Add(this);
     }
 
+    /// <summary>A core that nobody disposed of has a handle to give back; its memory has finalizers of its own.</summary>
+    ~TranslatorCore() => Dispose(disposing: false);
+
     /// <summary>What checks every block, or <see langword="null"/>. It sees single blocks: then nothing is linked, and no jump is cached.</summary>
     public Shadow? Shadow { get; }
 
     public override bool HasWork => _hart.HasWork;
+
+    public override string? CannotBeWoken => _hart.CannotBeWoken;
 
     public override ulong Retired => _context->Interpreter.Hart.Retired;
 
@@ -70,6 +73,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _hart.RequestAttention();
     }
 
+    public override bool HasPin(int pin) => Hart.HasPin(pin);
+
     public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
 
     public override void Reset() => _hart.Reset();
@@ -78,19 +83,30 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void SetState(in RiscVState state) => _hart.SetState(state);
 
+    public override void SynchronizeCode() => _hart.SynchronizeCode();
+
     public override VcpuExit Run(ulong budget)
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
         _context->Budget = start;
         _context->Interpreter.RetiredAtZero = Retired + (ulong)start;
-        _hart.EnterGuest();
-        _hart.RequestAttention();
-        VcpuExit exit = RunBlocks();
-        _hart.LeaveGuest();
-        _endSlice = false;
-        _exits++;
-        return exit;
+        try
+        {
+            _hart.EnterGuest();
+            _hart.RequestAttention();
+            return RunBlocks();
+        }
+        finally
+        {
+            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
+            _hart.LeaveGuest();
+            Volatile.Write(ref _inCode, 0);
+            _endSlice = false;
+            _exits++;
+        }
     }
+
+    bool IHartEngine.HoldsLock => _cache is { IsGateHeld: true };
 
     void IHartEngine.DataMappingChanged()
     {
@@ -129,15 +145,29 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void Return() => _hart.EnterGuest();
 
+    /// <summary>Whether remote fences wait for this core. Any thread.</summary>
+    public bool IsInGuest => _hart.IsInGuest;
+
+    /// <summary>Whether this core's thread is in translated code or in a function that it calls: evictions wait for it. Any thread.</summary>
+    public bool IsInCode => Volatile.Read(ref _inCode) != 0;
+
+    /// <summary>Whether the host wants this core to come back. Any thread.</summary>
+    public bool IsExitRequested => _hart.IsExitRequested;
+
     /// <summary>Returns when this core's thread is not in translated code. From another core's thread.</summary>
-    public void WaitUntilOutside()
+    /// <returns>Whether it is not; if it is, the caller is asked to stop.</returns>
+    public bool WaitUntilOutside(TranslatorCore caller)
     {
         SpinWait wait = default;
-        while (Volatile.Read(ref _inCode) != 0)
+        while (IsInCode)
         {
+            if (caller.IsExitRequested)
+                return false;
             _hart.RequestAttention();
             wait.SpinOnce();
         }
+
+        return true;
     }
 
     protected override void Dispose(bool disposing)
@@ -147,9 +177,10 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _hart.Dispose();
             _jumps.Dispose();
             _stepper.Dispose();
-            _self.Free();
         }
 
+        if (_self.IsAllocated)
+            _self.Free();
         base.Dispose(disposing);
     }
 
@@ -157,26 +188,30 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     {
         TranslatorContext* c = _context;
         ref HartContext hart = ref c->Interpreter.Hart;
-        int stuck = 0;
         while (true)
         {
             if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
                 return exit;
             if (c->Budget <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            long before = c->Budget;
             byte* code = Find(hart.State.Pc, out bool stepsOnce);
             if (code != null)
                 Enter(code);
             else if (stepsOnce)
                 c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
-            if (_failure is not null)
-                return new VcpuExit(ExitReason.InternalError, 0, _failure);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
-            stuck = c->Budget == before ? stuck + 1 : 0;
-            if (stuck > TrapLimit)
-                return new VcpuExit(ExitReason.Fault, hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(hart.State.Pc)}.");
+            if (_failure is not null)
+                return TakeFailure();
+            if (_hart.TrapsWithoutEnd)
+                return _hart.TrapExit();
         }
+    }
+
+    private VcpuExit TakeFailure()
+    {
+        var exit = new VcpuExit(ExitReason.InternalError, 0, _failure);
+        _failure = null;
+        return exit;
     }
 
     private VcpuExit? LookAround()
@@ -206,7 +241,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (code != null)
         {
             if (links && _wantsLink >= 0 && Shadow is null)
-                _cache.Link(_wantsLink, code, _epoch);
+                _cache.TryLink(_wantsLink, code, _epoch);
             _wantsLink = -1;
         }
 
@@ -216,7 +251,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private byte* LookUp(ulong pc, bool lone, CodeEntry* entry, out bool stepsOnce)
     {
         stepsOnce = false;
-        using (_cache.BeginLookup(this))
+        if (!_cache.TryBeginLookup(this))
+            return null;
+        try
         {
             if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
             {
@@ -245,6 +282,10 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             }
 
             return code;
+        }
+        finally
+        {
+            _cache.EndLookup();
         }
     }
 
@@ -295,14 +336,16 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private static int RunFallback(TranslatorContext* context, int site)
     {
         var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
+        ref readonly Site called = ref core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site);
         try
         {
-            return core.RunSite(core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site)) ? 0 : 1;
+            return core.RunSite(called) ? 0 : 1;
         }
         catch (Exception e)
         {
-            // No exception may cross translated code.
+            // No exception may cross translated code. The state is that before the instruction, which is run again if the host goes on.
             core._failure = e.ToString();
+            context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;
         }

@@ -1,33 +1,28 @@
 using System.Diagnostics;
-using System.Diagnostics.Metrics;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>What translating costs, as instruments of the meter <c>VirtKit</c>. Time is only taken while somebody listens to it.</summary>
-internal sealed class TranslatorMetrics : IDisposable
+/// <summary>What translating costs, among the machine's metrics. Time is only taken while somebody listens to it.</summary>
+internal sealed class TranslatorMetrics
 {
-    private readonly Meter _meter = new("VirtKit");
-    private readonly Instrument _time;
+    private readonly MeterInstruments.Listening? _time;
 
-    public TranslatorMetrics(TranslationCache cache)
+    public TranslatorMetrics(TranslationCache cache, MachineMetrics? metrics)
     {
-        Count("virtkit.translator.blocks", "{block}", "Blocks translated.", () => cache.Counts.Blocks);
-        Count("virtkit.translator.instructions", "{instruction}", "Guest instructions translated.", () => cache.Counts.Instructions);
-        Count("virtkit.translator.evictions", "{eviction}", "Times that all translations were dropped because memory was full.", () => cache.Counts.Evictions);
-        _time = _meter.CreateObservableCounter(
-            "virtkit.translator.time", () => (double)cache.Counts.Ticks / Stopwatch.Frequency, "s", "Time spent translating, without looking up.");
-        Size("virtkit.translator.code", "Translated code that is kept.", () => cache.CodeSize);
-        Size("virtkit.translator.records", "What is kept about places in translated code: its sites and exits.", () => cache.RecordsSize);
-        Size("virtkit.translator.pages", "What is kept about pages of guest code: their bytes and where their translations are.", () => cache.PagesSize);
-
-        void Count(string name, string unit, string description, Func<long> value) => _meter.CreateObservableCounter(name, value, unit, description);
-        void Size(string name, string description, Func<long> value) => _meter.CreateObservableUpDownCounter(name, value, "By", description);
+        if (metrics is null)
+            return;
+        metrics.Count("virtkit.translator.blocks", "{block}", "Blocks translated.", () => cache.Counts.Blocks);
+        metrics.Count("virtkit.translator.instructions", "{instruction}", "Guest instructions translated.", () => cache.Counts.Instructions);
+        metrics.Count("virtkit.translator.evictions", "{eviction}", "Times that all translations were dropped because memory was full.", () => cache.Counts.Evictions);
+        _time = metrics.Count("virtkit.translator.time", "s", "Time spent translating, without looking up.", () => (double)cache.Counts.Ticks / Stopwatch.Frequency);
+        metrics.Size("virtkit.translator.code", "Translated code that is kept.", () => cache.CodeSize);
+        metrics.Size("virtkit.translator.records", "What is kept about places in translated code: its sites and exits.", () => cache.RecordsSize);
+        metrics.Size("virtkit.translator.pages", "What is kept about pages of guest code: their bytes and where their translations are.", () => cache.PagesSize);
     }
 
     /// <summary>Whether somebody listens to the time.</summary>
-    public bool TakesTime => _time.Enabled;
-
-    public void Dispose() => _meter.Dispose();
+    public bool TakesTime => _time is { IsEnabled: true };
 }
 
 /// <summary>What a <see cref="TranslationCache"/> has done so far.</summary>

@@ -1,6 +1,3 @@
-using VirtKit.Devices.Consoles;
-using VirtKit.Devices.Networking;
-using VirtKit.Devices.Storage;
 using VirtKit.Devices.Virtio;
 
 namespace VirtKit.Devices.Boards;
@@ -11,44 +8,42 @@ internal sealed class BoardVirtio : IDisposable
     /// <summary>The number of slots.</summary>
     public const int Slots = 8;
 
+    /// <summary>The length of a slot in bytes.</summary>
+    public const ulong Stride = 0x1000;
+
     /// <summary>Devices bind to their backends when they are made: not before there is a machine that disposes of them.</summary>
-    private readonly List<Func<VirtioDevice>> _own;
+    private readonly List<(string Member, Func<VirtioDevice> Create)> _own;
     private readonly IReadOnlyList<VirtioDevice> _callers;
     private readonly List<IDisposable> _owned = [];
 
-    /// <exception cref="ArgumentException">There are more devices than slots.</exception>
-    public BoardVirtio(
-        IReadOnlyList<IBlockBackend> disks, IReadOnlyList<INetworkBackend> networks, MacAddress firstMacAddress, IConsoleBackend? console, GuestRandom random, IReadOnlyList<VirtioDevice> callers)
+    public BoardVirtio(BoardOptions options, GuestRandom random)
     {
-        _own = [.. disks.Select((disk, i) => (Func<VirtioDevice>)(() => new VirtioBlock(disk, $"virtkit-disk{i}")))];
-        _own.AddRange(networks.Select((network, i) => (Func<VirtioDevice>)(() => new VirtioNet(network, new MacAddress(firstMacAddress.Value + (ulong)i)))));
-        if (console is not null)
-            _own.Add(() => new VirtioConsole(console));
-        _own.Add(() => new VirtioEntropy(random.Fill));
-        _callers = callers;
-        if (_own.Count + callers.Count > Slots)
-            throw new ArgumentException($"The board has {Slots} virtio slots; the options need {_own.Count + callers.Count}.");
+        _own = [.. options.Disks.Select((disk, i) => Own($"{nameof(options.Disks)}[{i}]", () => new VirtioBlock(disk, $"virtkit-disk{i}")))];
+        _own.AddRange(options.Networks.Select((network, i) =>
+            Own($"{nameof(options.Networks)}[{i}]", () => new VirtioNet(network, new MacAddress(options.FirstMacAddress.Value + (ulong)i)))));
+        if (options.VirtioConsole is { } console)
+            _own.Add(Own(nameof(options.VirtioConsole), () => new VirtioConsole(console)));
+        _own.Add(Own("entropy", () => new VirtioEntropy(random.Fill)));
+
+        static (string, Func<VirtioDevice>) Own(string member, Func<VirtioDevice> create) => (member, create);
+        _callers = options.VirtioDevices;
     }
 
-    /// <summary>Creates the transport of a slot, with the device in it.</summary>
-    /// <param name="slot">The slot, 0 to <see cref="Slots"/> - 1, each once.</param>
-    /// <param name="machine">What it is attached to.</param>
-    /// <param name="line">Its interrupt.</param>
-    public VirtioMmio Create(int slot, Machine machine, InterruptLine line)
+    /// <summary>Puts the slots on a board, each with the device in it.</summary>
+    /// <param name="bus">The board's memory-mapped devices.</param>
+    /// <param name="start">The address of the first slot; the others follow in steps of <see cref="Stride"/>.</param>
+    /// <param name="firstInput">The interrupt of the first slot; the others count on from it.</param>
+    public void Attach(BoardBus bus, Gpa start, int firstInput)
     {
-        VirtioDevice device;
-        if (slot < _own.Count)
+        for (int i = 0; i < Slots; i++)
         {
-            device = _own[slot]();
-            if (device is IDisposable disposable)
-                _owned.Add(disposable);
+            VirtioDevice device = Create(i);
+            int input = firstInput + i;
+            bus.Attach($"virtio slot {i}", new BoardDevice(slot => new VirtioMmio(device, slot.Machine.Memory, slot.Machine.Clock, slot.TakeInterrupt(input)))
+            {
+                Address = start + (ulong)i * Stride,
+            });
         }
-        else
-        {
-            device = slot - _own.Count < _callers.Count ? _callers[slot - _own.Count] : new EmptySlot();
-        }
-
-        return new VirtioMmio(device, machine.Memory, machine.Clock, line);
     }
 
     /// <summary>Releases the devices that the board made; the caller's stay the caller's. Their transports have been released before.</summary>
@@ -56,5 +51,24 @@ internal sealed class BoardVirtio : IDisposable
     {
         foreach (IDisposable device in _owned)
             device.Dispose();
+    }
+
+    private VirtioDevice Create(int slot)
+    {
+        if (slot >= _own.Count)
+            return slot - _own.Count < _callers.Count ? _callers[slot - _own.Count] : new EmptySlot();
+        VirtioDevice device;
+        try
+        {
+            device = _own[slot].Create();
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"{_own[slot].Member}: {e.Message}", "options", e);
+        }
+
+        if (device is IDisposable disposable)
+            _owned.Add(disposable);
+        return device;
     }
 }

@@ -2,7 +2,6 @@ using System.Text;
 using VirtKit.Boot;
 using VirtKit.Boot.Acpi;
 using VirtKit.Devices.Pc;
-using VirtKit.Devices.Virtio;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Boards;
@@ -17,27 +16,32 @@ namespace VirtKit.Devices.Boards;
 /// 0xfec0_0000  I/O APIC    0xfee0_0000  local APIC        0x070  CMOS clock, 8          0x0f4  debug exit
 /// 0x1_0000_0000  RAM, the rest
 /// </code>
-/// PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
+/// Devices of the caller's own that name no address stand between 0xfd00_0000 and 0xfe00_0000 or at ports from 0xc000 on; those that name no interrupt have one of
+/// 3 to 15. PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
 /// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
 /// </remarks>
-public sealed class X64MicroVm : IDisposable
+public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 {
     /// <summary>The number of virtio slots.</summary>
     public const int VirtioSlots = BoardVirtio.Slots;
 
-    private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, VirtioStride = 0x1000, LargePage = 2 << 20;
+    private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, PortEnd = 0x1_0000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
-    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LongestCommandLine = 2047;
+    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LastInput = 23, FirstFreeInput = 3, LastFreeInput = 15;
+    private const int LongestPortWindow = 255;
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
     private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
-    private static readonly Gpa LocalApicPage = new(0xfee0_0000), IoApicPage = new(0xfec0_0000);
+    private static readonly Gpa LocalApicPage = new(0xfee0_0000), IoApicPage = new(0xfec0_0000), FreeStart = new(0xfd00_0000), FreePorts = new(0xc000);
     private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
 
     private readonly X64MicroVmOptions _options;
     private readonly BoardVirtio _virtio;
-    private readonly List<IDisposable> _owned = [];
-    private (Gpa Start, ulong Size) _initrd;
+    private readonly BoardBus _bus;
+    private readonly BoardBus _portBus;
+    private readonly X64InterruptModels? _models;
+    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
     /// <param name="options">What it is made of.</param>
@@ -46,40 +50,37 @@ public sealed class X64MicroVm : IDisposable
     public X64MicroVm(X64MicroVmOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         X64Architecture architecture = options.Machine.Architecture as X64Architecture
             ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
-        if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
-            throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
-        if (options.CommandLine.Contains('\0', StringComparison.Ordinal))
-            throw new ArgumentException("A command line ends at its first zero, and this one goes on behind it.", nameof(options));
+        KernelCommandLine.Check(options.CommandLine, KernelCommandLine.LongestX64, nameof(options));
         _options = options;
-        var random = new GuestRandom(options.Seed, options.Machine.Scheduling);
-        _virtio = new BoardVirtio(options.Disks, options.Networks, options.FirstMacAddress, options.VirtioConsole, random, options.VirtioDevices);
-
         var controller = new X64InterruptModels.Slot();
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
-        Machine.Memory.MapRam(new Gpa(0), Math.Min(options.MemorySize, LowTop));
-        if (options.MemorySize > LowTop)
-            Machine.Memory.MapRam(new Gpa(HighStart), options.MemorySize - LowTop, "ram-high");
-        if (Machine.Partition is IX64InterruptChips { ArePresent: true } chips)
+        try
         {
-            InterruptChips = chips;
+            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, Machine.Scheduling));
+            MapRam();
+            InterruptChips = Machine.Partition is IX64InterruptChips { ArePresent: true } chips
+                ? chips : _models = new X64InterruptModels(Machine, controller, IoApicPage);
+            var inputs = new InterruptInputs(InterruptChips.Input, 0, LastInput, FirstFreeInput, LastFreeInput);
+            inputs.Reserve(0, "the PIT");
+            inputs.Reserve(2, "the second PIC");
+            _bus = new BoardBus(Machine, Machine.Memory, inputs)
+            {
+                Free = (FreeStart, 16 * Megabyte, AddressSpace.PageSize),
+                End = HighStart,
+                Reserved = [(LocalApicPage, AddressSpace.PageSize, "the local APICs"), (IoApicPage, AddressSpace.PageSize, "the I/O APIC")],
+            };
+            _portBus = new BoardBus(Machine, Machine.Ports!, inputs) { Free = (FreePorts, PortEnd - FreePorts.Value, 8), End = PortEnd, LongestWindow = LongestPortWindow };
+            Attach();
         }
-        else
+        catch
         {
-            var models = new X64InterruptModels(Machine, controller, IoApicPage);
-            _owned.Add(models);
-            InterruptChips = models;
-        }
-
-        AttachPorts();
-        for (int i = 0; i < VirtioSlots; i++)
-        {
-            VirtioMmio transport = _virtio.Create(i, Machine, InterruptChips.Input(FirstVirtioInput + i));
-            Machine.Memory.Map(Virtio + (ulong)i * VirtioStride, transport);
-            _owned.Add(transport);
+            Dispose();
+            throw;
         }
     }
 
@@ -88,6 +89,12 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
     public IX64InterruptChips InterruptChips { get; }
+
+    /// <summary>The memory-mapped devices with their places: virtio slots, then the caller's. The guest finds them in the DSDT.</summary>
+    public IReadOnlyList<PlacedDevice> Devices => _bus.Devices;
+
+    /// <summary>The devices in port space with their places, the caller's last. The guest finds them in the DSDT as far as they describe themselves.</summary>
+    public IReadOnlyList<PlacedDevice> PortDevices => _portBus.Devices;
 
     /// <summary>What firmware would say of the memory.</summary>
     public IReadOnlyList<MemoryMapEntry> MemoryMap
@@ -107,24 +114,23 @@ public sealed class X64MicroVm : IDisposable
         }
     }
 
-    /// <summary>Copies an initial RAM disk to the top of the RAM below 2 GiB.</summary>
-    /// <param name="image">The archive.</param>
+    /// <summary>Copies an initial RAM disk to the highest free place in the RAM below 2 GiB. One that was loaded before is replaced.</summary>
+    /// <param name="image">The archive; an empty one takes the disk away.</param>
     /// <returns>Where it lies.</returns>
-    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    /// <exception cref="ArgumentException">It is larger than the memory.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded already leaves no room for it.</exception>
     public Gpa LoadInitrd(ReadOnlySpan<byte> image)
     {
         ulong top = Math.Min(_options.MemorySize, InitrdLimit), size = (ulong)image.Length;
         if (size > top - KernelStart)
             throw new ArgumentException($"The image of {size} bytes does not fit into memory.", nameof(image));
-        var start = new Gpa((top - size) / AddressSpace.PageSize * AddressSpace.PageSize);
-        Machine.Memory.Write(start, image);
-        _initrd = (start, size);
-        return start;
+        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, new Gpa(KernelStart), new Gpa(top), preferred: null);
     }
 
     /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">A bzImage, whose payload is decompressed here where that is possible, otherwise by its own code in the guest; or an ELF file (vmlinux).</param>
-    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootLinux(ReadOnlyMemory<byte> kernel)
     {
         ReadOnlyMemory<byte> header = default;
@@ -132,11 +138,9 @@ public sealed class X64MicroVm : IDisposable
         if (BzImage.IsBzImage(kernel.Span))
         {
             BzImage image = BzImage.Parse(kernel);
-            int length = Encoding.UTF8.GetByteCount(_options.CommandLine);
-            if ((uint)length > image.CommandLineLimit)
-                throw new InvalidImageException($"The kernel takes a command line of at most {image.CommandLineLimit} bytes, and the board's has {length}.");
+            KernelCommandLine.CheckKernel(_options.CommandLine, image.CommandLineLimit);
             header = image.SetupHeader;
-            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? LoadElf(image.ExtractKernel())
+            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? image.LoadExtracted(Machine.Memory, new Gpa(KernelStart))
                 : LoadWhole(image);
         }
         else
@@ -145,15 +149,16 @@ public sealed class X64MicroVm : IDisposable
         }
 
         PlaceTables();
-        Machine.Memory.Write(ZeroPage, new LinuxZeroPage
+        Place("the zero page", ZeroPage, new LinuxZeroPage
         {
             SetupHeader = header,
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray());
+        ClaimOwn("the page tables of the kernel's entry", X64EntryState.PageTableRange);
         Start((ref X64State state) =>
         {
             X64EntryState.Enter64(Machine, ref state, entry);
@@ -163,21 +168,22 @@ public sealed class X64MicroVm : IDisposable
 
     /// <summary>Loads an ELF kernel and sets the first vCPU up to start it by the PVH protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">An ELF file with a PVH entry.</param>
-    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootPvh(ReadOnlyMemory<byte> kernel)
     {
         if (!ElfImage.IsElf(kernel.Span))
             throw new InvalidImageException("Not an ELF file.");
-        LoadElf(kernel);
         if (!PvhStartInfo.TryFindEntry(kernel.Span, out Gpa entry))
             throw new InvalidImageException("The ELF file has no PVH entry.");
+        LoadElf(kernel);
         PlaceTables();
-        Machine.Memory.Write(StartInfo, new PvhStartInfo
+        Place("the PVH start information", StartInfo, new PvhStartInfo
         {
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray(StartInfo));
         Start((ref X64State state) =>
@@ -203,24 +209,36 @@ public sealed class X64MicroVm : IDisposable
     public void Dispose()
     {
         Machine.Dispose();
-        // The chips, which came first, go last.
-        foreach (IDisposable device in Enumerable.Reverse(_owned))
-            device.Dispose();
-        _virtio.Dispose();
+        // A constructor that failed has made only some of them.
+        _portBus?.Dispose();
+        _bus?.Dispose();
+        _virtio?.Dispose();
+        _models?.Dispose();
     }
 
-    private void AttachPorts()
+    /// <inheritdoc cref="Dispose"/>
+    public ValueTask DisposeAsync() => new(Task.Run(Dispose));
+
+    private void MapRam()
     {
-        AddressSpace ports = Machine.Ports!;
-        var uart = new Ns16550A(_options.Console, InterruptChips.Input(UartInput));
-        var rtc = new CmosRtc(Machine.Clock, InterruptChips.Input(RtcInput));
-        _owned.AddRange([uart, rtc]);
-        ports.Map(new Gpa(SerialPort), uart);
-        ports.Map(new Gpa(CmosPort), rtc);
-        ports.Map(new Gpa(0x64), new KeyboardReset(Machine.RequestReset));
-        ports.Map(new Gpa(0xf4), new DebugExitPort(Machine.RequestShutdown));
-        ports.Map(new Gpa(SleepPort), new AcpiSleep(Machine.RequestShutdown));
-        ports.Map(new Gpa(ResetControl), new ResetPort(Machine.RequestReset));
+        Machine.Memory.MapRam(new Gpa(0), Math.Min(_options.MemorySize, LowTop));
+        if (_options.MemorySize > LowTop)
+            Machine.Memory.MapRam(new Gpa(HighStart), _options.MemorySize - LowTop, "ram-high");
+    }
+
+    private void Attach()
+    {
+        Port("the serial port", SerialPort, slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartInput)));
+        Port("the clock", CmosPort, slot => new CmosRtc(Machine.Clock, slot.TakeInterrupt(RtcInput)));
+        Port("the keyboard's reset", 0x64, _ => new KeyboardReset(Machine.RequestReset));
+        Port("the debug exit", 0xf4, _ => new DebugExitPort(Machine.RequestShutdown));
+        Port("the sleep control", SleepPort, _ => new AcpiSleep(Machine.RequestShutdown));
+        Port("the reset control", ResetControl, _ => new ResetPort(Machine.RequestReset));
+        _virtio.Attach(_bus, Virtio, FirstVirtioInput);
+        _bus.Attach(_options.Devices, nameof(_options.Devices));
+        _portBus.Attach(_options.PortDevices, nameof(_options.PortDevices));
+
+        void Port(string label, ushort port, Func<BoardSlot, IDevice> create) => _portBus.Attach(label, new BoardDevice(create) { Address = new Gpa(port) });
     }
 
     private byte[] DescribeDevices()
@@ -228,18 +246,22 @@ public sealed class X64MicroVm : IDisposable
         AmlBuilder aml = new AmlBuilder().BeginScope("_SB_");
         for (int i = 0; i < Machine.Vcpus.Count; i++)
             aml.BeginDevice($"C{i:X3}").Name("_HID", "ACPI0007").Name("_UID", (uint)i).End();
-        aml.BeginDevice("COM1").NameEisaId("_HID", "PNP0501").Name("_UID", 1)
-            .NameResources(new AmlResources().Ports(SerialPort, 8).Interrupt(UartInput, AcpiTrigger.Edge)).End();
-        aml.BeginDevice("RTC_").NameEisaId("_HID", "PNP0B00")
-            .NameResources(new AmlResources().Ports(CmosPort, 2).Interrupt(RtcInput, AcpiTrigger.Edge)).End();
-        for (int i = 0; i < VirtioSlots; i++)
-        {
-            aml.BeginDevice($"VR{i:X2}").Name("_HID", "LNRO0005").Name("_UID", (uint)i).Name("_CCA", 1)
-                .NameResources(new AmlResources().Memory(Virtio + (ulong)i * VirtioStride, (uint)VirtioStride).Interrupt((uint)(FirstVirtioInput + i), AcpiTrigger.Level)).End();
-        }
-
+        uint number = 0;
+        foreach (PlacedDevice placed in _portBus.Devices)
+            Describe(placed, new AmlResources().Ports((ushort)placed.Address.Value, (byte)placed.Device.Window.Size));
+        foreach (PlacedDevice placed in _bus.Devices)
+            Describe(placed, new AmlResources().Memory(placed.Address, (uint)placed.Device.Window.Size));
         return aml.End().NamePackage("_S5_", AcpiSleep.PowerOffType, 0, 0, 0).ToArray();
+
+        void Describe(PlacedDevice placed, AmlResources registers)
+        {
+            if (placed.Device is IAcpiNode node)
+                node.Describe(aml, new AcpiPlace($"D{number:X3}", number++, registers, [.. placed.Interrupts.Select(input => (uint)input)]));
+        }
     }
+
+    /// <summary>The initial RAM disk, unless a reset has come since it was loaded.</summary>
+    private LoadedRange? Initrd => InitrdPlace.Current(Machine.Memory, _initrd);
 
     private Gpa LoadElf(ReadOnlyMemory<byte> file)
     {
@@ -256,19 +278,30 @@ public sealed class X64MicroVm : IDisposable
         return image.Load(Machine.Memory, image.PreferredAddress);
     }
 
-    /// <summary>What the board places itself lies below 1 MiB, the initial RAM disk above the kernel.</summary>
-    private void CheckPlace(Gpa start, ulong size)
+    /// <summary>What the board places itself lies below 1 MiB.</summary>
+    private static void CheckPlace(Gpa start, ulong size)
     {
-        ulong end = _initrd.Size != 0 ? _initrd.Start.Value : Math.Min(_options.MemorySize, LowTop);
-        if (start.Value < KernelStart || start.Value > end || size > end - start.Value)
-            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie between 1 MiB and 0x{end:x}.");
+        if (start.Value < KernelStart && size != 0)
+            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie above 1 MiB.");
     }
 
     private void PlaceTables()
     {
-        Machine.Memory.Write(Tables, BuildAcpiTables());
-        Machine.Memory.Write(CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        // Booting again without a reset places them anew.
+        foreach (LoadedRange range in _ownRanges)
+            Machine.Memory.Loaded.Release(range);
+        _ownRanges.Clear();
+        byte[] tables = BuildAcpiTables();
+        if ((ulong)tables.Length > KernelStart - FirmwareStart)
+            throw new VirtKitException($"The ACPI tables have {tables.Length} bytes, and there is room for {KernelStart - FirmwareStart}: the board has too many devices.");
+        Place("the ACPI tables", Tables, tables);
+        Place("the command line", CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        ClaimOwn("the descriptor table of the kernel's entry", X64EntryState.DescriptorRange);
     }
+
+    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges.Add(Machine.Memory.Loaded.Write(name, start, content));
+
+    private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges.Add(Machine.Memory.Loaded.Claim(name, range.Start, range.Size));
 
     private void Start(Entry enter)
     {

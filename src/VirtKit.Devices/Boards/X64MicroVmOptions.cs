@@ -1,43 +1,22 @@
-using VirtKit.Devices.Consoles;
-using VirtKit.Devices.Networking;
-using VirtKit.Devices.Storage;
-using VirtKit.Devices.Virtio;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Boards;
 
-/// <summary>What an <see cref="X64MicroVm"/> board is made of. Validated once, by the board's constructor.</summary>
-public sealed record X64MicroVmOptions
+/// <summary>What an <see cref="X64MicroVm"/> board is made of. RAM has at least 16 MiB; what exceeds 3 GiB lies above 4 GiB. The command line has at most 2047
+/// bytes, and a bzImage may take less.</summary>
+/// <remarks>The machine's architecture is an <see cref="X64Architecture"/>, whose interrupt controller the board provides.</remarks>
+public sealed record X64MicroVmOptions : BoardOptions
 {
-    /// <summary>The machine: vCPUs, engine, scheduling, time, logger. Its architecture is an <see cref="X64Architecture"/>, whose interrupt controller the board provides.</summary>
-    public required MachineOptions Machine { get; init; }
+    /// <summary>The default board: one vCPU, 256 MiB, nothing attached.</summary>
+    public X64MicroVmOptions() : base(new MachineOptions { Architecture = new X64Architecture() }) { }
 
-    /// <summary>The size of RAM in bytes: a multiple of 2 MiB, from 16 MiB to 1 TiB. What exceeds 3 GiB lies above 4 GiB. The host commits it as it is touched.</summary>
-    public ulong MemorySize { get; init; } = 256 << 20;
+    /// <summary>Further devices in port space, after <see cref="BoardOptions.Devices"/>; none by default. <see cref="BoardDevice.Address"/> is the first port; a
+    /// window has 1 to 255 of them.</summary>
+    public IReadOnlyList<BoardDevice> PortDevices { get; init; } = [];
 
-    /// <summary>The other end of the serial port.</summary>
-    public IConsoleBackend Console { get; init; } = new NullConsole();
-
-    /// <summary>The other end of a virtio console beside the serial port; <see langword="null"/> for none.</summary>
-    public IConsoleBackend? VirtioConsole { get; init; }
-
-    /// <summary>The disks, in the order in which Linux names them. They stay the caller's.</summary>
-    public IReadOnlyList<IBlockBackend> Disks { get; init; } = [];
-
-    /// <summary>The network interfaces' far ends. They stay the caller's.</summary>
-    public IReadOnlyList<INetworkBackend> Networks { get; init; } = [];
-
-    /// <summary>The address of the first network interface; the others count on from it.</summary>
-    public MacAddress FirstMacAddress { get; init; } = MacAddress.Local(1);
-
-    /// <summary>Further virtio devices. With disks, networks, virtio console and the entropy source that is always there, at most
-    /// <see cref="X64MicroVm.VirtioSlots"/>. They stay the caller's.</summary>
-    public IReadOnlyList<VirtioDevice> VirtioDevices { get; init; } = [];
-
-    /// <summary>The kernel's command line: at most 2047 bytes of UTF-8, without a zero. A bzImage may take less.</summary>
-    public string CommandLine { get; init; } = "";
-
-    /// <summary>What the guest's random numbers start from; <see langword="null"/> for the host's generator with <see cref="VcpuScheduling.Threads"/>, and for a
-    /// fixed seed with <see cref="VcpuScheduling.Deterministic"/>, so that every run is the same. Seeded numbers are not secret.</summary>
-    public int? Seed { get; init; }
+    internal override void Validate()
+    {
+        base.Validate();
+        CheckElements(PortDevices, nameof(PortDevices));
+    }
 }

@@ -19,23 +19,20 @@ public sealed class VirtioBlock : VirtioDevice, IDisposable
     private const int MaximumSegments = 254;
     private const uint UnmapFlag = 1;
 
-    /// <summary>What a flush costs of a turn: as much as moving so many bytes.</summary>
-    private const long FlushCost = 4 << 20;
-
     private readonly IBlockBackend _backend;
     private readonly byte[] _id = new byte[IdSize];
 
     /// <summary>Creates the disk.</summary>
-    /// <param name="backend">What the bytes are kept in; stays the caller's. No other disk device uses it before this one is disposed of.</param>
+    /// <param name="backend">What the bytes are kept in; stays the caller's. Until the device is disposed of, no other device has it.</param>
     /// <param name="id">The serial number that the guest reads: up to 20 ASCII characters.</param>
-    /// <exception cref="ArgumentException">The ID is too long or not ASCII, or another device uses the backend.</exception>
+    /// <exception cref="ArgumentException">The ID is too long or not ASCII, or another device has the backend.</exception>
     public VirtioBlock(IBlockBackend backend, string id = "") : base("virtio-block", deviceId: 2, 256)
     {
         ArgumentNullException.ThrowIfNull(backend);
         ArgumentNullException.ThrowIfNull(id);
         if (id.Length > IdSize || !Ascii.IsValid(id))
             throw new ArgumentException($"A disk's ID has up to {IdSize} ASCII characters.", nameof(id));
-        BackendUse.Claim(backend, this, nameof(backend));
+        AttachedBackends.Attach(backend, this, nameof(backend));
         _backend = backend;
         Encoding.ASCII.GetBytes(id, _id);
     }
@@ -48,7 +45,7 @@ public sealed class VirtioBlock : VirtioDevice, IDisposable
     public override int ConfigurationSize => 60;
 
     /// <summary>Lets go of the backend.</summary>
-    public void Dispose() => BackendUse.Release(_backend, this);
+    public void Dispose() => AttachedBackends.Detach(_backend, this);
 
     private ulong Sectors => (ulong)_backend.Length / IBlockBackend.SectorSize;
 
@@ -111,7 +108,8 @@ public sealed class VirtioBlock : VirtioDevice, IDisposable
             case TypeOut:
                 return _backend.IsReadOnly ? StatusIoError : Write(sector, payload);
             case TypeFlush:
-                Queue(0).Charge(FlushCost);
+                // Nobody knows how long the host's storage takes: a flush is a turn of its own.
+                Queue(0).Charge(Virtqueue.TurnBytes);
                 _backend.Flush();
                 return StatusOk;
             case TypeGetId:

@@ -32,11 +32,12 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Begins a node. The first one is the root, whose name is empty.</summary>
-    /// <param name="name">The name with its unit address, <c>serial@10000000</c>.</param>
+    /// <param name="name">The name with its unit address, <c>serial@10000000</c>: printable ASCII without <c>/</c>, at most <see cref="DeviceTree.MaxNameLength"/> characters.</param>
+    /// <exception cref="ArgumentException">The name is another.</exception>
     /// <exception cref="InvalidOperationException">The root has been ended.</exception>
     public FdtBuilder BeginNode(string name)
     {
-        ArgumentNullException.ThrowIfNull(name);
+        CheckName(name);
         if (_closed)
             throw new InvalidOperationException("The root node has been ended.");
         _depth++;
@@ -45,6 +46,24 @@ public sealed class FdtBuilder
         _structure.Write(Encoding.ASCII.GetBytes(name));
         _structure.Write("\0"u8);
         Pad();
+        return this;
+    }
+
+    /// <summary>Begins a device's node, <paramref name="name"/><c>@address</c>, with what every device has: <c>compatible</c>, <c>reg</c>, and its interrupts and
+    /// phandle as far as the place has them.</summary>
+    /// <param name="name">The name without its unit address, <c>serial</c>.</param>
+    /// <param name="size">The length of its register window in bytes.</param>
+    /// <param name="place">Where the board has put it.</param>
+    /// <param name="compatible">What drivers know it by, the most special first.</param>
+    public FdtBuilder BeginDevice(string name, ulong size, FdtPlace place, params ReadOnlySpan<string> compatible)
+    {
+        BeginNode($"{name}@{place.Address.Value:x}").Strings("compatible", compatible).Cells64("reg", place.Address.Value, size);
+        if (place.InterruptParent != 0)
+            Cells("interrupt-parent", place.InterruptParent).Cells("interrupts", place.Interrupt);
+        if (!place.InterruptsExtended.IsEmpty)
+            Cells("interrupts-extended", place.InterruptsExtended.Span);
+        if (place.Phandle != 0)
+            Cells("phandle", place.Phandle);
         return this;
     }
 
@@ -81,19 +100,27 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Adds a property of one or more null-terminated strings.</summary>
+    /// <exception cref="ArgumentException">A value is <see langword="null"/> or contains a null character: its reader would take it for two.</exception>
     public FdtBuilder Strings(string name, params ReadOnlySpan<string> values)
     {
         var text = new StringBuilder();
         foreach (string value in values)
+        {
+            if (value is null || value.Contains('\0', StringComparison.Ordinal))
+                throw new ArgumentException($"A string of property {name} is null or contains a null character.", nameof(values));
             text.Append(value).Append('\0');
+        }
+
         return Bytes(name, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
     /// <summary>Adds a property of raw bytes.</summary>
+    /// <exception cref="ArgumentException">The name is empty or none as <see cref="BeginNode"/> takes.</exception>
     /// <exception cref="InvalidOperationException">No node is open, or it has a child node already: readers would not find the property.</exception>
     public FdtBuilder Bytes(string name, ReadOnlySpan<byte> value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
+        CheckName(name);
         CheckOpen();
         if (_hasChild)
             throw new InvalidOperationException($"Property {name} comes after a child node.");
@@ -133,6 +160,13 @@ public sealed class FdtBuilder
         BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(structureOffset + structureSize - 4), EndOfTree);
         _strings.WrittenSpan.CopyTo(blob.AsSpan(stringsOffset));
         return blob;
+    }
+
+    private static void CheckName(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.Length > DeviceTree.MaxNameLength || name.Contains('/', StringComparison.Ordinal) || name.AsSpan().ContainsAnyExceptInRange('\x21', '\x7e'))
+            throw new ArgumentException($"'{name}' is no name of a device tree: printable ASCII without '/', at most {DeviceTree.MaxNameLength} characters.", nameof(name));
     }
 
     private void CheckOpen()

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.Interpreter;
 
@@ -7,7 +7,7 @@ internal sealed unsafe class CodeArena : IDisposable
 {
     private const int ChunkSize = 1 << 20;
 
-    private readonly List<nint> _chunks = [];
+    private readonly List<NativeBlock> _chunks = [];
     private int _used = ChunkSize;
 
     public long Size => (long)_chunks.Count * ChunkSize;
@@ -17,19 +17,19 @@ internal sealed unsafe class CodeArena : IDisposable
         int size = slots * sizeof(Op);
         if (_used + size > ChunkSize)
         {
-            _chunks.Add((nint)NativeMemory.AlignedAlloc(ChunkSize, 64));
+            _chunks.Add(new NativeBlock(ChunkSize));
             _used = 0;
         }
 
-        var place = (Op*)(_chunks[^1] + _used);
+        var place = (Op*)(_chunks[^1].Pointer + _used);
         _used += size;
         return place;
     }
 
     public void Clear()
     {
-        foreach (nint chunk in _chunks)
-            NativeMemory.AlignedFree((void*)chunk);
+        foreach (NativeBlock chunk in _chunks)
+            chunk.Dispose();
         _chunks.Clear();
         _used = ChunkSize;
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Memory;
 using VirtKit.RiscV;
 
 namespace VirtKit.Interpreter;
@@ -6,15 +7,14 @@ namespace VirtKit.Interpreter;
 /// <summary>The predecoded code of one hart: pages of blocks, and the jump caches that find them by virtual address, one for each privilege mode.</summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    /// <summary>How much native memory blocks and pages may take before all of it is dropped.</summary>
-    private const long Limit = 64L << 20;
-
     private const int Modes = 3;
     private const int CrossingCount = 256;
 
     private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
     private readonly CodeArena _arena = new();
     private readonly BlockBuilder _builder;
+    private readonly NativeBlock _jumpBlock = new(Modes * JumpEntry.Count * sizeof(JumpEntry));
+    private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
     private readonly JumpEntry* _jumps;
     private readonly bool[] _used = new bool[Modes];
     private readonly Op* _scratch;
@@ -25,20 +25,26 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that building them allocates nothing.</summary>
     private readonly BlockBuilder.FetchHalf _fetch;
 
+    private readonly long _limit;
     private CodePage? _source;
     private ulong _generation;
 
-    public CodeCache(InstructionSet set, HandlerTable handlers)
+    /// <param name="limit">How many bytes blocks and pages may take before all of it is dropped.</param>
+    public CodeCache(InstructionSet set, HandlerTable handlers, long limit)
     {
+        _limit = limit;
         _builder = new BlockBuilder(set, handlers);
-        _jumps = (JumpEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * JumpEntry.Count * sizeof(JumpEntry)), 64);
-        _scratch = (Op*)NativeMemory.AlignedAlloc((nuint)(BlockBuilder.MaxSlots * sizeof(Op)), 64);
+        _jumps = (JumpEntry*)_jumpBlock.Pointer;
+        _scratch = (Op*)_scratchBlock.Pointer;
         _used.AsSpan().Fill(true);
         _allocate = slots => (nint)_arena.Allocate(slots);
         _fetch = at => (at & ~0xfffUL) == _source!.VirtualPage ? _source.HalfAt((int)(at & 0xfff)) : null;
         _allocateScratch = _ => (nint)_scratch;
         ForgetJumps();
     }
+
+    /// <summary>Bytes that blocks and pages take.</summary>
+    public long Size => _arena.Size + (long)_pages.Count * CodePage.Size;
 
     /// <summary>The jump cache of a mode.</summary>
     public JumpEntry* JumpsOf(PrivilegeMode privilege)
@@ -71,7 +77,7 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Whether memory runs out; if so, everything has been dropped.</summary>
     public bool DropIfFull()
     {
-        if (_arena.Size + (long)_pages.Count * CodePage.Size <= Limit)
+        if (Size <= _limit)
             return false;
         foreach (CodePage page in _pages.Values)
             page.Dispose();
@@ -136,8 +142,8 @@ internal sealed unsafe class CodeCache : IDisposable
         foreach (CodePage page in _pages.Values)
             page.Dispose();
         _arena.Dispose();
-        NativeMemory.AlignedFree(_jumps);
-        NativeMemory.AlignedFree(_scratch);
+        _jumpBlock.Dispose();
+        _scratchBlock.Dispose();
     }
 
     private struct Crossing

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.Interpreter;
 
@@ -8,12 +8,15 @@ internal sealed unsafe class CodePage : IDisposable
 {
     private const int Entries = 2048;
 
-    private readonly byte* _bytes = (byte*)NativeMemory.Alloc(0x1000);
-    private readonly Op** _blocks = (Op**)NativeMemory.AllocZeroed(Entries, (nuint)sizeof(Op*));
+    private readonly NativeBlock _block = NativeBlock.Zeroed(Size);
+    private readonly byte* _bytes;
+    private readonly Op** _blocks;
     private ulong _generation;
 
     public CodePage(byte* host, ulong virtualPage, ulong generation)
     {
+        _bytes = _block.Pointer;
+        _blocks = (Op**)(_bytes + 0x1000);
         VirtualPage = virtualPage;
         _generation = generation;
         Buffer.MemoryCopy(host, _bytes, 0x1000, 0x1000);
@@ -21,8 +24,8 @@ internal sealed unsafe class CodePage : IDisposable
 
     public ulong VirtualPage { get; }
 
-    /// <summary>What it costs in native memory, without its blocks.</summary>
-    public static int Size => 0x1000 + Entries * sizeof(Op*);
+    /// <summary>What it costs without its blocks: native memory, and about what the object and its place in a dictionary take.</summary>
+    public static int Size => 0x1000 + Entries * sizeof(Op*) + 128;
 
     public ushort HalfAt(int offset) => *(ushort*)(_bytes + offset);
 
@@ -42,9 +45,5 @@ internal sealed unsafe class CodePage : IDisposable
         new Span<nint>(_blocks, Entries).Clear();
     }
 
-    public void Dispose()
-    {
-        NativeMemory.Free(_bytes);
-        NativeMemory.Free(_blocks);
-    }
+    public void Dispose() => _block.Dispose();
 }

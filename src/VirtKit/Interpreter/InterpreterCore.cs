@@ -6,25 +6,30 @@ namespace VirtKit.Interpreter;
 /// <summary>Runs one hart: finds the block at the pc, runs blocks until a handler leaves, looks around, and again.</summary>
 internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
 {
-    /// <summary>A hart that takes this many traps in a row without retiring an instruction cannot fetch its handler.</summary>
-    private const int TrapLimit = 1000;
-
     private readonly Hart _hart;
     private readonly InterpreterContext* _context;
     private readonly CodeCache _code;
     private readonly InterpreterDispatch _dispatch;
+    private readonly BlockBuilder.FetchHalf _fetchOnce;
     private bool _endSlice;
     private ulong _exits;
 
-    public InterpreterCore(RiscVSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch)
+    /// <summary>Why and where <see cref="FetchOnce"/> could not fetch.</summary>
+    private TrapCause _fetchCause;
+    private ulong _fetchFault;
+
+    public InterpreterCore(RiscVSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch, long codeLimit)
     {
         _dispatch = dispatch;
-        _code = new CodeCache(system.Instructions, handlers);
+        _code = new CodeCache(system.Instructions, handlers, codeLimit);
+        _fetchOnce = FetchOnce;
         _hart = new Hart(system, index, sizeof(InterpreterContext), this);
         _context = (InterpreterContext*)_hart.Context;
     }
 
     public override bool HasWork => _hart.HasWork;
+
+    public override string? CannotBeWoken => _hart.CannotBeWoken;
 
     public override ulong Retired => _context->Hart.Retired;
 
@@ -38,6 +43,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         _hart.RequestAttention();
     }
 
+    public override bool HasPin(int pin) => Hart.HasPin(pin);
+
     public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
 
     public override void Reset() => _hart.Reset();
@@ -46,18 +53,28 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
 
     public void SetState(in RiscVState state) => _hart.SetState(state);
 
+    public override void SynchronizeCode() => _hart.SynchronizeCode();
+
     public override VcpuExit Run(ulong budget)
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
         _context->RetiredAtZero = Retired + (ulong)(start - Op.MaxBlockLength);
-        _hart.EnterGuest();
-        _hart.RequestAttention();
-        VcpuExit exit = RunBlocks(start);
-        _hart.LeaveGuest();
-        _endSlice = false;
-        _exits++;
-        return exit;
+        try
+        {
+            _hart.EnterGuest();
+            _hart.RequestAttention();
+            return RunBlocks(start);
+        }
+        finally
+        {
+            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
+            _hart.LeaveGuest();
+            _endSlice = false;
+            _exits++;
+        }
     }
+
+    bool IHartEngine.HoldsLock => false;
 
     void IHartEngine.DataMappingChanged()
     {
@@ -108,21 +125,18 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     private VcpuExit RunBlocks(long left)
     {
         InterpreterContext* c = _context;
-        int stuck = 0;
         while (true)
         {
             if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
                 return exit;
             if (left <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            long before = left;
             Op* op = Find(left);
             if (op != null)
                 left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;
             c->Hart.Retired = c->RetiredAtZero - (ulong)(left - Op.MaxBlockLength);
-            stuck = left == before ? stuck + 1 : 0;
-            if (stuck > TrapLimit)
-                return new VcpuExit(ExitReason.Fault, _hart.State.Mcause, $"Hart {_hart.Id} traps without end at {new Gva(_hart.State.Pc)}.");
+            if (_hart.TrapsWithoutEnd)
+                return _hart.TrapExit();
         }
     }
 
@@ -199,15 +213,16 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     /// <summary>A block that is not kept: cut to the budget, or of code whose translation is not.</summary>
     private Op* BuildOnce(ulong pc, int limit)
     {
-        TrapCause? cause = null;
-        ulong faulting = 0;
-        Op* op = _code.BuildOnce(pc, limit, at =>
-        {
-            cause = _hart.Mmu.TranslateCode(at, out _, out byte* host, out _);
-            faulting = at;
-            return cause is null ? *(ushort*)(host + (at & 0xfff)) : null;
-        });
-        return op == null ? Trap(cause!.Value, faulting) : op;
+        Op* op = _code.BuildOnce(pc, limit, _fetchOnce);
+        return op == null ? Trap(_fetchCause, _fetchFault) : op;
+    }
+
+    private ushort? FetchOnce(ulong address)
+    {
+        if (_hart.Mmu.TranslateCode(address, out _, out byte* host, out _) is not { } cause)
+            return *(ushort*)(host + (address & 0xfff));
+        (_fetchCause, _fetchFault) = (cause, address);
+        return null;
     }
 
     private Op* Trap(TrapCause cause, ulong address)

@@ -3,30 +3,81 @@ using System.Runtime.InteropServices;
 namespace VirtKit.Memory;
 
 /// <summary>Page-aligned, zeroed, lazily committed native memory: a memfd mapping on Linux, so that a hypervisor maps it and a fork shares it; elsewhere the
-/// allocator's pages. Freed when the last owner disposes it.</summary>
+/// allocator's pages.</summary>
+/// <remarks>
+/// It goes in two steps, because a span may be in use on a thread that nobody knows of. <see cref="Discard"/> gives the content and the descriptor back at once, but the
+/// addresses stay mapped, to other pages: a late store goes nowhere instead of into memory that belongs to somebody else by then. The finalizer gives the addresses back
+/// when nothing refers to the memory any more. So this handle is never disposed of; whoever uses the pointer keeps a reference to it meanwhile.
+/// </remarks>
 internal sealed unsafe partial class HostMemory : SafeHandle
 {
     private readonly nuint _length;
     private readonly bool _mapped;
+    private int _descriptor;
+    private int _discarded;
 
     private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor) : base(0, ownsHandle: true)
     {
         SetHandle((nint)pointer);
         _length = length;
         _mapped = mapped;
-        FileDescriptor = descriptor;
-        GC.AddMemoryPressure(4096);
+        _descriptor = descriptor;
+        GC.AddMemoryPressure(Pressure);
     }
 
     public byte* Pointer => (byte*)handle;
 
-    /// <summary>The memfd, or -1 where the host has none.</summary>
-    public int FileDescriptor { get; }
+    /// <summary>The memfd, or -1 where the host has none or the content was given back.</summary>
+    public int FileDescriptor => Volatile.Read(ref _descriptor);
 
     public override bool IsInvalid => handle == 0;
 
     public static HostMemory Allocate(ulong length)
     {
+        if (TryAllocate(length, out _) is { } memory)
+            return memory;
+        // Memory, descriptors and addresses of machines that nobody disposed of come back with their finalizers.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return TryAllocate(length, out string? reason)
+            ?? throw new VirtKitException($"The host cannot map {length} bytes of guest memory: {reason}.");
+    }
+
+    /// <summary>Gives content and descriptor back to the host. The addresses hold unspecified bytes from now on. Idempotent; any thread.</summary>
+    public void Discard()
+    {
+        if (Interlocked.Exchange(ref _discarded, 1) != 0)
+            return;
+        if (!_mapped)
+        {
+            // The allocator's pages stay until the finalizer; this makes the collector come for them.
+            GC.AddMemoryPressure((long)_length);
+            return;
+        }
+
+        // SAFETY: the range is this object's own mapping. Where the host refuses, the old pages stay until the finalizer.
+        _ = mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapAnonymous | MapNoReserve, -1, 0);
+        _ = close(Interlocked.Exchange(ref _descriptor, -1));
+    }
+
+    protected override bool ReleaseHandle()
+    {
+        GC.RemoveMemoryPressure(Pressure);
+        if (!_mapped)
+        {
+            if (_discarded != 0)
+                GC.RemoveMemoryPressure((long)_length);
+            NativeMemory.AlignedFree((void*)handle);
+            return true;
+        }
+
+        bool unmapped = munmap(handle, _length) == 0;
+        return (_descriptor < 0 || close(_descriptor) == 0) && unmapped;
+    }
+
+    private static HostMemory? TryAllocate(ulong length, out string? reason)
+    {
+        reason = null;
         if (OperatingSystem.IsLinux())
         {
             int descriptor = memfd_create("virtkit", MfdCloexec);
@@ -37,10 +88,10 @@ internal sealed unsafe partial class HostMemory : SafeHandle
                     return new HostMemory((byte*)address, (nuint)length, mapped: true, descriptor);
             }
 
-            int error = Marshal.GetLastPInvokeError();
+            reason = Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
             if (descriptor >= 0)
                 _ = close(descriptor);
-            throw new VirtKitException($"The host cannot map {length} bytes of guest memory: {Marshal.GetPInvokeErrorMessage(error)}.");
+            return null;
         }
 
         try
@@ -51,25 +102,16 @@ internal sealed unsafe partial class HostMemory : SafeHandle
         }
         catch (OutOfMemoryException e)
         {
-            throw new VirtKitException($"The host cannot allocate {length} bytes of guest memory.", e);
+            reason = e.Message;
+            return null;
         }
     }
 
-    protected override bool ReleaseHandle()
-    {
-        GC.RemoveMemoryPressure(4096);
-        if (!_mapped)
-        {
-            NativeMemory.AlignedFree((void*)handle);
-            return true;
-        }
-
-        bool unmapped = munmap(handle, _length) == 0;
-        return close(FileDescriptor) == 0 && unmapped;
-    }
+    /// <summary>What a mapping and a descriptor weigh for the collector, which does not see the pages that the guest touches.</summary>
+    private const long Pressure = 64 << 10;
 
     // Linux ABI, <sys/mman.h>; the values are the same on x86-64, Arm64 and RISC-V.
-    private const int ProtRead = 1, ProtWrite = 2, MapShared = 1, MapNoReserve = 0x4000;
+    private const int ProtRead = 1, ProtWrite = 2, MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
     private const uint MfdCloexec = 1;
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

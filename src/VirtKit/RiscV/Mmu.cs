@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using VirtKit.Memory;
 
 namespace VirtKit.RiscV;
 
@@ -14,11 +14,15 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>A kernel's code: an entry that makes room for another costs the engine what it knows of the page.</summary>
     private const int CodeEntries = 1024;
 
+    /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
+    private const int MaxEntryUpdates = 1000;
+
     private readonly HartContext* _context;
     private readonly AddressSpace _memory;
     private readonly IHartEngine? _engine;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
+    private readonly NativeBlock _block = new(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry));
     private readonly TlbEntry* _tables;
     private readonly CodeEntry[] _code = new CodeEntry[CodeEntries * 3];
 
@@ -40,7 +44,7 @@ internal sealed unsafe class Mmu : IDisposable
         _engine = engine;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
-        _tables = (TlbEntry*)NativeMemory.AlignedAlloc((nuint)(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry)), 64);
+        _tables = (TlbEntry*)_block.Pointer;
         new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
         SelectMode();
         _memory.Changed += OnMapChanged;
@@ -193,7 +197,7 @@ internal sealed unsafe class Mmu : IDisposable
     public void Dispose()
     {
         _memory.Changed -= OnMapChanged;
-        NativeMemory.AlignedFree(_tables);
+        _block.Dispose();
     }
 
     private TrapCause? Translate(ulong address, int size, MemoryAccess access, PrivilegeMode privilege, out ulong physical, out bool cacheable)
@@ -230,7 +234,7 @@ internal sealed unsafe class Mmu : IDisposable
             ulong entryAddress = table + (address >> (12 + 9 * level) & 0x1ff) * 8;
             if (!TryReachEntry(entryAddress, out ulong* entry, MemoryAccess.Load))
                 return AccessFault(access);
-            while (true)
+            for (int updates = 0; ; updates++)
             {
                 ulong pte = Volatile.Read(ref *entry);
                 if ((pte & PteV) == 0 || (pte & (PteR | PteW)) == PteW || (pte & PteReserved) != 0)
@@ -260,7 +264,7 @@ internal sealed unsafe class Mmu : IDisposable
                 ulong wanted = pte | PteA | (access == MemoryAccess.Store ? PteD : 0);
                 if (wanted != pte)
                 {
-                    if ((state.Menvcfg & EnvironmentConfiguration.Adue) == 0)
+                    if ((state.Menvcfg & EnvironmentConfiguration.Adue) == 0 || updates == MaxEntryUpdates)
                         return PageFault(access);
                     if (!TryReachEntry(entryAddress, out entry, MemoryAccess.Store))
                         return AccessFault(access);
@@ -360,9 +364,10 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void OnMapChanged()
     {
-        // Only done while no vCPU runs, so the caches are nobody's.
+        // Only done while no vCPU runs, so the caches are nobody's. What is mapped at an address now may have other bytes than what was.
         _lastRegion = null;
         Flush();
+        _engine?.CodeBytesChanged();
     }
 
     private ref CodeEntry CodeEntryOf(int privilege, ulong address) =>

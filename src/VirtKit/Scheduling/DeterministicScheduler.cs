@@ -1,9 +1,12 @@
+using System.Diagnostics;
 using VirtKit.Engines;
 using VirtKit.Time;
 
 namespace VirtKit.Scheduling;
 
 /// <summary>All vCPUs in turns on one thread, in virtual time. A slice ends at the quantum or at the clock's next deadline, to the instruction.</summary>
+/// <remarks>A stop is invisible to the guest. What the schedule remembers (whose turn it is, and how much is left of it) changes only with instructions that retire,
+/// so that a slice which was cut short, or ended before its first instruction, leaves the vCPUs the turns that they would have had.</remarks>
 internal sealed class DeterministicScheduler : VcpuScheduler
 {
     /// <summary>2000-01-01: a guest that checks its calendar gets a plausible date, and the same in every run.</summary>
@@ -11,6 +14,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
 
     private readonly VirtualClock _clock;
     private readonly ulong _quantum;
+    private readonly bool _sleepsWhenIdle;
     private readonly AutoResetEvent _wake = new(initialState: false);
     private volatile bool _waiting;
     private int _turn;
@@ -20,65 +24,111 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     {
         _clock = new VirtualClock(options.NanosecondsPerInstruction, options.CalendarStart ?? Epoch);
         _clock.TimerFailed += OnTimerFailed;
-        _clock.DeadlineChanged += WakeUp;
+        _clock.PostFailed += OnPostFailed;
+        _clock.Changed += WakeUp;
+        _sleepsWhenIdle = options.IdleTime == IdleTime.RealTime;
         _left = _quantum = options.Quantum;
     }
 
     public override MachineClock Clock => _clock;
 
-    public override VcpuExit Run()
+    public override VcpuExit Run(Vcpu? only, ulong budget)
     {
-        IReadOnlyList<Vcpu> vcpus = Machine.Vcpus;
+        _clock.Attach();
+        var pace = new Pace(_clock.Now);
         while (true)
         {
-            bool worked = false;
-            for (int i = 0; i < vcpus.Count; i++)
-            {
-                // The turn outlives this call, so that a machine that was stopped and goes on runs as one that was not.
-                VcpuCore core = vcpus[_turn].Core;
-                // A deadline cuts the slice, not the turn: a vCPU that sets its timer in a handler gets on with its work however short the period is.
-                while (_left > 0 && core.HasWork)
-                {
-                    worked = true;
-                    ExitReason reason = RunSlice(core);
-                    if (Machine.PendingStop is not null || reason != ExitReason.BudgetExhausted)
-                        break;
-                }
-
-                if (Machine.PendingStop is { } stop)
-                    return stop.Exit;
-                _turn = (_turn + 1) % vcpus.Count;
-                _left = _quantum;
-            }
-
-            if (!worked && !_clock.SkipToNextDeadline())
-                Idle(vcpus);
+            if (Machine.TakeExit(only) is { } exit)
+                return exit;
+            if (_clock.Drain() && Machine.TakeExit(only) is { } posted)
+                return posted;
+            Vcpu? vcpu = only ?? Next();
+            bool works = vcpu is not null && vcpu.Core.HasWork;
+            if (!works && Halted(only) is { } halted)
+                return halted;
+            if (budget == 0)
+                return new VcpuExit(ExitReason.BudgetExhausted);
+            if (works)
+                budget -= Math.Min(budget, only is null ? RunTurn(vcpu!, budget) : RunSlice(vcpu!, budget, out _));
+            else
+                Idle(pace);
         }
+    }
+
+    public override void Reset()
+    {
+        _turn = 0;
+        _left = _quantum;
     }
 
     public override void Wake(int vcpu) => WakeUp();
 
-    public override void Dispose() => _wake.Dispose();
+    // The event stays for its finalizer: a device's thread that has seen _waiting may set it late.
+    public override void Close(bool waits) => _clock.Close();
 
-    private ExitReason RunSlice(VcpuCore core)
+    /// <summary>The vCPU whose turn it is, or the next one that has work.</summary>
+    private Vcpu? Next()
     {
-        ulong before = core.Retired;
-        _clock.Begin(core);
-        ExitReason reason = Run(core, _clock.Slice(_left));
-        _clock.End();
-        // An engine that cannot count uses up its turn slice by slice.
-        _left -= Math.Clamp(core.Retired - before, 1, _left);
-        return reason;
+        IReadOnlyList<Vcpu> vcpus = Machine.Vcpus;
+        for (int i = 0; i < vcpus.Count; i++)
+        {
+            Vcpu vcpu = vcpus[(_turn + i) % vcpus.Count];
+            if (vcpu.Core.HasWork)
+                return vcpu;
+        }
+
+        return null;
     }
 
-    /// <summary>Nothing inside the machine can wake it: waits for the host's input, a kick or a stop.</summary>
-    private void Idle(IReadOnlyList<Vcpu> vcpus)
+    /// <summary>Runs a vCPU for what is left of its turn, or until a deadline. A deadline cuts the slice, not the turn: a vCPU that sets its timer in a handler gets on with
+    /// its work however short the period is.</summary>
+    /// <returns>How many instructions retired.</returns>
+    private ulong RunTurn(Vcpu vcpu, ulong budget)
     {
+        ulong left = vcpu.Index == _turn ? _left : _quantum;
+        ulong retired = RunSlice(vcpu, Math.Min(left, budget), out ExitReason reason);
+        if (retired == 0)
+            return 0;
+        bool ends = reason == ExitReason.Halted || retired >= left;
+        _turn = ends ? (vcpu.Index + 1) % Machine.Vcpus.Count : vcpu.Index;
+        _left = ends ? _quantum : left - retired;
+        return retired;
+    }
+
+    private ulong RunSlice(Vcpu vcpu, ulong most, out ExitReason reason)
+    {
+        VcpuCore core = vcpu.Core;
+        ulong before = core.Retired;
+        _clock.Begin(core);
+        reason = RunCore(vcpu, _clock.Slice(most));
+        _clock.End();
+        return core.Retired - before;
+    }
+
+    /// <summary>The exit where waiting is of no use.</summary>
+    private VcpuExit? Halted(Vcpu? only)
+    {
+        if (only is null)
+            return Machine.Halted();
+        return _clock.NextDeadline == ulong.MaxValue || only.Core.CannotBeWoken is not null ? new VcpuExit(ExitReason.Halted) : null;
+    }
+
+    /// <summary>All vCPUs wait: moves to the next deadline, at once or at the host's pace; without one, waits for the host's input, a kick or a stop.</summary>
+    private void Idle(in Pace pace)
+    {
+        ulong next = _clock.NextDeadline;
+        int milliseconds = next == ulong.MaxValue ? Timeout.Infinite : _sleepsWhenIdle ? pace.MillisecondsUntil(next) : 0;
+        if (milliseconds == 0)
+        {
+            _clock.SkipToNextDeadline();
+            return;
+        }
+
         _waiting = true;
         // TIMING POINT 1: a waker sets its pin first and reads _waiting then; here _waiting is set first and the pins are read then. One of the two sees the other.
         Interlocked.MemoryBarrier();
-        if (Machine.PendingStop is null && !_clock.HasDeadline && !vcpus.Any(v => v.Core.HasWork))
-            _wake.WaitOne();
+        if (!Machine.MustStop && !_clock.HasPosts && _clock.NextDeadline == next && Next() is null)
+            _wake.WaitOne(milliseconds);
         _waiting = false;
     }
 
@@ -86,5 +136,18 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     {
         if (_waiting)
             _wake.Set();
+    }
+
+    /// <summary>How virtual time compares with the host's since the start of a run.</summary>
+    private readonly struct Pace(ulong now)
+    {
+        private readonly long _start = Stopwatch.GetTimestamp();
+
+        /// <summary>How long the host sleeps until a time of the clock has come; 0 where it has.</summary>
+        public int MillisecondsUntil(ulong time)
+        {
+            ulong wanted = (time - now) / 1_000_000, gone = (ulong)Stopwatch.GetElapsedTime(_start).TotalMilliseconds;
+            return time <= now || gone >= wanted ? 0 : (int)Math.Min(wanted - gone, int.MaxValue);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using VirtKit.Engines;
 using VirtKit.Time;
 
@@ -8,30 +9,37 @@ internal sealed class ThreadScheduler : VcpuScheduler
 {
     private readonly HostClock _clock;
     private readonly Sleeper[] _sleepers;
+    private readonly bool _holdsTime;
 
     public ThreadScheduler(Machine machine, MachineOptions options) : base(machine)
     {
-        _clock = new HostClock(options.CalendarStart ?? TimeProvider.System.GetUtcNow());
+        _holdsTime = options.StoppedTime == StoppedTime.Held;
+        _clock = new HostClock(options.CalendarStart ?? TimeProvider.System.GetUtcNow(), _holdsTime, machine.Gate.WorkHere);
         _clock.TimerFailed += OnTimerFailed;
+        _clock.PostFailed += OnPostFailed;
         _sleepers = [.. Enumerable.Range(0, options.VcpuCount).Select(_ => new Sleeper())];
     }
 
     public override MachineClock Clock => _clock;
 
-    public override VcpuExit Run()
-    {
-        var threads = new Thread[Machine.Vcpus.Count];
-        for (int i = 0; i < threads.Length; i++)
-        {
-            Vcpu vcpu = Machine.Vcpus[i];
-            threads[i] = new Thread(() => RunVcpu(vcpu)) { IsBackground = true, Name = $"VirtKit vCPU {i}" };
-        }
+    /// <summary>How a vCPU's thread is started.</summary>
+    internal Action<Thread> StartThread { get; init; } = static thread => thread.Start();
 
-        foreach (Thread thread in threads)
-            thread.Start();
-        foreach (Thread thread in threads)
-            thread.Join();
-        return Machine.PendingStop!.Exit;
+    public override VcpuExit Run(Vcpu? only, ulong budget)
+    {
+        if (Machine.TakeExit(only) is { } earlier)
+            return earlier;
+        TimeSpan stood = _clock.Start();
+        try
+        {
+            if (stood > TimeSpan.Zero)
+                Machine.Partition.GoOn(stood, _holdsTime);
+            return only is null ? RunAll() : RunOne(only, budget);
+        }
+        finally
+        {
+            _clock.Stop();
+        }
     }
 
     public override void Wake(int vcpu)
@@ -41,39 +49,110 @@ internal sealed class ThreadScheduler : VcpuScheduler
             sleeper.Signal.Set();
     }
 
-    public override void Dispose()
+    // The sleepers' events stay for their finalizers: a device's thread that has seen one asleep may set it late.
+    public override void Close(bool waits) => _clock.Close(waits);
+
+    private VcpuExit RunAll()
     {
-        _clock.Dispose();
-        foreach (Sleeper sleeper in _sleepers)
-            sleeper.Dispose();
+        var threads = new Thread[Machine.Vcpus.Count];
+        for (int i = 0; i < threads.Length; i++)
+        {
+            Vcpu vcpu = Machine.Vcpus[i];
+            threads[i] = new Thread(() => RunVcpu(vcpu)) { IsBackground = true, Name = $"VirtKit vCPU {i}" };
+        }
+
+        int started = 0;
+        try
+        {
+            for (; started < threads.Length; started++)
+                StartThread(threads[started]);
+        }
+        catch (Exception e)
+        {
+            // The others have run for a moment: they stop, and the guest can go on once the host has threads again.
+            Machine.RequestStop(new VcpuExit(ExitReason.Kicked));
+            throw new VirtKitException($"The host cannot start a thread for vCPU {started}: {e.Message}", e);
+        }
+        finally
+        {
+            foreach (Thread thread in threads.AsSpan(0, started))
+                thread.Join();
+        }
+
+        return Machine.TakeExit(only: null)!.Value;
     }
 
     private void RunVcpu(Vcpu vcpu)
     {
+        try
+        {
+            RunUntilStopped(vcpu);
+        }
+        catch (Exception e)
+        {
+            Machine.RequestStop(Failure.Exit($"vCPU {vcpu.Index}'s thread failed", e));
+        }
+    }
+
+    private void RunUntilStopped(Vcpu vcpu)
+    {
+        Machine.Gate.WorkHere();
         VcpuCore core = vcpu.Core;
         Sleeper sleeper = _sleepers[vcpu.Index];
-        while (Machine.PendingStop is null)
+        while (!Machine.MustStop)
         {
             if (core.HasWork)
             {
-                Run(core, ulong.MaxValue);
+                if (RunCore(vcpu, ulong.MaxValue) is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted))
+                    Machine.Interrupt(except: vcpu);
                 continue;
             }
 
             sleeper.Asleep = true;
             // TIMING POINT 2: as TIMING POINT 1, for one vCPU.
             Interlocked.MemoryBarrier();
-            if (!core.HasWork && Machine.PendingStop is null)
+            if (!core.HasWork && !Machine.MustStop && !EndIfHalted())
                 sleeper.Signal.WaitOne();
             sleeper.Asleep = false;
         }
     }
 
-    private sealed class Sleeper : IDisposable
+    /// <summary>Stops the machine where all vCPUs sleep and nothing can wake them. Each looks once it is asleep itself, so the last one sees all.</summary>
+    private bool EndIfHalted()
+    {
+        if (!Array.TrueForAll(_sleepers, sleeper => sleeper.Asleep) || Machine.Halted() is not { } exit)
+            return false;
+        Machine.RequestStop(exit);
+        return true;
+    }
+
+    /// <summary>Runs one vCPU on the calling thread. It does not sleep: a vCPU that waits comes back.</summary>
+    private VcpuExit RunOne(Vcpu vcpu, ulong budget)
+    {
+        VcpuCore core = vcpu.Core;
+        while (true)
+        {
+            if (Machine.TakeExit(vcpu) is { } earlier)
+                return earlier;
+            if (budget == 0)
+                return new VcpuExit(ExitReason.BudgetExhausted);
+            ulong retired = core.Retired;
+            long start = Stopwatch.GetTimestamp();
+            ExitReason reason = RunCore(vcpu, budget);
+            if (Machine.TakeExit(vcpu) is { } exit)
+                return exit;
+            if (reason != ExitReason.Kicked)
+                return new VcpuExit(reason);
+            // The kick was meant for a run that had ended.
+            ulong spent = Machine.Engine.CountsInstructions ? core.Retired - retired : (ulong)Stopwatch.GetElapsedTime(start).Ticks * 100;
+            if (budget != ulong.MaxValue)
+                budget -= Math.Min(budget, spent);
+        }
+    }
+
+    private sealed class Sleeper
     {
         public readonly AutoResetEvent Signal = new(initialState: false);
         public volatile bool Asleep;
-
-        public void Dispose() => Signal.Dispose();
     }
 }

@@ -3,37 +3,47 @@ using VirtKit.Engines;
 namespace VirtKit.Scheduling;
 
 /// <summary>Runs a machine's vCPUs until one exit or request stops them all.</summary>
-internal abstract class VcpuScheduler(Machine machine) : IDisposable
+internal abstract class VcpuScheduler(Machine machine)
 {
     protected Machine Machine { get; } = machine;
 
     public abstract MachineClock Clock { get; }
 
-    public abstract VcpuExit Run();
+    /// <summary>Runs on the calling thread, which owns the machine, until there is an exit.</summary>
+    /// <param name="only">The one vCPU to run, or <see langword="null"/> for all.</param>
+    /// <param name="budget">The most instructions to retire, over all vCPUs that run.</param>
+    public abstract VcpuExit Run(Vcpu? only, ulong budget);
 
     /// <summary>The vCPU may have work although it was halted. Any thread.</summary>
     public abstract void Wake(int vcpu);
 
-    public abstract void Dispose();
+    /// <summary>Begins the schedule anew. The machine does not run.</summary>
+    public virtual void Reset() { }
+
+    /// <summary>Ends the clock. No vCPU runs any more; <see cref="Wake"/> may still come.</summary>
+    /// <param name="waits">Whether to wait for a callback of the clock that is under way.</param>
+    public abstract void Close(bool waits);
 
     /// <summary>Runs one vCPU and stops the machine if its exit concerns more than the schedule.</summary>
-    protected ExitReason Run(VcpuCore core, ulong budget)
+    protected ExitReason RunCore(Vcpu vcpu, ulong budget)
     {
         VcpuExit exit;
         try
         {
-            exit = core.Run(budget);
+            exit = vcpu.Core.Run(budget);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e)
         {
-            // Our own bug; on a vCPU's thread an exception would end the host's process.
-            exit = new VcpuExit(ExitReason.InternalError, 0, e.ToString());
+            // A callback of the host's, or our own bug; on a vCPU's thread an exception would end the host's process.
+            exit = Failure.Exit($"vCPU {vcpu.Index}", e);
         }
 
         if (exit.Reason is not (ExitReason.BudgetExhausted or ExitReason.Kicked or ExitReason.Halted))
-            Machine.RequestStop(exit);
+            Machine.Stop(vcpu, exit);
         return exit.Reason;
     }
 
-    protected void OnTimerFailed(Exception error) => Machine.RequestStop(new VcpuExit(ExitReason.InternalError, 0, $"A timer's callback failed: {error}"));
+    protected void OnPostFailed(Exception error) => Machine.RequestStop(Failure.Exit("A posted action failed", error));
+
+    protected void OnTimerFailed(Exception error) => Machine.RequestStop(Failure.Exit("A timer's callback failed", error));
 }

@@ -81,7 +81,7 @@ public sealed unsafe class HandlerTests : IDisposable
     public void Dispose()
     {
         _hart.Dispose();
-        _memory.Dispose();
+        _memory.Release();
         NativeMemory.AlignedFree(_ops);
         NativeMemory.AlignedFree(_jumps);
     }

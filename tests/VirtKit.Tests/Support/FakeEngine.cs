@@ -25,6 +25,10 @@ internal sealed class FakeEngine(Func<FakeCore, VcpuExit?> instruction) : Execut
 
     public override string Name => "fake";
 
+    public bool Counts { get; init; } = true;
+
+    public override bool CountsInstructions => Counts;
+
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
         reason = architecture is FakeArchitecture ? null : "it is not fake";

@@ -39,7 +39,16 @@ internal sealed unsafe partial class LinuxCodeMemory : ICodeMemory
 
     public int Length { get; }
 
+    /// <summary>Of a machine that nobody disposed of.</summary>
+    ~LinuxCodeMemory() => Release();
+
     public void Dispose()
+    {
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Release()
     {
         if (Writable != null)
             _ = munmap((nint)Writable, (nuint)Length);

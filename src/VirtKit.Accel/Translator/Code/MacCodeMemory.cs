@@ -34,7 +34,16 @@ internal sealed unsafe partial class MacCodeMemory : ICodeMemory
 
     public int Length { get; }
 
+    /// <summary>Of a machine that nobody disposed of.</summary>
+    ~MacCodeMemory() => Release();
+
     public void Dispose()
+    {
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Release()
     {
         if (Writable != null)
             _ = munmap((nint)Writable, (nuint)Length);

@@ -40,7 +40,16 @@ internal sealed unsafe partial class WindowsCodeMemory : ICodeMemory
 
     public int Length { get; }
 
+    /// <summary>Of a machine that nobody disposed of.</summary>
+    ~WindowsCodeMemory() => Release();
+
     public void Dispose()
+    {
+        Release();
+        GC.SuppressFinalize(this);
+    }
+
+    private void Release()
     {
         if (Writable != null)
             _ = UnmapViewOfFile((nint)Writable);

@@ -137,10 +137,6 @@ public sealed partial class X64UserProgram : IDisposable
                 }
             }
         }
-        catch (OperationCanceledException)
-        {
-            return new X64UserExit(X64UserExitReason.Cancelled);
-        }
         finally
         {
             if (limited)
