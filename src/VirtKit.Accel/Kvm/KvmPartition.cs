@@ -123,7 +123,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             _cpuid.Add(table.WithWithheld(_host.Capable, _host.Offered, KvmCpuid.WithheldReason));
             _tscDeadline?.Add(vcpu, table);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table.Lookup(1, 0).Eax);
+                _tscDeadline, table);
         }
         catch
         {

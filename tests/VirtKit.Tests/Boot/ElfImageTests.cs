@@ -10,7 +10,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_TwoSegments_WritesContentAndZeroes()
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
         image.Load(memory);
         byte[] loaded = new byte[0x1009];
@@ -74,7 +74,7 @@ public sealed class ElfImageTests
     [InlineData(Second + 24, 0x8001_0000UL, "does not lie in the machine's memory")]
     public void Load_RangeOutsideOrTwice_WritesNothing(int offset, ulong value, string reason)
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(Patched(offset, value, 8), ElfMachine.RiscV);
         Assert.Contains(reason, Assert.Throws<InvalidImageException>(() => image.Load(memory)).Message, StringComparison.Ordinal);
         Assert.True(memory.TryGetSpan(new Gpa(ElfSample.Physical), 0x10000, out Span<byte> ram));

@@ -13,7 +13,7 @@ public sealed class LinuxImageTests
     [Fact]
     public void Load_PlainImage_GoesToTheTextOffset()
     {
-        using AddressSpace memory = Memory(4 << 20);
+        AddressSpace memory = Memory(4 << 20);
         LinuxImage image = LinuxImage.Parse(Sample(textOffset: 2 << 20, size: 0x3000));
         Assert.False(image.IsEfiStub);
         Assert.Equal(0x3000UL, image.MemorySize);
@@ -78,7 +78,7 @@ public sealed class LinuxImageTests
     [InlineData(0x7fff_f000UL, 0xffff_ffff_0000_1000UL)]
     public void Load_ClaimOutsideMemory_WritesNothing(ulong textOffset, ulong size)
     {
-        using AddressSpace memory = Memory(1 << 20);
+        AddressSpace memory = Memory(1 << 20);
         LinuxImage image = LinuxImage.Parse(Sample(textOffset, size));
         Assert.Throws<InvalidImageException>(() => image.Load(memory, Ram));
         Assert.True(memory.TryGetSpan(Ram, 1 << 20, out Span<byte> ram));

@@ -29,7 +29,7 @@ public sealed class KvmLeakTests
         using var guest = new X64Guest();
         var device = new Silent();
         guest.Machine.Ports!.Map(new Gpa(0x80), device);
-        guest.Machine.Memory.Map(new Gpa(0x1000_0000), device);
+        guest.Machine.Memory.Map(new Gpa(0x1000_0000), new Silent());
         guest.Load(64, a =>
         {
             Label again = a.CreateLabel();
