@@ -49,6 +49,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         }
         catch
         {
+            _memory?.Dispose();
             _vm.Dispose();
             throw;
         }

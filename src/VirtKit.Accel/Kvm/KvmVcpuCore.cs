@@ -80,14 +80,22 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         Touch();
         if (budget != ulong.MaxValue)
             StartSliceTimer(budget);
-        _kick.Enter();
+        // What is disposed of meanwhile, against the rule, stays until the guest has been left.
+        bool hasVcpu = false, hasPages = false;
         try
         {
+            _vcpu.DangerousAddRef(ref hasVcpu);
+            _pages.DangerousAddRef(ref hasPages);
+            _kick.Enter();
             return Enter();
         }
         finally
         {
             _kick.Leave();
+            if (hasPages)
+                _pages.DangerousRelease();
+            if (hasVcpu)
+                _vcpu.DangerousRelease();
             _exits++;
             if (budget != ulong.MaxValue)
             {
@@ -167,8 +175,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         Touch();
         _registers.Set(in next);
         _interrupts.Activity = X64Activity.Running;
-        _run->IfFlag = (byte)((next.Rflags >> 9) & 1);
-        _run->ReadyForInterruptInjection = 0;
+        _interrupts.SetFlags(next.Rflags);
     }
 
     protected override void Dispose(bool disposing)
@@ -244,7 +251,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             int error = Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
             _postedWrites.Drain(_run, _bus);
             if (!_kernelController)
-                _interrupts.NoteTaskPriority();
+                _interrupts.NoteExit();
             if (error != 0)
             {
                 if (error is not (Libc.Eintr or Libc.Eagain))

@@ -97,7 +97,7 @@ public sealed class KvmHypercallTests
             a.mov(r9, rax);
             a.hlt();
         });
-        const ulong call = X64Guest.Code + 5, slice = 200_000_000;
+        const ulong call = X64Guest.Code + 5, slice = 50_000_000;
         int standing = 0;
         VcpuExit exit;
         do
