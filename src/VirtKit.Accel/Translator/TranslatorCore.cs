@@ -179,9 +179,13 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
                 Enter(code);
             else if (stepsOnce)
                 c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
-            if (_failure is not null)
-                return new VcpuExit(ExitReason.InternalError, 0, _failure);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
+            if (_failure is { } failure)
+            {
+                _failure = null;
+                return new VcpuExit(ExitReason.InternalError, 0, failure);
+            }
+
             if (_hart.TrapsWithoutEnd)
                 return _hart.TrapExit();
         }
@@ -303,14 +307,16 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private static int RunFallback(TranslatorContext* context, int site)
     {
         var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
+        ref readonly Site called = ref core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site);
         try
         {
-            return core.RunSite(core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site)) ? 0 : 1;
+            return core.RunSite(called) ? 0 : 1;
         }
         catch (Exception e)
         {
-            // No exception may cross translated code.
-            core._failure = e.ToString();
+            // No exception may cross translated code. The state is as in front of the instruction, which has not retired.
+            core._failure = Failure.Exit($"vCPU {core._hart.Id}", e).Detail;
+            context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;
         }
