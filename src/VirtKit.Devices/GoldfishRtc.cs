@@ -4,7 +4,7 @@ namespace VirtKit.Devices;
 
 /// <summary>The Goldfish real-time clock: nanoseconds since 1970 UTC, and one alarm with an interrupt.</summary>
 /// <remarks>
-/// Register map (32 bits wide):
+/// Register map (32 bits wide; 64 bits are two accesses, the low half first):
 /// <code>
 /// 0x00  TIME_LOW         RW  reading latches TIME_HIGH; writing sets the low half of the time
 /// 0x04  TIME_HIGH        RW  the latched high half; writing sets the high half of the time
@@ -42,7 +42,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("rtc", 0x1000, AccessWidths.Word);
+    public DeviceWindow Window => new("rtc", 0x1000, AccessWidths.Word, UndeclaredAccess.Split);
 
     private ulong Time => _clock.CalendarNow + _state.TimeOffset;
 

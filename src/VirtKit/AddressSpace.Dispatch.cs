@@ -131,9 +131,9 @@ public sealed unsafe partial class AddressSpace
     /// <summary>What becomes of an access that no device takes as it is. One that begins where nothing is may still end on a bus that splits it.</summary>
     private UndeclaredAccess UndeclaredAt(MemoryRegion? region, Gpa address, int size)
     {
-        if (region is null && size > 1)
-            region = Find(address + (ulong)(size - 1)) is { Undeclared: UndeclaredAccess.Split } last ? last : null;
-        return region?.Undeclared ?? UndeclaredAccess.Fault;
+        if (region is null)
+            return size > 1 && Find(address + (ulong)(size - 1)) is { Undeclared: UndeclaredAccess.Split } ? UndeclaredAccess.Split : UndeclaredAccess.Fault;
+        return region.Undeclared != UndeclaredAccess.Split || region.CanSplit(address, size) ? region.Undeclared : UndeclaredAccess.Fault;
     }
 
     /// <summary>The device that takes the next part of a split access, or <see langword="null"/> where none does.</summary>

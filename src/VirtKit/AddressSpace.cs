@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using VirtKit.Boot;
 using VirtKit.Engines;
 using VirtKit.Memory;
 using VirtKit.Scheduling;
@@ -28,6 +29,13 @@ public sealed unsafe partial class AddressSpace
 
     /// <summary>What spans of other threads may still point into: kept from the finalizer as long as this object is.</summary>
     private MemoryRegion[] _released = [];
+    private LoadLedger? _loaded;
+
+    /// <summary>Counts the writes through this object: those of the host and of devices, not those of vCPUs.</summary>
+    private long _writes;
+
+    /// <summary>Whether a span has ever been handed out, through which may be written at any time.</summary>
+    private volatile bool _lendsSpans;
 
     /// <summary>Raised after the map has changed, on the thread that changed it: engines drop what they cached.</summary>
     public event Action? Changed;
@@ -44,6 +52,9 @@ public sealed unsafe partial class AddressSpace
 
     /// <summary>The gate of the machine that this memory belongs to, or <see langword="null"/>: the map changes only while no vCPU runs.</summary>
     internal MachineGate? Gate { get; set; }
+
+    /// <summary>What the host's loaders have claimed of this memory since power-on. Loaders and boards enter what they load, and refuse what overlaps.</summary>
+    public LoadLedger Loaded => _loaded ?? Interlocked.CompareExchange(ref _loaded, new LoadLedger(this), null) ?? _loaded;
 
     /// <summary>Maps zeroed RAM.</summary>
     /// <param name="start">First address, a multiple of <see cref="PageSize"/>.</param>
@@ -135,6 +146,17 @@ public sealed unsafe partial class AddressSpace
         return null;
     }
 
+    /// <summary>Whether memory may have been written, except by vCPUs, since a caller asked last: then a vCPU that starts now has to look whether the code that it keeps is
+    /// still what memory holds.</summary>
+    /// <param name="seen">What the caller keeps for this, 0 at first.</param>
+    internal bool MayBeWrittenSince(ref long seen)
+    {
+        long writes = Volatile.Read(ref _writes);
+        bool isWritten = _lendsSpans || writes != seen;
+        seen = writes;
+        return isWritten;
+    }
+
     /// <summary>A view of memory, never a copy: stores through it are the guest's own bytes. How long it is good is said at <see cref="AddressSpace"/>.</summary>
     /// <param name="address">First byte.</param>
     /// <param name="length">Length in bytes, 0 or more; the range has to lie in one RAM region.</param>
@@ -146,6 +168,7 @@ public sealed unsafe partial class AddressSpace
         MemoryRegion? region = Find(address);
         if (region is { IsMemory: true, IsWritable: true } && length >= 0 && (ulong)length <= region.Size - (address - region.Start))
         {
+            _lendsSpans = true;
             // SAFETY: the range was checked against the region, whose addresses stay mapped as long as anything refers to the space or the region.
             span = new Span<byte>(region.Memory!.Pointer + (address - region.Start), length);
             return true;
@@ -360,6 +383,7 @@ public sealed unsafe partial class AddressSpace
             address += (ulong)segment.Length;
         }
 
+        Interlocked.Increment(ref _writes);
         return true;
     }
 }

@@ -9,7 +9,7 @@ public enum ExitReason
     /// <summary><see cref="Vcpu.Kick"/> or a cancellation stopped it.</summary>
     Kicked,
 
-    /// <summary>The guest waits for an interrupt and none is pending.</summary>
+    /// <summary>The guest waits for an interrupt and none is pending; of a machine as a whole, none can come (<see cref="MachineOptions.WhenHalted"/>).</summary>
     Halted,
 
     /// <summary>The guest powered the machine off; <see cref="VcpuExit.Code"/> is its exit code.</summary>

@@ -1,7 +1,8 @@
 namespace VirtKit;
 
-/// <summary>The time of one machine, in nanoseconds since its construction. Devices read it and set timers on it; whether it is virtual (counted in retired
-/// instructions, so that a run repeats exactly) or the host's is the machine's option.</summary>
+/// <summary>The time of one machine, in nanoseconds: what the guest has seen go by. Devices read it and set timers on it; whether it is virtual (counted in retired
+/// instructions, so that a run repeats exactly) or the host's is the machine's option (<see cref="MachineOptions.Scheduling"/>). Virtual time stands while the machine does
+/// not run, and so does the host's unless <see cref="MachineOptions.StoppedTime"/> says otherwise.</summary>
 /// <remarks>Thread-safe.</remarks>
 public abstract class MachineClock
 {
@@ -24,12 +25,32 @@ public abstract class MachineClock
     /// <param name="gate">Held around every call of <paramref name="expired"/>: the device whose state the callback touches.</param>
     /// <param name="expired">Called once for each expiry; on the clock's thread with host time, on the scheduler's with virtual time. Must not block or throw.</param>
     public abstract ClockTimer CreateTimer(object gate, Action expired);
+
+    /// <summary>The one door for what comes from the host's threads (console input, a network frame, a call of the host): runs an action while no device is in the middle of
+    /// something. Any thread; returns at once.</summary>
+    /// <remarks>
+    /// Actions run once each, in the order of posting. With <see cref="VcpuScheduling.Deterministic"/> they run between two instructions, on the thread that runs the machine: a
+    /// run is repeated exactly where the same actions are posted behind the same numbers of instructions, for example while <see cref="Machine.Run(ulong, CancellationToken)"/>
+    /// has stopped there. With <see cref="VcpuScheduling.Threads"/> they run on the clock's thread. A machine whose vCPUs all wait is woken. While the machine does not run,
+    /// actions wait for the next run; those that are posted to a disposed machine, or wait when it is disposed of, are dropped. The queue has no bound: a source that can be
+    /// faster than the guest posts its next action when the last one has run.
+    /// </remarks>
+    /// <param name="gate">Held around the action: the device whose state it touches.</param>
+    /// <param name="action">Must not block or throw; an exception stops the machine with <see cref="ExitReason.InternalError"/>.</param>
+    public abstract void Post(object gate, Action action);
+
+    /// <summary>A calendar time as its clocks count.</summary>
+    private protected static ulong Nanoseconds(DateTimeOffset calendar) => (ulong)(calendar - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+    /// <summary>A sum that stays at the clock's end instead of wrapping into the past.</summary>
+    private protected static ulong Add(ulong a, ulong b) => a > ulong.MaxValue - b ? ulong.MaxValue : a + b;
 }
 
 /// <summary>A one-shot timer of a <see cref="MachineClock"/>. Thread-safe.</summary>
 public abstract class ClockTimer : IDisposable
 {
     /// <summary>Sets the deadline and replaces an earlier one. A deadline that has passed expires at once, but never inside this call.</summary>
+    /// <remarks>What a callback sets to a time that has come already expires once the guest has got on, or the next time that the clock looks: never in the same turn.</remarks>
     /// <param name="deadline">Nanoseconds on the clock; <see cref="ulong.MaxValue"/> never comes.</param>
     public abstract void Set(ulong deadline);
 

@@ -68,6 +68,13 @@ public sealed unsafe class MemoryRegion
         return 0;
     }
 
+    /// <summary>Whether <see cref="UndeclaredAccess.Split"/> can begin to carry the access out in parts.</summary>
+    internal bool CanSplit(Gpa address, int size)
+    {
+        int narrowest = (int)Widths & -(int)Widths;
+        return size > narrowest && Declares(address, narrowest);
+    }
+
     /// <summary>The declared width with which <see cref="UndeclaredAccess.Pad"/> reaches the register at the address, or 0.</summary>
     internal int PaddedWidth(Gpa address, int size)
     {

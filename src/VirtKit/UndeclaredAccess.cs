@@ -7,7 +7,7 @@ public enum UndeclaredAccess
     Fault,
 
     /// <summary>The access is carried out as successive smaller ones, the lowest address first, each of the widest declared width that is aligned there: the ISA bus of a PC does so
-    /// with wide accesses to byte-wide chips. The parts may reach different devices; one that reaches none reads as ones. What is narrower than every declared width faults.</summary>
+    /// with wide accesses to byte-wide chips. The parts may reach different devices; one that reaches none reads as ones. What is narrower than every declared width, or not aligned to it, faults.</summary>
     Split,
 
     /// <summary>The access reaches the register at its address, and no other: the upper bytes of a wider load are 0 and those of a wider store are lost; a narrower load gets the low

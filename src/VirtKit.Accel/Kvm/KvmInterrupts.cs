@@ -45,6 +45,14 @@ internal sealed unsafe class KvmInterrupts
     /// <summary>Whether running it gets anywhere.</summary>
     public bool HasWork => IsSignaled || Activity == X64Activity.Running || (Activity == X64Activity.Halted && IsWoken);
 
+    /// <summary>Why no maskable interrupt can wake the vCPU, which has no work; or nothing. A non-maskable one still could, but nobody is expected to send it.</summary>
+    public string? CannotBeWoken => Activity switch
+    {
+        X64Activity.Halted when _run->IfFlag == 0 => "is halted with interrupts off (HLT while RFLAGS.IF is 0)",
+        X64Activity.WaitForSipi or X64Activity.Uninitialized => "waits to be started by another (INIT, SIPI)",
+        _ => null,
+    };
+
     /// <summary>Whether what a halted vCPU waits for has come.</summary>
     public bool IsWoken => (Volatile.Read(ref _edges) & Nmi) != 0 || (_intr && _run->IfFlag != 0);
 

@@ -20,6 +20,8 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly KvmHost _host;
     private readonly List<CpuidTable> _cpuid = [];
     private readonly KvmTscDeadline? _tscDeadline;
+    private readonly KvmGuestClocks _clocks;
+    private X64InterruptChipsState _chipsAtPowerOn;
 
     internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
@@ -41,6 +43,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         if (most > 0 && context.VcpuCount > most)
             throw new VirtKitException($"The kernel's KVM runs at most {most} vCPUs in a machine.");
         _vm = system.CreateVm();
+        _clocks = new KvmGuestClocks(_vm, system);
         try
         {
             Configure();
@@ -72,6 +75,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             using MachineHold hold = HoldMachine("KvmPartition.ParavirtualClock");
             var clock = new KvmClock { Clock = value };
             _vm.Call(KvmIoctl.SetClock, ref clock, "set the paravirtual clock");
+            _clocks.NoteSet();
         }
     }
 
@@ -122,8 +126,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             CpuidTable table = KvmCpuid.Set(vcpu, _architecture.Cpuid.Build(_host.Offered, index, _context.VcpuCount));
             _cpuid.Add(table.WithWithheld(_host.Capable, _host.Offered, KvmCpuid.WithheldReason));
             _tscDeadline?.Add(vcpu, table);
+            _clocks.Add(vcpu);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table.Lookup(1, 0).Eax);
+                _tscDeadline, table.Lookup(1, 0).Eax, index == 0 && HasKernelController ? ResetChips : null);
         }
         catch
         {
@@ -131,6 +136,12 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             throw;
         }
     }
+
+    /// <summary>Sets the guest's time-stamp counters and paravirtual clock back by what the machine stood still for, if its time is held and that was ten milliseconds or more, and
+    /// tells the guest of the pause (KVM_KVMCLOCK_CTRL), so that its watchdogs stay quiet. The timers of the kernel's own interrupt controllers and PIT run on in the pause:
+    /// at most one interrupt of each is early then.</summary>
+    /// <inheritdoc/>
+    protected internal override void GoOn(TimeSpan stood, bool timeHeld) => _clocks.GoOn(stood, timeHeld);
 
     /// <summary>Starts recording which pages of a RAM region the guest writes. Costs a fault for each first write to a page between two collections.</summary>
     /// <exception cref="ArgumentException">The region is not memory of this machine.</exception>
@@ -214,6 +225,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             // The speaker's port goes with the timer: counter 2's gate and output are there.
             var pit = new KvmPitConfig { Flags = KvmPitConfig.Speaker };
             _vm.Call(KvmIoctl.CreatePit2, ref pit, "create its timer");
+            KvmChips.Get(_vm, out _chipsAtPowerOn);
         }
 
         KvmMsrRules.Install(_vm, _architecture.Msrs);
@@ -247,6 +259,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         KvmIoeventfd Describe(int descriptor, uint allFlags) =>
             new() { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
     }
+
+    /// <summary>The machine's reset reaches its chips too: the kernel has them, so no device on the bus passes it on.</summary>
+    private void ResetChips() => KvmChips.Set(_vm, in _chipsAtPowerOn);
 
     private void RequireInput(int input)
     {

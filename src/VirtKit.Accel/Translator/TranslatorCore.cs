@@ -59,6 +59,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public override bool HasWork => _hart.HasWork;
 
+    public override string? CannotBeWoken => _hart.CannotBeWoken;
+
     public override ulong Retired => _context->Interpreter.Hart.Retired;
 
     public override VcpuCounters Counters => new(Retired, _exits, _hart.MmioAccesses, _hart.Mmu.Misses, _hart.Traps);
@@ -81,6 +83,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void SetState(in RiscVState state) => _hart.SetState(state);
 
+    public override void SynchronizeCode() => _hart.SynchronizeCode();
+
     public override VcpuExit Run(ulong budget)
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
@@ -101,6 +105,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _exits++;
         }
     }
+
+    bool IHartEngine.HoldsLock => _cache is { IsGateHeld: true };
 
     void IHartEngine.DataMappingChanged()
     {
@@ -139,15 +145,29 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void Return() => _hart.EnterGuest();
 
+    /// <summary>Whether remote fences wait for this core. Any thread.</summary>
+    public bool IsInGuest => _hart.IsInGuest;
+
+    /// <summary>Whether this core's thread is in translated code or in a function that it calls: evictions wait for it. Any thread.</summary>
+    public bool IsInCode => Volatile.Read(ref _inCode) != 0;
+
+    /// <summary>Whether the host wants this core to come back. Any thread.</summary>
+    public bool IsExitRequested => _hart.IsExitRequested;
+
     /// <summary>Returns when this core's thread is not in translated code. From another core's thread.</summary>
-    public void WaitUntilOutside()
+    /// <returns>Whether it is not; if it is, the caller is asked to stop.</returns>
+    public bool WaitUntilOutside(TranslatorCore caller)
     {
         SpinWait wait = default;
-        while (Volatile.Read(ref _inCode) != 0)
+        while (IsInCode)
         {
+            if (caller.IsExitRequested)
+                return false;
             _hart.RequestAttention();
             wait.SpinOnce();
         }
+
+        return true;
     }
 
     protected override void Dispose(bool disposing)
@@ -180,15 +200,18 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             else if (stepsOnce)
                 c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
-            if (_failure is { } failure)
-            {
-                _failure = null;
-                return new VcpuExit(ExitReason.InternalError, 0, failure);
-            }
-
+            if (_failure is not null)
+                return TakeFailure();
             if (_hart.TrapsWithoutEnd)
                 return _hart.TrapExit();
         }
+    }
+
+    private VcpuExit TakeFailure()
+    {
+        var exit = new VcpuExit(ExitReason.InternalError, 0, _failure);
+        _failure = null;
+        return exit;
     }
 
     private VcpuExit? LookAround()
@@ -218,7 +241,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (code != null)
         {
             if (links && _wantsLink >= 0 && Shadow is null)
-                _cache.Link(_wantsLink, code, _epoch);
+                _cache.TryLink(_wantsLink, code, _epoch);
             _wantsLink = -1;
         }
 
@@ -228,7 +251,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private byte* LookUp(ulong pc, bool lone, CodeEntry* entry, out bool stepsOnce)
     {
         stepsOnce = false;
-        using (_cache.BeginLookup(this))
+        if (!_cache.TryBeginLookup(this))
+            return null;
+        try
         {
             if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
             {
@@ -257,6 +282,10 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             }
 
             return code;
+        }
+        finally
+        {
+            _cache.EndLookup();
         }
     }
 

@@ -8,7 +8,7 @@ namespace VirtKit.Accel.Translator;
 /// <summary>What the vCPUs of one machine share: the translations and the tables of instructions.</summary>
 internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition, IRiscVPartition
 {
-    private readonly TranslationCache _cache = new(system.Instructions, options);
+    private readonly TranslationCache _cache = new(system.Instructions, options, system.Metrics);
     private readonly FallbackTable _fallbacks = new(system.Instructions);
     private readonly HandlerTable _handlers = HandlerTable.Create<LoopDispatch>(system.Instructions);
 

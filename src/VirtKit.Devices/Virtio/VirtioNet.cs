@@ -21,11 +21,13 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
 
     /// <summary>Creates the interface.</summary>
     /// <param name="backend">The far end of the cable; until the interface is disposed of, no other device has it.</param>
-    /// <param name="address">The interface's address, different for each on one network.</param>
-    /// <exception cref="ArgumentException">Another device has the backend.</exception>
+    /// <param name="address">The interface's address, different for each on one network; not a group's.</param>
+    /// <exception cref="ArgumentException">The address is a group's, or another device has the backend.</exception>
     public VirtioNet(INetworkBackend backend, MacAddress address) : base("virtio-net", deviceId: 1, 256, 256)
     {
         ArgumentNullException.ThrowIfNull(backend);
+        if (address.IsGroup)
+            throw new ArgumentException($"{address} is a group's address, not an interface's.", nameof(address));
         _backend = backend;
         _address = address;
         _linkUp = backend.IsConnected;

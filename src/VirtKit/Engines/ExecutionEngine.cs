@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Engines;
 
@@ -8,7 +9,8 @@ public abstract class ExecutionEngine
     /// <summary>The engine's name as options spell it: <c>interpreter</c>, <c>translator</c>, <c>kvm</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Whether its cores count the instructions that they retire and stop exactly at a budget, which <see cref="VcpuScheduling.Deterministic"/> needs.</summary>
+    /// <summary>Whether its cores count the instructions that they retire and stop exactly at a budget, as <see cref="VcpuScheduling.Deterministic"/> demands;
+    /// <see langword="true"/> unless overridden. Constant.</summary>
     public virtual bool CountsInstructions => true;
 
     /// <summary>Whether the engine can run this architecture on this host, now.</summary>
@@ -37,7 +39,11 @@ public sealed record PartitionContext(
     MachineClock Clock,
     IMachineEvents Events,
     int VcpuCount,
-    ILogger Logger);
+    ILogger Logger)
+{
+    /// <summary>Where our own engines show what they measure; <see langword="null"/> where nobody collects. Engines of others have meters of their own.</summary>
+    internal MachineMetrics? Metrics { get; init; }
+}
 
 /// <summary>What a guest can ask of the machine as a whole. Callable from any thread; never blocks.</summary>
 public interface IMachineEvents
@@ -66,6 +72,11 @@ public abstract class EnginePartition : IDisposable
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>The machine is about to go on, in the host's time, after it has stood still: an engine whose guest has clocks of its own adjusts them. No vCPU runs.</summary>
+    /// <param name="stood">For how long no vCPU ran.</param>
+    /// <param name="timeHeld">Whether the guest's time stands where it stood then; otherwise it has run on, and the guest sees a jump.</param>
+    protected internal virtual void GoOn(TimeSpan stood, bool timeHeld) { }
 
     /// <summary>Takes the machine for an operation that needs it stopped, until the result is disposed of.</summary>
     /// <param name="operation">The operation's name, for the refusal that others get meanwhile.</param>

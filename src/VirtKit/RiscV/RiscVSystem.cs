@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.Telemetry;
 
 namespace VirtKit.RiscV;
 
@@ -14,6 +15,7 @@ internal sealed class RiscVSystem
         Memory = context.Memory;
         Clock = context.Clock;
         Events = context.Events;
+        Metrics = context.Metrics;
         Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
@@ -27,6 +29,9 @@ internal sealed class RiscVSystem
     public MachineClock Clock { get; }
 
     public IMachineEvents Events { get; }
+
+    /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
+    public MachineMetrics? Metrics { get; }
 
     /// <summary>What <c>time</c> reads and <c>stimecmp</c> is compared with; the board's timer device may set it.</summary>
     public RiscVTimebase Timebase { get; }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using VirtKit.Engines;
 using VirtKit.Time;
 
@@ -13,6 +14,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
 
     private readonly VirtualClock _clock;
     private readonly ulong _quantum;
+    private readonly bool _sleepsWhenIdle;
     private readonly AutoResetEvent _wake = new(initialState: false);
     private volatile bool _waiting;
     private int _turn;
@@ -22,7 +24,9 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     {
         _clock = new VirtualClock(options.NanosecondsPerInstruction, options.CalendarStart ?? Epoch);
         _clock.TimerFailed += OnTimerFailed;
-        _clock.DeadlineChanged += WakeUp;
+        _clock.PostFailed += OnPostFailed;
+        _clock.Changed += WakeUp;
+        _sleepsWhenIdle = options.IdleTime == IdleTime.RealTime;
         _left = _quantum = options.Quantum;
     }
 
@@ -31,20 +35,23 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     public override VcpuExit Run(Vcpu? only, ulong budget)
     {
         _clock.Attach();
+        var pace = new Pace(_clock.Now);
         while (true)
         {
             if (Machine.TakeExit(only) is { } exit)
                 return exit;
+            if (_clock.Drain() && Machine.TakeExit(only) is { } posted)
+                return posted;
             Vcpu? vcpu = only ?? Next();
             bool works = vcpu is not null && vcpu.Core.HasWork;
-            if (only is not null && !works && !_clock.HasDeadline)
-                return new VcpuExit(ExitReason.Halted);
+            if (!works && Halted(only) is { } halted)
+                return halted;
             if (budget == 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
             if (works)
                 budget -= Math.Min(budget, only is null ? RunTurn(vcpu!, budget) : RunSlice(vcpu!, budget, out _));
-            else if (!_clock.SkipToNextDeadline())
-                Idle();
+            else
+                Idle(pace);
         }
     }
 
@@ -57,7 +64,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     public override void Wake(int vcpu) => WakeUp();
 
     // The event stays for its finalizer: a device's thread that has seen _waiting may set it late.
-    public override void Close(bool waits) { }
+    public override void Close(bool waits) => _clock.Close();
 
     /// <summary>The vCPU whose turn it is, or the next one that has work.</summary>
     private Vcpu? Next()
@@ -98,14 +105,30 @@ internal sealed class DeterministicScheduler : VcpuScheduler
         return core.Retired - before;
     }
 
-    /// <summary>Nothing inside the machine can wake it: waits for the host's input, a kick or a stop.</summary>
-    private void Idle()
+    /// <summary>The exit where waiting is of no use.</summary>
+    private VcpuExit? Halted(Vcpu? only)
     {
+        if (only is null)
+            return Machine.Halted();
+        return _clock.NextDeadline == ulong.MaxValue || only.Core.CannotBeWoken is not null ? new VcpuExit(ExitReason.Halted) : null;
+    }
+
+    /// <summary>All vCPUs wait: moves to the next deadline, at once or at the host's pace; without one, waits for the host's input, a kick or a stop.</summary>
+    private void Idle(in Pace pace)
+    {
+        ulong next = _clock.NextDeadline;
+        int milliseconds = next == ulong.MaxValue ? Timeout.Infinite : _sleepsWhenIdle ? pace.MillisecondsUntil(next) : 0;
+        if (milliseconds == 0)
+        {
+            _clock.SkipToNextDeadline();
+            return;
+        }
+
         _waiting = true;
         // TIMING POINT 1: a waker sets its pin first and reads _waiting then; here _waiting is set first and the pins are read then. One of the two sees the other.
         Interlocked.MemoryBarrier();
-        if (!Machine.MustStop && !_clock.HasDeadline && Next() is null)
-            _wake.WaitOne();
+        if (!Machine.MustStop && !_clock.HasPosts && _clock.NextDeadline == next && Next() is null)
+            _wake.WaitOne(milliseconds);
         _waiting = false;
     }
 
@@ -113,5 +136,18 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     {
         if (_waiting)
             _wake.Set();
+    }
+
+    /// <summary>How virtual time compares with the host's since the start of a run.</summary>
+    private readonly struct Pace(ulong now)
+    {
+        private readonly long _start = Stopwatch.GetTimestamp();
+
+        /// <summary>How long the host sleeps until a time of the clock has come; 0 where it has.</summary>
+        public int MillisecondsUntil(ulong time)
+        {
+            ulong wanted = (time - now) / 1_000_000, gone = (ulong)Stopwatch.GetElapsedTime(_start).TotalMilliseconds;
+            return time <= now || gone >= wanted ? 0 : (int)Math.Min(wanted - gone, int.MaxValue);
+        }
     }
 }

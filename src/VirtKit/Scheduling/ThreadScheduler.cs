@@ -9,11 +9,14 @@ internal sealed class ThreadScheduler : VcpuScheduler
 {
     private readonly HostClock _clock;
     private readonly Sleeper[] _sleepers;
+    private readonly bool _holdsTime;
 
     public ThreadScheduler(Machine machine, MachineOptions options) : base(machine)
     {
-        _clock = new HostClock(options.CalendarStart ?? TimeProvider.System.GetUtcNow(), machine.Gate.WorkHere);
+        _holdsTime = options.StoppedTime == StoppedTime.Held;
+        _clock = new HostClock(options.CalendarStart ?? TimeProvider.System.GetUtcNow(), _holdsTime, machine.Gate.WorkHere);
         _clock.TimerFailed += OnTimerFailed;
+        _clock.PostFailed += OnPostFailed;
         _sleepers = [.. Enumerable.Range(0, options.VcpuCount).Select(_ => new Sleeper())];
     }
 
@@ -22,7 +25,22 @@ internal sealed class ThreadScheduler : VcpuScheduler
     /// <summary>How a vCPU's thread is started.</summary>
     internal Action<Thread> StartThread { get; init; } = static thread => thread.Start();
 
-    public override VcpuExit Run(Vcpu? only, ulong budget) => only is null ? RunAll() : RunOne(only, budget);
+    public override VcpuExit Run(Vcpu? only, ulong budget)
+    {
+        if (Machine.TakeExit(only) is { } earlier)
+            return earlier;
+        TimeSpan stood = _clock.Start();
+        try
+        {
+            if (stood > TimeSpan.Zero)
+                Machine.Partition.GoOn(stood, _holdsTime);
+            return only is null ? RunAll() : RunOne(only, budget);
+        }
+        finally
+        {
+            _clock.Stop();
+        }
+    }
 
     public override void Wake(int vcpu)
     {
@@ -36,8 +54,6 @@ internal sealed class ThreadScheduler : VcpuScheduler
 
     private VcpuExit RunAll()
     {
-        if (Machine.TakeExit(only: null) is { } earlier)
-            return earlier;
         var threads = new Thread[Machine.Vcpus.Count];
         for (int i = 0; i < threads.Length; i++)
         {
@@ -95,10 +111,19 @@ internal sealed class ThreadScheduler : VcpuScheduler
             sleeper.Asleep = true;
             // TIMING POINT 2: as TIMING POINT 1, for one vCPU.
             Interlocked.MemoryBarrier();
-            if (!core.HasWork && !Machine.MustStop)
+            if (!core.HasWork && !Machine.MustStop && !EndIfHalted())
                 sleeper.Signal.WaitOne();
             sleeper.Asleep = false;
         }
+    }
+
+    /// <summary>Stops the machine where all vCPUs sleep and nothing can wake them. Each looks once it is asleep itself, so the last one sees all.</summary>
+    private bool EndIfHalted()
+    {
+        if (!Array.TrueForAll(_sleepers, sleeper => sleeper.Asleep) || Machine.Halted() is not { } exit)
+            return false;
+        Machine.RequestStop(exit);
+        return true;
     }
 
     /// <summary>Runs one vCPU on the calling thread. It does not sleep: a vCPU that waits comes back.</summary>

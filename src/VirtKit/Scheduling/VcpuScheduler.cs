@@ -43,5 +43,7 @@ internal abstract class VcpuScheduler(Machine machine)
         return exit.Reason;
     }
 
+    protected void OnPostFailed(Exception error) => Machine.RequestStop(Failure.Exit("A posted action failed", error));
+
     protected void OnTimerFailed(Exception error) => Machine.RequestStop(Failure.Exit("A timer's callback failed", error));
 }

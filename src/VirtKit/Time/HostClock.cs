@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 
 namespace VirtKit.Time;
 
-/// <summary>The host's monotonic time since construction. One thread sleeps until the earliest deadline.</summary>
+/// <summary>The host's monotonic time since construction, without the time in which the machine stood where that is held. One thread sleeps until the earliest deadline; timers
+/// fire and posted actions run while the machine runs.</summary>
 /// <remarks>The sleeping thread does not keep the clock: it ends with a machine that nobody disposed of.</remarks>
 internal sealed class HostClock : MachineClock, IDisposable
 {
@@ -11,21 +12,36 @@ internal sealed class HostClock : MachineClock, IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly TimerQueue _timers = new();
-    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly PostQueue _posts = new();
     private readonly ulong _calendarStart;
+    private readonly bool _holds;
+
+    // In the host's ticks. The time is the host's less _origin, or _stands where that is not negative; _version is odd while they change.
+    private long _origin;
+    private long _stands;
+    private long _stoppedAt;
+    private int _version;
+    private volatile bool _running;
+
     private readonly Alarm _alarm = new();
     private readonly Lock _threadGate = new();
+    private readonly object _serving = new();
     private readonly Action? _threadStarts;
     private Thread? _thread;
     private bool _closed;
 
     /// <param name="calendarStart">The calendar time at 0.</param>
+    /// <param name="holds">Whether time stands between <see cref="Stop"/> and <see cref="Start"/>, as it does from the beginning.</param>
     /// <param name="threadStarts">Called on the clock's thread before its first callback. It does not refer to the clock.</param>
-    public HostClock(DateTimeOffset calendarStart, Action? threadStarts = null)
+    public HostClock(DateTimeOffset calendarStart, bool holds, Action? threadStarts = null)
     {
+        _holds = holds;
+        _origin = Stopwatch.GetTimestamp();
+        _stands = holds ? 0 : -1;
+        _stoppedAt = -1;
         _threadStarts = threadStarts;
-        _calendarStart = (ulong)(calendarStart - DateTimeOffset.UnixEpoch).Ticks * 100;
-        _timers.EarliestChanged += OnEarliestChanged;
+        _calendarStart = Nanoseconds(calendarStart);
+        _timers.EarliestChanged += WakeIfRunning;
     }
 
     ~HostClock() => _alarm.Close();
@@ -37,9 +53,75 @@ internal sealed class HostClock : MachineClock, IDisposable
         remove => _timers.Failed -= value;
     }
 
-    public override ulong Now => (ulong)((Int128)(Stopwatch.GetTimestamp() - _start) * 1_000_000_000 / Stopwatch.Frequency);
+    /// <inheritdoc cref="PostQueue.Failed"/>
+    public event Action<Exception>? PostFailed
+    {
+        add => _posts.Failed += value;
+        remove => _posts.Failed -= value;
+    }
 
-    public override ulong CalendarNow => _calendarStart + Now;
+    public override ulong Now
+    {
+        get
+        {
+            // TIMING POINT 7: Start and Stop change two numbers; a version that is odd or has changed says that they do not belong together.
+            SpinWait wait = default;
+            while (true)
+            {
+                int version = Volatile.Read(ref _version);
+                long stands = Volatile.Read(ref _stands), ticks = stands >= 0 ? stands : Stopwatch.GetTimestamp() - Volatile.Read(ref _origin);
+                Interlocked.MemoryBarrier();
+                if ((version & 1) == 0 && version == Volatile.Read(ref _version))
+                    return (ulong)((Int128)ticks * 1_000_000_000 / Stopwatch.Frequency);
+                wait.SpinOnce(sleep1Threshold: -1);
+            }
+        }
+    }
+
+    public override ulong CalendarNow => Add(_calendarStart, Now);
+
+    /// <summary>The machine runs from here on. Its owner calls it.</summary>
+    /// <returns>How long it stood since the last <see cref="Stop"/>; zero the first time.</returns>
+    public TimeSpan Start()
+    {
+        long now = Stopwatch.GetTimestamp();
+        if (_holds)
+        {
+            Interlocked.Increment(ref _version);
+            Volatile.Write(ref _origin, now - _stands);
+            Volatile.Write(ref _stands, -1);
+            Interlocked.Increment(ref _version);
+        }
+
+        _running = true;
+        // TIMING POINT 8: who sets a timer or posts does so first and reads _running then; here _running is set first and timers and posts are read then.
+        Interlocked.MemoryBarrier();
+        if (_thread is not null)
+            _alarm.Ring();
+        else if (!_posts.IsEmpty || _timers.NextDeadline != ulong.MaxValue)
+            Wake();
+        return _stoppedAt < 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_stoppedAt, now);
+    }
+
+    /// <summary>The machine stands from here on, and nothing fires: a callback that is under way is waited for, as long as <see cref="Close"/> does. Its owner calls it.</summary>
+    public void Stop()
+    {
+        _running = false;
+        if (Monitor.TryEnter(_serving, Patience))
+            Monitor.Exit(_serving);
+        _stoppedAt = Stopwatch.GetTimestamp();
+        if (!_holds)
+            return;
+        Interlocked.Increment(ref _version);
+        Volatile.Write(ref _stands, _stoppedAt - _origin);
+        Interlocked.Increment(ref _version);
+    }
+
+    public override void Post(object gate, Action action)
+    {
+        if (_posts.TryAdd(gate, action))
+            WakeIfRunning();
+    }
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 
@@ -56,13 +138,22 @@ internal sealed class HostClock : MachineClock, IDisposable
             thread = _thread;
         }
 
+        _posts.Close();
         _alarm.Close();
         GC.SuppressFinalize(this);
         if (waits && thread is not null && thread != Thread.CurrentThread)
             thread.Join(Patience);
     }
 
-    private void OnEarliestChanged()
+    private void WakeIfRunning()
+    {
+        Interlocked.MemoryBarrier();
+        if (_running)
+            Wake();
+    }
+
+    /// <summary>Makes the clock's thread look. A machine that neither sets a timer nor is posted to has none.</summary>
+    private void Wake()
     {
         lock (_threadGate)
         {
@@ -97,11 +188,27 @@ internal sealed class HostClock : MachineClock, IDisposable
         milliseconds = 0;
         if (!reference.TryGetTarget(out HostClock? clock))
             return false;
-        clock._timers.Fire(clock.Now);
-        ulong next = clock._timers.NextDeadline, now = clock.Now;
-        // The alarm counts in milliseconds; rounding up is late by at most one, rounding down would spin.
-        milliseconds = next == ulong.MaxValue ? Timeout.Infinite : next <= now ? 0 : (int)Math.Min((next - now + 999_999) / 1_000_000, int.MaxValue);
+        milliseconds = clock.Serve();
         return true;
+    }
+
+    /// <summary>Runs what was posted and fires what is due.</summary>
+    /// <returns>Milliseconds until the next deadline.</returns>
+    private int Serve()
+    {
+        lock (_serving)
+        {
+            if (!_running)
+                return Timeout.Infinite;
+            _posts.Drain();
+            _timers.Fire(Now);
+        }
+
+        if (!_posts.IsEmpty)
+            return 0;
+        ulong next = _timers.NextDeadline, now = Now;
+        // The alarm counts in milliseconds; rounding up is late by at most one, rounding down would spin.
+        return next == ulong.MaxValue ? Timeout.Infinite : next <= now ? 0 : (int)Math.Min((next - now - 1) / 1_000_000 + 1, int.MaxValue);
     }
 
     /// <summary>What the thread sleeps on.</summary>

@@ -25,9 +25,13 @@ internal sealed class TimerQueue
     /// <summary>A callback threw, which is a device's bug and must not end the host's process.</summary>
     public event Action<Exception>? Failed;
 
-    /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock.</summary>
+    /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock. What the callbacks set is for the next call,
+    /// also where it is due: a device that sets its timer to "now" in its own callback gets it again, but holds nobody up for ever.</summary>
     public void Fire(ulong now)
     {
+        ulong limit;
+        lock (_gate)
+            limit = _sequence;
         while (true)
         {
             Timer timer;
@@ -37,6 +41,8 @@ internal sealed class TimerQueue
                 if (_set.Count == 0 || _set.Min.Deadline > now)
                     return;
                 var entry = _set.Min;
+                if (entry.Sequence >= limit && !TryFindOlder(now, limit, out entry))
+                    return;
                 _set.Remove(entry);
                 timer = entry.Timer;
                 timer.Entry = null;
@@ -60,8 +66,31 @@ internal sealed class TimerQueue
         }
     }
 
+    /// <summary>The first due entry from before the callbacks of a call. With the lock.</summary>
+    private bool TryFindOlder(ulong now, ulong limit, out (ulong Deadline, ulong Sequence, Timer Timer) found)
+    {
+        foreach (var entry in _set)
+        {
+            if (entry.Deadline > now)
+                break;
+            if (entry.Sequence >= limit)
+                continue;
+            found = entry;
+            return true;
+        }
+
+        found = default;
+        return false;
+    }
+
     private void Set(Timer timer, ulong deadline)
     {
+        if (deadline == ulong.MaxValue)
+        {
+            Cancel(timer);
+            return;
+        }
+
         bool earliest;
         lock (_gate)
         {

@@ -3,30 +3,39 @@ using VirtKit.Engines;
 namespace VirtKit.Time;
 
 /// <summary>Time counted in retired instructions: the same run sees the same times. It moves while a vCPU runs, and jumps to the next deadline when all wait.</summary>
-/// <remarks>The scheduler's thread moves it; other threads may read it and set timers, at the price of repeatability.</remarks>
+/// <remarks>The scheduler's thread moves it. Other threads may read it and set timers, at the price of repeatability; what they bring enters by <see cref="Post"/>.
+/// A guest can move it far, by waiting for a far deadline: at its end, 584 years, it stands still.</remarks>
 internal sealed class VirtualClock : MachineClock
 {
     private readonly TimerQueue _timers = new();
+    private readonly PostQueue _posts = new();
+    private readonly Action _stamp;
     private readonly ulong _nanosecondsPerInstruction;
     private readonly ulong _calendarStart;
     private ulong _sliceStart;
     private ulong _retiredAtStart;
-    private VcpuCore? _running;
+    private ulong _instructions;
+    private volatile VcpuCore? _running;
     private int _thread;
+    private int _hasNewPosts;
 
     public VirtualClock(ulong nanosecondsPerInstruction, DateTimeOffset calendarStart)
     {
         _nanosecondsPerInstruction = nanosecondsPerInstruction;
-        _calendarStart = (ulong)(calendarStart - DateTimeOffset.UnixEpoch).Ticks * 100;
+        _calendarStart = Nanoseconds(calendarStart);
+        _stamp = () => PostRuns?.Invoke(_instructions, _sliceStart);
         _timers.EarliestChanged += () =>
         {
             CutSlice();
-            DeadlineChanged?.Invoke();
+            Changed?.Invoke();
         };
     }
 
-    /// <summary>A timer became the earliest, perhaps on a thread that is not the scheduler's.</summary>
-    public event Action? DeadlineChanged;
+    /// <summary>A timer became the earliest, or something was posted, perhaps on a thread that is not the scheduler's.</summary>
+    public event Action? Changed;
+
+    /// <summary>A posted action is about to run: behind so many instructions of all vCPUs, at this time. That is where a repetition of the run has to post it.</summary>
+    public event Action<ulong, ulong>? PostRuns;
 
     /// <inheritdoc cref="TimerQueue.Failed"/>
     public event Action<Exception>? TimerFailed
@@ -35,7 +44,17 @@ internal sealed class VirtualClock : MachineClock
         remove => _timers.Failed -= value;
     }
 
-    public bool HasDeadline => _timers.NextDeadline != ulong.MaxValue;
+    /// <inheritdoc cref="PostQueue.Failed"/>
+    public event Action<Exception>? PostFailed
+    {
+        add => _posts.Failed += value;
+        remove => _posts.Failed -= value;
+    }
+
+    /// <summary>The earliest deadline, or <see cref="ulong.MaxValue"/>.</summary>
+    public ulong NextDeadline => _timers.NextDeadline;
+
+    public bool HasPosts => !_posts.IsEmpty;
 
     /// <summary>On the scheduler's thread exact to the instruction; on others as of the start of the slice under way.</summary>
     public override ulong Now
@@ -43,11 +62,17 @@ internal sealed class VirtualClock : MachineClock
         get
         {
             ulong start = Volatile.Read(ref _sliceStart);
-            return _running is { } core && IsHere ? start + (core.Retired - _retiredAtStart) * _nanosecondsPerInstruction : start;
+            if (_running is not { } core || !IsHere)
+                return start;
+            ulong high = Math.BigMul(core.Retired - _retiredAtStart, _nanosecondsPerInstruction, out ulong low);
+            ulong now = start + low;
+            return high != 0 || now < start ? ulong.MaxValue : now;
         }
     }
 
-    public override ulong CalendarNow => _calendarStart + Now;
+    public override ulong CalendarNow => Add(_calendarStart, Now);
+
+    private bool IsHere => _thread == Environment.CurrentManagedThreadId;
 
     /// <summary>How many instructions fit before the next deadline, at least 1 and at most <paramref name="quantum"/>.</summary>
     public ulong Slice(ulong quantum)
@@ -60,8 +85,6 @@ internal sealed class VirtualClock : MachineClock
         return Math.Clamp(instructions, 1, quantum);
     }
 
-    private bool IsHere => _thread == Environment.CurrentManagedThreadId;
-
     /// <summary>The current thread moves the clock from here on.</summary>
     public void Attach() => _thread = Environment.CurrentManagedThreadId;
 
@@ -69,17 +92,31 @@ internal sealed class VirtualClock : MachineClock
     {
         _retiredAtStart = core.Retired;
         _running = core;
+        // TIMING POINT 6: a poster sets _hasNewPosts first and reads _running then; here _running is set first and _hasNewPosts is read then. One of the two cuts the slice.
+        if (Interlocked.Exchange(ref _hasNewPosts, 0) != 0)
+            core.RequestExit();
     }
 
     /// <summary>Moves the clock by what retired, and fires what has become due. A slice without an instruction fires nothing: a stop may have cut it, and must not be seen.</summary>
     public void End()
     {
-        ulong now = Now;
+        ulong now = Now, retired = _running!.Retired - _retiredAtStart;
         _running = null;
-        if (now == _sliceStart)
+        if (retired == 0)
             return;
+        _instructions += retired;
         Volatile.Write(ref _sliceStart, now);
         _timers.Fire(now);
+    }
+
+    /// <summary>Runs what was posted; between two slices.</summary>
+    /// <returns>Whether there was something.</returns>
+    public bool Drain()
+    {
+        if (_posts.IsEmpty)
+            return false;
+        Volatile.Write(ref _hasNewPosts, 0);
+        return _posts.Drain(_stamp);
     }
 
     /// <summary>All vCPUs wait: moves to the next deadline and fires it.</summary>
@@ -94,7 +131,23 @@ internal sealed class VirtualClock : MachineClock
         return true;
     }
 
-    /// <summary>A deadline that was set from inside the slice may lie inside it: the slice ends after this instruction and is cut anew, on every engine at the same place.</summary>
+    public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
+
+    public override void Post(object gate, Action action)
+    {
+        if (!_posts.TryAdd(gate, action))
+            return;
+        // What the scheduler's own thread posts between two slices waits behind the next one: an action that posts itself again does not keep the guest from running.
+        if (_running is not null || !IsHere)
+            Interlocked.Exchange(ref _hasNewPosts, 1);
+        CutSlice();
+        Changed?.Invoke();
+    }
+
+    public void Close() => _posts.Close();
+
+    /// <summary>The slice under way ends: a deadline that was set from inside it may lie inside it, and what was posted waits for its end. From inside, that is after this
+    /// instruction, on every engine at the same place.</summary>
     private void CutSlice()
     {
         if (_running is not { } core)
@@ -104,6 +157,4 @@ internal sealed class VirtualClock : MachineClock
         else
             core.RequestExit();
     }
-
-    public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 }

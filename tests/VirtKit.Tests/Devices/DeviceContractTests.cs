@@ -96,8 +96,8 @@ public sealed class DeviceContractTests
         {
             UndeclaredAccess.Fault => false,
             UndeclaredAccess.Pad => aligned,
-            // A part of the access is enough.
-            _ => size >= narrowest && offset + (ulong)narrowest <= window.Size && (offset % (ulong)narrowest == 0 || size > narrowest),
+            // The first part is enough.
+            _ => size > narrowest && offset % (ulong)narrowest == 0 && offset + (ulong)narrowest <= window.Size,
         };
     }
 

@@ -57,7 +57,7 @@ internal static class DeviceAccessProgram
         ("virtio.status", 0x1000_1070, 8, true), ("virtio.capacity", 0x1000_1100, 16, true), ("rom", 0x1ff8, 8, false), ("nothing", 0xf00_0000, 8, true),
     ];
 
-    /// <summary>What is written where, with the widths that begin there: the low byte fits the first register, the others would show in its neighbours.</summary>
+    /// <summary>What is written where, with the widths that are aligned there: the low byte fits the first register, the others would show in its neighbours.</summary>
     private static readonly (string Name, ulong Address, ulong Value, ulong ReadBack)[] Stores =
     [
         ("uart.thr", 0x1000_0000, 0x0102_0304_0506_072e, 0x1000_0000), ("uart.ier", 0x1000_0001, 0x0102_0304_0506_0705, 0x1000_0000),
@@ -110,6 +110,8 @@ internal static class DeviceAccessProgram
     {
         for (int operation = 4; operation < 8; operation++)
         {
+            if (register.Address % (ulong)Operations[operation].Size != 0)
+                continue;
             yield return new Access($"{register.Name} <-", register.Address, operation, register.Value, Shared: true);
             // What it has done: a chip of bytes shows all of its registers, others the two that the widest store reaches.
             bool bytes = register.ReadBack == 0x1000_0000;

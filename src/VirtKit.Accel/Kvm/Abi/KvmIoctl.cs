@@ -20,7 +20,7 @@ internal static unsafe class KvmIoctl
     public static readonly nuint EnableCap = Iow(0xa3, sizeof(KvmEnableCap)), SetMsrFilter = Iow(0xc6, sizeof(KvmMsrFilter));
     public static readonly nuint RegisterCoalescedMmio = Iow(0x67, sizeof(KvmCoalescedMmioZone)), UnregisterCoalescedMmio = Iow(0x68, sizeof(KvmCoalescedMmioZone));
 
-    public static readonly nuint Run = Io(0x80), Nmi = Io(0x9a), GetTscKhz = Io(0xa3);
+    public static readonly nuint Run = Io(0x80), Nmi = Io(0x9a), GetTscKhz = Io(0xa3), KvmclockCtrl = Io(0xad);
     public static readonly nuint GetRegs = Ior(0x81, sizeof(KvmRegs)), SetRegs = Iow(0x82, sizeof(KvmRegs)), GetSregs = Ior(0x83, sizeof(KvmSregs)), SetSregs = Iow(0x84, sizeof(KvmSregs));
     public static readonly nuint Interrupt = Iow(0x86, 4), GetMsrs = Iowr(0x88, 8), SetMsrs = Iow(0x89, 8), SetSignalMask = Iow(0x8b, 4);
     public static readonly nuint GetLapic = Ior(0x8e, 1024), SetLapic = Iow(0x8f, 1024), SetCpuid2 = Iow(0x90, 8), GetCpuid2 = Iowr(0x91, 8), GetMpState = Ior(0x98, 4), SetMpState = Iow(0x99, 4);

@@ -66,7 +66,7 @@ internal sealed class Wiring : IDisposable
 
     public AddressSpace Memory { get; } = new();
 
-    public ManualClock Clock { get; } = new();
+    public ManualClock Clock { get; init; } = new();
 
     public LineRecorder Lines { get; } = new();
 
