@@ -140,7 +140,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     /// tells the guest of the pause (KVM_KVMCLOCK_CTRL), so that its watchdogs stay quiet. The timers of the kernel's own interrupt controllers and PIT run on in the pause:
     /// at most one interrupt of each is early then.</summary>
     /// <inheritdoc/>
-    protected override void GoOn(TimeSpan stood, bool timeHeld) => _clocks.GoOn(stood, timeHeld);
+    protected internal override void GoOn(TimeSpan stood, bool timeHeld) => _clocks.GoOn(stood, timeHeld);
 
     /// <summary>Starts recording which pages of a RAM region the guest writes. Costs a fault for each first write to a page between two collections.</summary>
     /// <exception cref="ArgumentException">The region is not memory of this machine.</exception>
