@@ -35,6 +35,12 @@ internal sealed record BootOptions
     /// <summary>Only what is in the cache is used.</summary>
     public bool NoFetch { get; init; }
 
+    /// <summary>The Debian archive to fetch from, instead of those of the host's apt.</summary>
+    public Uri? Mirror { get; init; }
+
+    /// <summary>What is fetched need not be signed where this host cannot check it.</summary>
+    public bool AllowUnsigned { get; init; }
+
     /// <summary>No progress, and the kernel keeps its messages.</summary>
     public bool Quiet { get; init; }
 }

@@ -67,13 +67,12 @@ internal abstract class GuestBoard : IDisposable
 
         public override void Load(Guest guest)
         {
-            (Gpa entry, Gpa end) = GuestImage.Parse(guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
-            if (!guest.Initrd.IsEmpty && _board.LoadInitrd(guest.Initrd.Span) < end)
-                throw new InvalidImageException($"{options.Memory} of memory is too little for this kernel and its initial RAM disk.");
+            Gpa entry = GuestImage.Parse(guest.Kernel).Load(_board, RiscVVirt.KernelAddress);
+            _board.LoadInitrd(guest.Initrd.Span);
             if (options.Firmware is null)
                 _board.BootSupervisor(entry);
             else
-                _board.BootFirmware(GuestImage.Parse(File.ReadAllBytes(options.Firmware.FullName)).Load(_board, RiscVVirt.FirmwareAddress).Entry, entry);
+                _board.BootFirmware(GuestImage.Parse(File.ReadAllBytes(options.Firmware.FullName)).Load(_board, RiscVVirt.FirmwareAddress), entry);
         }
 
         public override void Dispose() => _board.Dispose();
@@ -95,8 +94,7 @@ internal abstract class GuestBoard : IDisposable
 
         public override void Load(Guest guest)
         {
-            if (!guest.Initrd.IsEmpty)
-                _board.LoadInitrd(guest.Initrd.Span);
+            _board.LoadInitrd(guest.Initrd.Span);
             _board.BootLinux(guest.Kernel);
         }
 

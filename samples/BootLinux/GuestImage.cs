@@ -15,37 +15,28 @@ internal abstract record GuestImage
         : ElfImage.IsElf(file.Span) ? new Elf(ElfImage.Parse(file, ElfMachine.RiscV))
         : new Flat(file);
 
-    /// <summary>Loads it onto the board.</summary>
+    /// <summary>Loads it onto the board, which refuses what overlaps something else.</summary>
     /// <param name="board">The board.</param>
     /// <param name="place">Where a flat binary goes.</param>
-    /// <returns>Where it starts and the first address behind it.</returns>
-    public abstract (Gpa Entry, Gpa End) Load(RiscVVirt board, Gpa place);
+    /// <returns>Where it starts.</returns>
+    public abstract Gpa Load(RiscVVirt board, Gpa place);
 
     private sealed record Linux(LinuxImage Image) : GuestImage
     {
-        public override (Gpa Entry, Gpa End) Load(RiscVVirt board, Gpa place)
-        {
-            Gpa start = Image.Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
-            return (start, start + Image.MemorySize);
-        }
+        public override Gpa Load(RiscVVirt board, Gpa place) => Image.Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
     }
 
     private sealed record Elf(ElfImage Image) : GuestImage
     {
-        public override (Gpa Entry, Gpa End) Load(RiscVVirt board, Gpa place)
+        public override Gpa Load(RiscVVirt board, Gpa place)
         {
             Image.Load(board.Machine.Memory);
-            return (Image.Entry, Image.Segments.Max(segment => segment.PhysicalAddress + segment.MemorySize));
+            return Image.Entry;
         }
     }
 
     private sealed record Flat(ReadOnlyMemory<byte> Content) : GuestImage
     {
-        public override (Gpa Entry, Gpa End) Load(RiscVVirt board, Gpa place)
-        {
-            if (!board.Machine.Memory.TryWrite(place, Content.Span))
-                throw new InvalidImageException($"The image of {Content.Length} bytes does not fit into memory at {place}.");
-            return (place, place + (ulong)Content.Length);
-        }
+        public override Gpa Load(RiscVVirt board, Gpa place) => board.Machine.Memory.Loaded.Write("the flat binary", place, Content.Span).Start;
     }
 }

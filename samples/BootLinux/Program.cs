@@ -1,8 +1,8 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using VirtKit;
 using VirtKit.Samples;
 using VirtKit.Samples.BootLinux;
-using VirtKit.Samples.BootLinux.Fetch;
 
 // As sysexits.h has it: the host lacks what runs the guest.
 const int Unavailable = 69;
@@ -22,6 +22,8 @@ var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that
 var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
 var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
+var mirror = new Option<Uri>("--mirror") { Description = "Debian archive to fetch from. Default: those of this host's apt, then deb.debian.org", HelpName = "URL", CustomParser = ParseMirror };
+var allowUnsigned = new Option<bool>("--allow-unsigned") { Description = "Fetch although this host cannot check the archive's signature" };
 var quiet = new Option<bool>("--quiet") { Description = "No progress and no kernel messages" };
 foreach (Option<FileInfo> file in (Option<FileInfo>[])[kernel, initrd, firmware])
     file.AcceptExistingOnly();
@@ -29,7 +31,7 @@ disk.AcceptExistingOnly();
 
 var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
 {
-    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, run, noFetch, fetchOnly, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, run, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
 };
 command.Validators.Add(result =>
 {
@@ -59,6 +61,8 @@ command.SetAction(parsed =>
         Firmware = parsed.GetValue(firmware),
         Run = parsed.GetValue(run),
         NoFetch = parsed.GetValue(noFetch),
+        Mirror = parsed.GetValue(mirror),
+        AllowUnsigned = parsed.GetValue(allowUnsigned),
         Quiet = parsed.GetValue(quiet),
     };
     try
@@ -78,10 +82,18 @@ command.SetAction(parsed =>
         using var session = new BootSession(options, Guest.Choose(options, options.Quiet ? TextWriter.Null : Console.Error));
         return session.Run();
     }
-    catch (Exception e) when (e is VirtKitException or FetchException or IOException or UnauthorizedAccessException or ArgumentException)
+    catch (Exception e) when (e is VirtKitException or IOException or UnauthorizedAccessException or ArgumentException)
     {
         Console.Error.WriteLine($"BootLinux: {e.Message}");
         return 1;
     }
 });
 return command.Parse(args).Invoke();
+
+static Uri? ParseMirror(ArgumentResult result)
+{
+    if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out Uri? uri) && uri.Scheme is ("http" or "https" or "file"))
+        return uri;
+    result.AddError($"--mirror takes an address such as https://deb.debian.org/debian, not '{result.Tokens[0].Value}'.");
+    return null;
+}

@@ -61,6 +61,22 @@ static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong?
             return outOfBudget;
         default:
             Console.Error.WriteLine($"RunElf: the machine stopped: {exit.Reason}. {exit.Detail}".TrimEnd());
+            WritePlace(board.Machine, image, exit);
             return softwareError;
     }
+}
+
+// Where it went wrong, by the program's own names: the first trap, or else where each hart stands.
+static void WritePlace(Machine machine, ElfImage image, VcpuExit exit)
+{
+    if (exit.FirstTrap is { } trap)
+    {
+        Console.Error.WriteLine($"RunElf: first trap: {trap.Description} in {Name(trap.Pc)}, value 0x{trap.Value:x}");
+        return;
+    }
+
+    foreach (Vcpu hart in machine.Vcpus)
+        Console.Error.WriteLine($"RunElf: hart {hart.Index} stands in {Name(new Gva(hart.GetState<RiscVState>().Pc))}");
+
+    string Name(Gva pc) => image.TryFindSymbol(pc, out ElfSymbol symbol) ? $"{symbol} ({pc})" : $"no known symbol ({pc})";
 }

@@ -12,8 +12,8 @@ internal static class EngineName
 
     public static IReadOnlyList<string> All { get; } = [Interpreter, Translator, CrossCheck];
 
-    /// <summary>The translator where the host can run it, otherwise the interpreter.</summary>
-    public static string Default => new TranslatorEngine().Supports(new RiscVArchitecture(), out _) ? Translator : Interpreter;
+    /// <summary>The fastest that the host can use.</summary>
+    public static string Default => EngineSelection.Choose(new RiscVArchitecture()).Engine.Name;
 
     public static ExecutionEngine Create(string name) => name switch
     {

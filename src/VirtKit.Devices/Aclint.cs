@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.RiscV;
 
 namespace VirtKit.Devices;
 
@@ -8,9 +9,9 @@ namespace VirtKit.Devices;
 /// <code>
 /// 0x0000 + 4 * hart  MSIP      RW  bit 0: the hart's machine software interrupt
 /// 0x4000 + 8 * hart  MTIMECMP  RW  the hart's machine timer interrupt is asserted while MTIME >= MTIMECMP; all ones at reset
-/// 0xbff8             MTIME     RW  ticks of the timebase
+/// 0xbff8             MTIME     RW  ticks of the timebase; 0 at reset
 /// </code>
-/// The hart's CSR <c>time</c> reads the machine's clock: writing MTIME moves the timer here, not that CSR.
+/// The CSR <c>time</c> of the harts is a shadow of MTIME: writing it moves theirs too, and what they compare with it, where they share the <see cref="RiscVTimebase"/>.
 /// </remarks>
 public sealed class Aclint : IDevice, IFdtNode, IDisposable
 {
@@ -18,37 +19,31 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     public const int MaximumHarts = 4095;
 
     private const ulong MtimecmpStart = 0x4000, Mtime = 0xbff8;
-    private const ulong NanosecondsPerSecond = 1_000_000_000;
 
     // Wiring.
-    private readonly MachineClock _clock;
+    private readonly RiscVTimebase _time;
     private readonly InterruptLine[] _software;
     private readonly InterruptLine[] _timer;
     private readonly ClockTimer[] _deadlines;
-
-    // Configuration.
-    private readonly uint _frequency;
 
     // Guest-visible state.
     private State _state;
 
     /// <summary>Creates the interruptor.</summary>
     /// <param name="clock">The machine's time.</param>
-    /// <param name="timebaseFrequency">Ticks of MTIME a second, 1 to 1,000,000,000.</param>
+    /// <param name="time">What MTIME is: <see cref="RiscVTimebase.Of"/> the machine.</param>
     /// <param name="software">The line into each hart's MSIP pin, 1 to <see cref="MaximumHarts"/>.</param>
     /// <param name="timer">The line into each hart's MTIP pin, as many.</param>
-    public Aclint(MachineClock clock, uint timebaseFrequency, IReadOnlyList<InterruptLine> software, IReadOnlyList<InterruptLine> timer)
+    public Aclint(MachineClock clock, RiscVTimebase time, IReadOnlyList<InterruptLine> software, IReadOnlyList<InterruptLine> timer)
     {
         ArgumentNullException.ThrowIfNull(clock);
         ArgumentNullException.ThrowIfNull(software);
         ArgumentNullException.ThrowIfNull(timer);
-        ArgumentOutOfRangeException.ThrowIfZero(timebaseFrequency);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(timebaseFrequency, (uint)NanosecondsPerSecond);
+        ArgumentNullException.ThrowIfNull(time);
         ArgumentOutOfRangeException.ThrowIfZero(software.Count, nameof(software));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(software.Count, MaximumHarts, nameof(software));
         ArgumentOutOfRangeException.ThrowIfNotEqual(timer.Count, software.Count, nameof(timer));
-        _clock = clock;
-        _frequency = timebaseFrequency;
+        _time = time;
         _software = [.. software];
         _timer = [.. timer];
         _deadlines = new ClockTimer[timer.Count];
@@ -63,8 +58,6 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
 
     /// <inheritdoc/>
     public DeviceWindow Window => new("clint", 0x10000, AccessWidths.Word | AccessWidths.DoubleWord);
-
-    private ulong Ticks => (ulong)((UInt128)_clock.Now * _frequency / NanosecondsPerSecond) + _state.TimeOffset;
 
     /// <inheritdoc/>
     public ulong Read(ulong offset, int size)
@@ -85,7 +78,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
 
         if (aligned == Mtime)
         {
-            _state.TimeOffset += value - Ticks;
+            _time.Now = value;
             for (int hart = 0; hart < _timer.Length; hart++)
                 Compare(hart);
         }
@@ -106,6 +99,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     public void Reset()
     {
         _state = State.AtReset(_timer.Length);
+        _time.Now = 0;
         for (int hart = 0; hart < _timer.Length; hart++)
         {
             _deadlines[hart].Cancel();
@@ -128,7 +122,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     private ulong Register(ulong aligned)
     {
         if (aligned == Mtime)
-            return Ticks;
+            return _time.Now;
         if (aligned < MtimecmpStart)
             return Software((int)(aligned / 4)) | (ulong)Software((int)(aligned / 4) + 1) << 32;
         ulong hart = (aligned - MtimecmpStart) / 8;
@@ -145,29 +139,22 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
         _software[hart].Set(_state.Msip[hart]);
     }
 
-    /// <summary>Sets the hart's timer line, and the host's timer for when it will change.</summary>
+    /// <summary>Sets the hart's timer line, and the clock's timer for when it will change.</summary>
     private void Compare(int hart)
     {
-        ulong compare = _state.Mtimecmp[hart], ticks = Ticks;
-        bool due = ticks >= compare;
-        _timer[hart].Set(due);
-        // In 128 bits: a target past the end of the clock must not wrap into the past.
-        UInt128 target = (UInt128)(ticks - _state.TimeOffset) + (compare - ticks);
-        UInt128 deadline = due ? UInt128.MaxValue : (target * NanosecondsPerSecond + (_frequency - 1)) / _frequency;
-        // A tick count that the clock never reaches before its own end, as all ones is, needs no timer.
-        if (deadline >= ulong.MaxValue)
+        ulong compare = _state.Mtimecmp[hart];
+        _timer[hart].Set(_time.Now >= compare);
+        ulong next = _time.NextChange(compare);
+        if (next == ulong.MaxValue)
             _deadlines[hart].Cancel();
         else
-            _deadlines[hart].Set((ulong)deadline);
+            _deadlines[hart].Set(next);
     }
 
     private struct State
     {
         public bool[] Msip;
         public ulong[] Mtimecmp;
-
-        /// <summary>What the guest set MTIME ahead, in ticks modulo 2^64.</summary>
-        public ulong TimeOffset;
 
         public static State AtReset(int harts)
         {

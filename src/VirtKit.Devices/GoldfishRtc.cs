@@ -4,7 +4,7 @@ namespace VirtKit.Devices;
 
 /// <summary>The Goldfish real-time clock: nanoseconds since 1970 UTC, and one alarm with an interrupt.</summary>
 /// <remarks>
-/// Register map (32 bits wide):
+/// Register map (32 bits wide; 64 bits are two accesses, the low half first):
 /// <code>
 /// 0x00  TIME_LOW         RW  reading latches TIME_HIGH; writing sets the low half of the time
 /// 0x04  TIME_HIGH        RW  the latched high half; writing sets the high half of the time
@@ -15,6 +15,7 @@ namespace VirtKit.Devices;
 /// 0x18  ALARM_STATUS     R   bit 0: armed
 /// 0x1c  CLEAR_INTERRUPT  W   any value acknowledges
 /// </code>
+/// A reset of the machine disarms the alarm and leaves the time as the guest has set it.
 /// </remarks>
 public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
 {
@@ -41,7 +42,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("rtc", 0x1000, AccessWidths.Word);
+    public DeviceWindow Window => new("rtc", 0x1000, AccessWidths.Word, UndeclaredAccess.Split);
 
     private ulong Time => _clock.CalendarNow + _state.TimeOffset;
 
@@ -106,7 +107,8 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     /// <inheritdoc/>
     public void Reset()
     {
-        _state = default;
+        // Battery-backed: the time that the guest has set outlives the machine's reset.
+        _state = new State { TimeOffset = _state.TimeOffset };
         _timer.Cancel();
         UpdateLine();
     }
@@ -136,8 +138,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
         ulong time = Time;
         if (_state.Alarm > time)
         {
-            ulong now = _clock.Now, distance = _state.Alarm - time;
-            _timer.Set(distance > ulong.MaxValue - now ? ulong.MaxValue : now + distance);
+            _timer.Set(_clock.After(_state.Alarm - time));
             return;
         }
 

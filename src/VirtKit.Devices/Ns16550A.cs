@@ -17,7 +17,7 @@ namespace VirtKit.Devices;
 /// 6  MSR  R   modem status: CTS, DSR and DCD are always asserted outside loopback
 /// 7  SCR  RW  scratch
 /// </code>
-/// A character timeout is reported at once instead of after four character times.
+/// A character timeout is reported at once instead of after four character times. A reset of the machine keeps SCR, DLL and DLM, as the chip's MR pin does.
 /// </remarks>
 public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 {
@@ -31,23 +31,31 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
     // Wiring.
     private readonly IConsoleBackend _console;
     private readonly InterruptLine _line;
+    private readonly WeakListener<Ns16550A> _listener;
 
     // Guest-visible state.
     private State _state = State.AtReset();
 
     /// <summary>Creates a port.</summary>
-    /// <param name="console">The other end of the serial line.</param>
+    /// <param name="console">The other end of the serial line; until the port is disposed of, no other device has it.</param>
     /// <param name="line">The interrupt.</param>
+    /// <exception cref="ArgumentException">Another device has the console.</exception>
     public Ns16550A(IConsoleBackend console, InterruptLine line)
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
         _line = line;
-        console.Changed += OnConsoleChanged;
+        _listener = new WeakListener<Ns16550A>(this, static port => port.OnConsoleChanged());
+        AttachedBackends.Attach(console, this, nameof(console));
+        console.Changed += _listener.OnEvent;
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("uart", 8, AccessWidths.Byte);
+    public DeviceWindow Window => new("uart", 8, AccessWidths.Byte, Undeclared);
+
+    /// <summary>How the board connects the chip for accesses wider than a byte: <see cref="UndeclaredAccess.Split"/> as an ISA bus does, the default, or
+    /// <see cref="UndeclaredAccess.Pad"/> where registers stand on a wider bus.</summary>
+    public UndeclaredAccess Undeclared { get; init; } = UndeclaredAccess.Split;
 
     private bool DivisorAccess => (_state.Lcr & Dlab) != 0;
 
@@ -135,7 +143,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
     /// <inheritdoc/>
     public void Reset()
     {
-        _state = State.AtReset();
+        _state = State.AtReset() with { Scratch = _state.Scratch, Dll = _state.Dll, Dlm = _state.Dlm };
         UpdateLine();
     }
 
@@ -147,7 +155,11 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
     public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0501", AcpiTrigger.Edge).End();
 
     /// <summary>Lets go of the console.</summary>
-    public void Dispose() => _console.Changed -= OnConsoleChanged;
+    public void Dispose()
+    {
+        _console.Changed -= _listener.OnEvent;
+        AttachedBackends.Detach(_console, this);
+    }
 
     private void OnConsoleChanged()
     {
@@ -164,10 +176,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
         _state.TransmitPending = false;
         if (InLoopback)
         {
-            if (_state.Received.Count < FifoDepth)
-                _state.Received.Add(value);
-            else
-                _state.Overrun = true;
+            ReceiveLooped(value);
             _state.TransmitPending = true;
             return;
         }
@@ -176,6 +185,17 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
         if (_state.Transmit.Count < FifoDepth)
             _state.Transmit.Add(value);
         SendOutput();
+    }
+
+    /// <summary>A byte that comes in while there is no room is an overrun: without FIFOs it replaces the one in the receive buffer, with them it is lost in the shift register.</summary>
+    private void ReceiveLooped(byte value)
+    {
+        bool hasFifos = (_state.Fcr & FifoEnable) != 0;
+        _state.Overrun |= _state.Received.Count == FifoDepth;
+        if (_state.Received.Count == FifoDepth && !hasFifos)
+            _state.Received = default;
+        if (_state.Received.Count < FifoDepth)
+            _state.Received.Add(value);
     }
 
     private void SendOutput()
@@ -207,16 +227,17 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     private void ControlFifos(byte value)
     {
-        bool toggled = ((value ^ _state.Fcr) & FifoEnable) != 0;
-        if (toggled || (value & FifoClearReceive) != 0)
+        // The other bits are not programmed unless bit 0 is set with them.
+        bool enabled = (value & FifoEnable) != 0, toggled = ((value ^ _state.Fcr) & FifoEnable) != 0;
+        if (toggled || (enabled && (value & FifoClearReceive) != 0))
             _state.Received = default;
-        if (toggled || (value & FifoClearTransmit) != 0)
+        if (toggled || (enabled && (value & FifoClearTransmit) != 0))
         {
             _state.Transmit = default;
             _state.TransmitPending = true;
         }
 
-        _state.Fcr = (byte)((value & FifoEnable) != 0 ? value & 0xc1 : 0);
+        _state.Fcr = (byte)(enabled ? value & 0xc1 : 0);
         ReceiveInput();
     }
 

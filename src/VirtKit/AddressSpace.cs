@@ -1,7 +1,7 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using VirtKit.Boot;
 using VirtKit.Engines;
 using VirtKit.Memory;
 using VirtKit.Scheduling;
@@ -17,7 +17,7 @@ namespace VirtKit;
 /// nowhere, but reaches no memory of anybody else as long as something still refers to the <see cref="MemoryRegion"/> or, after the machine's disposal, to this object.
 /// A pointer from <see cref="MemoryRegion.HostAddress"/> is good for as long as a span.
 /// </remarks>
-public sealed unsafe class AddressSpace
+public sealed unsafe partial class AddressSpace
 {
     /// <summary>The unit of RAM mappings, in bytes.</summary>
     public const int PageSize = 4096;
@@ -29,6 +29,13 @@ public sealed unsafe class AddressSpace
 
     /// <summary>What spans of other threads may still point into: kept from the finalizer as long as this object is.</summary>
     private MemoryRegion[] _released = [];
+    private LoadLedger? _loaded;
+
+    /// <summary>Counts the writes through this object: those of the host and of devices, not those of vCPUs.</summary>
+    private long _writes;
+
+    /// <summary>Whether a span has ever been handed out, through which may be written at any time.</summary>
+    private volatile bool _lendsSpans;
 
     /// <summary>Raised after the map has changed, on the thread that changed it: engines drop what they cached.</summary>
     public event Action? Changed;
@@ -46,6 +53,9 @@ public sealed unsafe class AddressSpace
     /// <summary>The gate of the machine that this memory belongs to, or <see langword="null"/>: the map changes only while no vCPU runs.</summary>
     internal MachineGate? Gate { get; set; }
 
+    /// <summary>What the host's loaders have claimed of this memory since power-on. Loaders and boards enter what they load, and refuse what overlaps.</summary>
+    public LoadLedger Loaded => _loaded ?? Interlocked.CompareExchange(ref _loaded, new LoadLedger(this), null) ?? _loaded;
+
     /// <summary>Maps zeroed RAM.</summary>
     /// <param name="start">First address, a multiple of <see cref="PageSize"/>.</param>
     /// <param name="size">Length in bytes, a positive multiple of <see cref="PageSize"/>. The host commits pages as they are touched.</param>
@@ -56,15 +66,15 @@ public sealed unsafe class AddressSpace
     /// <exception cref="VirtKitException">The host has no such memory.</exception>
     public MemoryRegion MapRam(Gpa start, ulong size, string name = "ram") => MapMemory(start, size, name, writable: true);
 
-    /// <summary>Maps zeroed memory that the guest can only read; the host fills it through <see cref="Write(Gpa, ReadOnlySpan{byte})"/>.</summary>
+    /// <summary>Maps zeroed memory that the guest can only read: its stores are ignored. The host fills it through <see cref="Write(Gpa, ReadOnlySpan{byte})"/>.</summary>
     /// <inheritdoc cref="MapRam"/>
     public MemoryRegion MapRom(Gpa start, ulong size, string name = "rom") => MapMemory(start, size, name, writable: false);
 
     /// <summary>Maps a device's register window.</summary>
     /// <param name="start">Address of the device's offset 0, a multiple of the widest access that the device declares.</param>
     /// <param name="device">The device.</param>
-    /// <exception cref="ArgumentException">Not aligned, an empty window, past the end of the space, or overlapping another mapping; or the device has a place
-    /// already, in this space or another: its registers would be one state at two addresses.</exception>
+    /// <exception cref="ArgumentException">Not aligned, an empty window, past the end of the space, or overlapping another mapping; or the device is mapped
+    /// already, in this space or in another machine's: its registers would be one state at two places. The memory and the port space of one machine may share it.</exception>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public MemoryRegion Map(Gpa start, IDevice device)
@@ -87,7 +97,7 @@ public sealed unsafe class AddressSpace
         }
         catch
         {
-            MappedDevices.Release(device);
+            MappedDevices.Release(device, this);
             throw;
         }
     }
@@ -136,6 +146,17 @@ public sealed unsafe class AddressSpace
         return null;
     }
 
+    /// <summary>Whether memory may have been written, except by vCPUs, since a caller asked last: then a vCPU that starts now has to look whether the code that it keeps is
+    /// still what memory holds.</summary>
+    /// <param name="seen">What the caller keeps for this, 0 at first.</param>
+    internal bool MayBeWrittenSince(ref long seen)
+    {
+        long writes = Volatile.Read(ref _writes);
+        bool isWritten = _lendsSpans || writes != seen;
+        seen = writes;
+        return isWritten;
+    }
+
     /// <summary>A view of memory, never a copy: stores through it are the guest's own bytes. How long it is good is said at <see cref="AddressSpace"/>.</summary>
     /// <param name="address">First byte.</param>
     /// <param name="length">Length in bytes, 0 or more; the range has to lie in one RAM region.</param>
@@ -147,6 +168,7 @@ public sealed unsafe class AddressSpace
         MemoryRegion? region = Find(address);
         if (region is { IsMemory: true, IsWritable: true } && length >= 0 && (ulong)length <= region.Size - (address - region.Start))
         {
+            _lendsSpans = true;
             // SAFETY: the range was checked against the region, whose addresses stay mapped as long as anything refers to the space or the region.
             span = new Span<byte>(region.Memory!.Pointer + (address - region.Start), length);
             return true;
@@ -216,81 +238,6 @@ public sealed unsafe class AddressSpace
             throw new ArgumentOutOfRangeException(nameof(address), $"{address}, {source.Length} bytes: not memory.");
     }
 
-    /// <summary>A vCPU's load from an address that it cannot reach directly: dispatched to a device, or read from memory.</summary>
-    /// <param name="address">The address; on a device it has to be aligned to <paramref name="size"/>.</param>
-    /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
-    /// <param name="value">The value, zero-extended; all ones where nothing answers.</param>
-    /// <returns>Whether something answered; if not, the architecture's access fault is due.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such width.</exception>
-    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
-    public bool TryLoad(Gpa address, int size, out ulong value)
-    {
-        CheckWidth(size);
-        MemoryRegion? region = Find(address);
-        if (region?.Device is { } device)
-        {
-            if (Accepts(region, address, size))
-            {
-                try
-                {
-                    lock (device)
-                        value = device.Read(address - region.Start, size) & Mask(size);
-                    return true;
-                }
-                catch (Exception e)
-                {
-                    ReportFailure(device, e);
-                }
-            }
-        }
-        else if (region is not null)
-        {
-            Span<byte> bytes = stackalloc byte[8];
-            bytes.Clear();
-            if (TryRead(address, bytes[..size]))
-            {
-                value = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
-                return true;
-            }
-        }
-
-        value = Mask(size);
-        return false;
-    }
-
-    /// <summary>A vCPU's store to an address that it cannot reach directly: dispatched to a device, or written to RAM.</summary>
-    /// <param name="address">The address; on a device it has to be aligned to <paramref name="size"/>.</param>
-    /// <param name="size">Width in bytes: 1, 2, 4 or 8.</param>
-    /// <param name="value">The value; bits above <paramref name="size"/> are ignored.</param>
-    /// <returns>Whether something took it; if not, the architecture's access fault is due.</returns>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such width.</exception>
-    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
-    public bool TryStore(Gpa address, int size, ulong value)
-    {
-        CheckWidth(size);
-        MemoryRegion? region = Find(address);
-        if (region?.Device is { } device)
-        {
-            if (!Accepts(region, address, size))
-                return false;
-            try
-            {
-                lock (device)
-                    device.Write(address - region.Start, size, value & Mask(size));
-                return true;
-            }
-            catch (Exception e)
-            {
-                ReportFailure(device, e);
-                return false;
-            }
-        }
-
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
-        return TryWrite(address, bytes[..size]);
-    }
-
     /// <summary>Says that a device failed outside of an access of the bus, which cannot catch it there: on the thread of a backend. The machine stops with
     /// <see cref="ExitReason.InternalError"/>, as where a register access throws. Any thread; ignored after the machine was disposed of.</summary>
     /// <param name="device">The device.</param>
@@ -318,28 +265,14 @@ public sealed unsafe class AddressSpace
             Release(region);
     }
 
-    private static void Release(MemoryRegion region)
+    private void Release(MemoryRegion region)
     {
         region.Memory?.Discard();
         if (region.Device is { } device)
-            MappedDevices.Release(device);
+            MappedDevices.Release(device, this);
     }
 
     private MemoryRegion[] Map() => _regions ?? throw new ObjectDisposedException(nameof(AddressSpace), "The machine of this memory has been disposed of.");
-
-    private static void CheckWidth(int size)
-    {
-        if (size is not (1 or 2 or 4 or 8))
-            throw new ArgumentOutOfRangeException(nameof(size), size, "An access is 1, 2, 4 or 8 bytes wide.");
-    }
-
-    private static ulong Mask(int size) => size == 8 ? ulong.MaxValue : (1UL << (size * 8)) - 1;
-
-    private static bool Accepts(MemoryRegion region, Gpa address, int size)
-    {
-        ulong offset = address - region.Start;
-        return ((int)region.Device!.Window.Widths & size) != 0 && (offset & ((ulong)size - 1)) == 0 && (ulong)size <= region.Size - offset;
-    }
 
     private MemoryRegion MapMemory(Gpa start, ulong size, string name, bool writable)
     {
@@ -450,6 +383,7 @@ public sealed unsafe class AddressSpace
             address += (ulong)segment.Length;
         }
 
+        Interlocked.Increment(ref _writes);
         return true;
     }
 }

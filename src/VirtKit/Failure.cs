@@ -30,7 +30,7 @@ internal static class Failure
     {
         try
         {
-            return new VcpuExit(ExitReason.InternalError, 0, $"Device {NameOf(device)}: {error.Message} ({error.GetType().Name})");
+            return new VcpuExit(ExitReason.InternalError, 0, $"Device {NameOf(device)}: {error.Message}");
         }
         catch (Exception)
         {

@@ -10,7 +10,7 @@ namespace VirtKit;
 /// </remarks>
 public interface IDevice
 {
-    /// <summary>Name, size and access widths. Constant for the lifetime of the device.</summary>
+    /// <summary>Name, size and access widths. Constant for the lifetime of the device; the bus asks once.</summary>
     DeviceWindow Window { get; }
 
     /// <summary>Reads a register.</summary>
@@ -25,6 +25,7 @@ public interface IDevice
     /// <param name="value">The value, zero-extended.</param>
     void Write(ulong offset, int size, ulong value);
 
-    /// <summary>Returns the device to its state at power-on. Idempotent. Lines are left deasserted.</summary>
+    /// <summary>What the machine's reset does to the device: as its specification has it for the reset pin, so what a battery keeps (a clock's time, CMOS memory) stays as the guest
+    /// has set it. Idempotent. Lines are left deasserted, and no timer set.</summary>
     void Reset();
 }

@@ -1,7 +1,8 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using VirtKit.Engines;
-using VirtKit.Interpreter;
 using VirtKit.Scheduling;
+using VirtKit.Telemetry;
 using VirtKit.Time;
 
 namespace VirtKit;
@@ -18,6 +19,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private readonly MachineOptions _options;
     private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
+    private readonly MachineMetrics _metrics;
     private readonly VcpuScheduler _scheduler;
     private readonly MachineGate _gate = new();
     private readonly ILogger _logger;
@@ -33,41 +35,42 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     {
         ArgumentNullException.ThrowIfNull(options);
         if (options.Architecture is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Architecture)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Architecture)} is null.");
         if (options.Logger is null)
-            throw new ArgumentException($"{nameof(MachineOptions.Logger)} is null.", nameof(options));
+            throw new ArgumentNullException(nameof(options), $"{nameof(MachineOptions.Logger)} is null.");
+        if (string.IsNullOrEmpty(options.Name))
+            throw new ArgumentException($"{nameof(MachineOptions.Name)} is null or empty.", nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.VcpuCount, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.VcpuCount, 64);
         ArgumentOutOfRangeException.ThrowIfZero(options.Quantum);
         ArgumentOutOfRangeException.ThrowIfZero(options.NanosecondsPerInstruction);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.NanosecondsPerInstruction, 1_000_000UL);
-        if (!Enum.IsDefined(options.Scheduling))
-            throw new ArgumentOutOfRangeException(nameof(options), options.Scheduling, "Unknown scheduling.");
+        if (options.Scheduling is { } asked && !Enum.IsDefined(asked))
+            throw new ArgumentOutOfRangeException(nameof(options), asked, "Unknown scheduling.");
         if (!Enum.IsDefined(options.IdleTime) || !Enum.IsDefined(options.StoppedTime) || !Enum.IsDefined(options.WhenHalted))
             throw new ArgumentOutOfRangeException(nameof(options), (options.IdleTime, options.StoppedTime, options.WhenHalted), "An unknown value of IdleTime, StoppedTime or WhenHalted.");
         if (options.CalendarStart is { } calendar && (calendar < DateTimeOffset.UnixEpoch || calendar > LatestCalendarStart))
             throw new ArgumentOutOfRangeException("options.CalendarStart", calendar, "The calendar starts between 1970-01-01 and 2200-01-01 UTC.");
 
-        ExecutionEngine engine = options.Engine ?? new InterpreterEngine();
-        if (!engine.Supports(options.Architecture, out string? reason))
-            throw new VirtKitException($"The engine {engine.Name} cannot run {options.Architecture.Name} here: {reason}");
-        if (options.Scheduling == VcpuScheduling.Deterministic && !engine.CountsInstructions)
-            throw new ArgumentException($"The engine {engine.Name} does not count instructions, and time is counted in them with {nameof(VcpuScheduling)}.{options.Scheduling}: choose {nameof(VcpuScheduling.Threads)}.", nameof(options));
+        EngineSelection = EngineSelection.For(options);
+        Scheduling = options.Scheduling ?? (Engine.CountsInstructions ? VcpuScheduling.Deterministic : VcpuScheduling.Threads);
+        if (Scheduling == VcpuScheduling.Deterministic && !Engine.CountsInstructions)
+            throw new ArgumentException($"The engine {Engine.Name} does not count instructions, and time is counted in them with {nameof(VcpuScheduling)}.{Scheduling}: choose {nameof(VcpuScheduling.Threads)}.", nameof(options));
 
         _options = options;
-        _logger = new GuardedLogger(options.Logger);
-        Engine = engine;
+        _logger = new MachineLogger(options.Logger, options.Name);
+        _metrics = new MachineMetrics(options.MeterFactory, options.Name);
         Memory = new AddressSpace();
         Ports = options.Architecture.HasPorts ? new AddressSpace() : null;
         _vcpus = new Vcpu[options.VcpuCount];
-        _scheduler = options.Scheduling switch
+        _scheduler = Scheduling switch
         {
             VcpuScheduling.Deterministic => new DeterministicScheduler(this, options),
             _ => new ThreadScheduler(this, options),
         };
         try
         {
-            _partition = engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger));
+            _partition = Engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger) { Metrics = _metrics });
             for (int i = 0; i < _vcpus.Length; i++)
                 _vcpus[i] = new Vcpu(this, i, _partition.CreateVcpu(i));
         }
@@ -85,8 +88,11 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             Ports.DeviceFailed += OnDeviceFailed;
         }
 
-        MachineMetrics.Add(_vcpus);
+        _metrics.Show(_vcpus);
     }
+
+    /// <summary>What the host calls the machine (<see cref="MachineOptions.Name"/>).</summary>
+    public string Name => _options.Name;
 
     /// <summary>Guest memory and memory-mapped devices.</summary>
     public AddressSpace Memory { get; }
@@ -98,7 +104,13 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     public MachineClock Clock => _scheduler.Clock;
 
     /// <summary>The engine that runs the guest.</summary>
-    public ExecutionEngine Engine { get; }
+    public ExecutionEngine Engine => EngineSelection.Engine;
+
+    /// <summary>Why this engine runs the guest, and why not a faster one.</summary>
+    public EngineSelection EngineSelection { get; }
+
+    /// <summary>How the vCPUs share the host: what the options say, or what their default comes to with this engine.</summary>
+    public VcpuScheduling Scheduling { get; }
 
     /// <summary>What the engine keeps for this machine; an engine's own type offers what it has beyond the SPI (a dirty log, doorbells).</summary>
     public EnginePartition Partition => _partition;
@@ -131,7 +143,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <inheritdoc cref="Run(CancellationToken)"/>
     public VcpuExit Run(ulong budget, CancellationToken cancellationToken = default)
     {
-        if (budget != ulong.MaxValue && _options.Scheduling != VcpuScheduling.Deterministic)
+        if (budget != ulong.MaxValue && Scheduling != VcpuScheduling.Deterministic)
             throw new InvalidOperationException($"A budget for all vCPUs together needs {nameof(VcpuScheduling)}.{nameof(VcpuScheduling.Deterministic)}. Vcpu.Run takes one for a single vCPU.");
         return RunAs("Machine.Run", null, budget, cancellationToken);
     }
@@ -171,7 +183,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         Interrupt(except: null);
     }
 
-    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, and time goes on. The machine is not running.</summary>
+    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, <see cref="AddressSpace.Loaded"/> forgets
+    /// what was loaded, and time goes on. The machine is not running.</summary>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public void Reset()
@@ -190,6 +203,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             vcpu.ResetOwned();
         _undeliveredExits = 0;
         _scheduler.Reset();
+        Memory.Loaded.Clear();
     }
 
     /// <summary>Stops the machine and releases vCPUs, engine and memory. Attached devices stay their owners'. Idempotent; any thread.</summary>
@@ -290,11 +304,15 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
                 return new VcpuExit(ExitReason.Kicked);
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
+            foreach (Vcpu vcpu in _vcpus)
+                vcpu.Core.SynchronizeCode();
             if (only is not null)
                 return _scheduler.Run(only, budget);
+            using Activity? activity = RunActivity.Start(this);
             LogStarted(_logger, Architecture.Name, _vcpus.Length, Engine.Name);
             VcpuExit exit = _scheduler.Run(null, budget);
             LogStopped(_logger, exit.Reason, exit.Code, exit.Detail);
+            activity.End(exit);
             return exit;
         }
         finally
@@ -317,7 +335,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <param name="waits">Whether the clock's thread may be waited for.</param>
     private void Release(bool waits)
     {
-        MachineMetrics.Remove(_vcpus);
+        _metrics.Dispose();
         // The clock's thread first: its callbacks raise pins and reach memory.
         _scheduler.Close(waits);
         foreach (Vcpu? vcpu in _vcpus)

@@ -12,6 +12,15 @@ public abstract class MachineClock
     /// <summary>The calendar time in nanoseconds since 1970-01-01 UTC, for real-time clocks: the machine's configured start plus <see cref="Now"/>.</summary>
     public abstract ulong CalendarNow { get; }
 
+    /// <summary>The time so many nanoseconds from now, or <see cref="ulong.MaxValue"/> (never, for a timer) where that is past the clock's end after 584 years. Devices compute
+    /// deadlines with it: a guest chooses the distance, and a sum that wraps would be a deadline in the past, which expires at once and for ever.</summary>
+    /// <param name="nanoseconds">The distance, any value.</param>
+    public ulong After(ulong nanoseconds)
+    {
+        ulong now = Now;
+        return nanoseconds > ulong.MaxValue - now ? ulong.MaxValue : now + nanoseconds;
+    }
+
     /// <summary>Creates a timer that is not set.</summary>
     /// <param name="gate">Held around every call of <paramref name="expired"/>: the device whose state the callback touches.</param>
     /// <param name="expired">Called once for each expiry; on the clock's thread with host time, on the scheduler's with virtual time. Must not block or throw.</param>

@@ -1,5 +1,5 @@
+using VirtKit.Boot.Linux;
 using VirtKit.Samples.BootLinux;
-using VirtKit.Samples.BootLinux.Fetch;
 
 namespace VirtKit.Bench.Runs;
 
@@ -20,11 +20,11 @@ internal sealed record LinuxFiles(string Kernel, string Initrd)
     /// <summary>The kernel in the cache, and the initramfs that the sample would make for it.</summary>
     private static LinuxFiles FindCached()
     {
-        GuestFiles files = GuestFiles.FindCached(DebianGuest.RiscV)
+        LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())
             ?? throw new BenchException("No kernel in the cache: run samples/BootLinux once, or name --kernel and --initrd.");
         string initrd = Repository.PathOf("artifacts", "bench", "initramfs.cpio");
         Directory.CreateDirectory(Path.GetDirectoryName(initrd)!);
-        File.WriteAllBytes(initrd, InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), new ModuleFolder(files.Modules)));
+        File.WriteAllBytes(initrd, BusyboxInitramfs.Build(files));
         return new LinuxFiles(files.Kernel, initrd);
     }
 }

@@ -5,8 +5,8 @@ namespace VirtKit.Accel.Kvm;
 
 /// <summary>Runs x86-64 guests on the processor itself, through Linux's KVM.</summary>
 /// <remarks>
-/// It cannot count instructions: <see cref="VcpuCounters.Retired"/> stays 0, a budget is taken as nanoseconds of host time, at least one millisecond, and a machine
-/// has to be one of <see cref="VcpuScheduling.Threads"/>. A thread that runs a vCPU keeps real-time signal 63 blocked; the signal is never delivered.
+/// It cannot count instructions: <see cref="VcpuCounters.Retired"/> stays 0, a budget is taken as nanoseconds of host time, at least one millisecond, and machines are
+/// scheduled by <see cref="VcpuScheduling.Threads"/>, which is their default. A thread that runs a vCPU keeps real-time signal 63 blocked; the signal is never delivered.
 /// Of KVM's paravirtual features a guest has those that its CPUID shows, and no others; the kernel's local APIC is needed for some (<see cref="KvmParavirtualFeatures"/>).
 /// Writes that a device lets be posted (<see cref="IPostedWrites"/>) are gathered by the kernel and carried out when a vCPU leaves the guest next.
 /// What KVM cannot carry out comes back as <see cref="ExitReason.Unsupported"/>, in front of the instruction, with the kernel's suberror as code.

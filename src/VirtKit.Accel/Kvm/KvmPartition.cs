@@ -21,6 +21,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly List<CpuidTable> _cpuid = [];
     private readonly KvmTscDeadline? _tscDeadline;
     private readonly KvmGuestClocks _clocks;
+    private X64InterruptChipsState _chipsAtPowerOn;
 
     internal KvmPartition(KvmSystem system, KvmHost host, PartitionContext context, X64Architecture architecture, KvmOptions options)
     {
@@ -127,7 +128,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             _tscDeadline?.Add(vcpu, table);
             _clocks.Add(vcpu);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table.Lookup(1, 0).Eax);
+                _tscDeadline, table.Lookup(1, 0).Eax, index == 0 && HasKernelController ? ResetChips : null);
         }
         catch
         {
@@ -224,6 +225,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             // The speaker's port goes with the timer: counter 2's gate and output are there.
             var pit = new KvmPitConfig { Flags = KvmPitConfig.Speaker };
             _vm.Call(KvmIoctl.CreatePit2, ref pit, "create its timer");
+            KvmChips.Get(_vm, out _chipsAtPowerOn);
         }
 
         KvmMsrRules.Install(_vm, _architecture.Msrs);
@@ -257,6 +259,9 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         KvmIoeventfd Describe(int descriptor, uint allFlags) =>
             new() { Addr = address, Len = (uint)size, Fd = descriptor, Flags = allFlags, DatamatchValue = value ?? 0 };
     }
+
+    /// <summary>The machine's reset reaches its chips too: the kernel has them, so no device on the bus passes it on.</summary>
+    private void ResetChips() => KvmChips.Set(_vm, in _chipsAtPowerOn);
 
     private void RequireInput(int input)
     {

@@ -23,6 +23,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmInterrupts _interrupts;
     private readonly KvmTscDeadline? _tscDeadline;
     private readonly bool _kernelController;
+    private readonly Action? _resetChips;
     private X64State _powerOn;
     private bool _captured;
     private bool _touched;
@@ -32,8 +33,9 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private ulong _exits;
 
     public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
-        bool kernelController, KvmTscDeadline? tscDeadline, uint signature)
+        bool kernelController, KvmTscDeadline? tscDeadline, uint signature, Action? resetChips)
     {
+        _resetChips = resetChips;
         _index = index;
         _vcpu = vcpu;
         _registers = registers;
@@ -116,6 +118,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             SetState(in _powerOn);
         if (!_kernelController)
             _interrupts.Reset();
+        _resetChips?.Invoke();
     }
 
     public void GetState(out X64State state)

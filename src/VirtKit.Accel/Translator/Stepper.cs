@@ -15,6 +15,13 @@ internal sealed unsafe class Stepper : IDisposable
     private readonly Op* _scratch;
     private readonly JumpEntry* _noJumps;
 
+    private readonly BlockBuilder.FetchHalf _fetch;
+    private readonly Func<int, nint> _allocate;
+
+    /// <summary>Why and where <see cref="FetchHalf"/> could not fetch.</summary>
+    private TrapCause _cause;
+    private ulong _faulting;
+
     public Stepper(InstructionSet set, HandlerTable handlers, Hart hart, InterpreterContext* context)
     {
         _scratch = (Op*)_scratchBlock.Pointer;
@@ -22,6 +29,8 @@ internal sealed unsafe class Stepper : IDisposable
         _hart = hart;
         _context = context;
         _builder = new BlockBuilder(set, handlers);
+        _fetch = FetchHalf;
+        _allocate = _ => (nint)_scratch;
         new Span<JumpEntry>(_noJumps, JumpEntry.Count).Fill(new JumpEntry { Pc = JumpEntry.Invalid });
     }
 
@@ -30,17 +39,10 @@ internal sealed unsafe class Stepper : IDisposable
     /// <returns>What may still retire afterwards.</returns>
     public long Run(ulong pc, int limit, long budget)
     {
-        TrapCause? cause = null;
-        ulong faulting = 0;
-        Op* op = _builder.Build(pc, limit, at =>
-        {
-            cause = _hart.Mmu.TranslateCode(at, out _, out byte* host, out _);
-            faulting = at;
-            return cause is null ? *(ushort*)(host + (at & 0xfff)) : null;
-        }, ExitLinks.None, _ => (nint)_scratch);
+        Op* op = _builder.Build(pc, limit, _fetch, ExitLinks.None, _allocate);
         if (op == null)
         {
-            _hart.Trap(cause!.Value, faulting);
+            _hart.Trap(_cause, _faulting);
             _hart.TakeTrap();
             return budget;
         }
@@ -54,6 +56,14 @@ internal sealed unsafe class Stepper : IDisposable
 
         _context->WantsLink = null;
         return budget;
+    }
+
+    private ushort? FetchHalf(ulong address)
+    {
+        if (_hart.Mmu.TranslateCode(address, out _, out byte* host, out _) is not { } cause)
+            return *(ushort*)(host + (address & 0xfff));
+        (_cause, _faulting) = (cause, address);
+        return null;
     }
 
     public void Dispose()

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using VirtKit.Memory;
 
 namespace VirtKit.Accel.Translator;
@@ -12,7 +11,8 @@ internal sealed unsafe class TranslatedPage : IDisposable
     private readonly NativeBlock _block = NativeBlock.Zeroed(Size);
     private readonly byte* _bytes;
     private readonly int* _blocks;
-    private Dictionary<int, int>? _lone;
+    private NativeBlock? _loneBlock;
+    private int* _lone;
     private ulong _generation;
     private ulong _nextPage;
     private ushort _nextHalf;
@@ -25,16 +25,30 @@ internal sealed unsafe class TranslatedPage : IDisposable
         Buffer.MemoryCopy(host, _bytes, 0x1000, 0x1000);
     }
 
-    /// <summary>What it costs in native memory.</summary>
-    public static int Size => 0x1000 + Entries * sizeof(int);
+    /// <summary>What it costs: native memory, and about what the object and its place in a dictionary take.</summary>
+    public static int Size => 0x1000 + Entries * sizeof(int) + 128;
+
+    /// <summary>What <see cref="AddLoneBlocks"/> costs in native memory.</summary>
+    public static int LoneBlocksSize => Entries * sizeof(int);
 
     public ushort HalfAt(int offset) => *(ushort*)(_bytes + offset);
 
     /// <summary>The translation at an offset, as an offset into code memory, or 0.</summary>
     public ref int BlockAt(int offset) => ref _blocks[offset >> 1];
 
-    /// <summary>As <see cref="BlockAt"/>, for the translation in which accesses share nothing.</summary>
-    public ref int LoneBlockAt(int offset) => ref CollectionsMarshal.GetValueRefOrAddDefault(_lone ??= [], offset, out _);
+    /// <summary>Makes room for translations in which accesses share nothing, which few pages need.</summary>
+    /// <returns>Whether there was none yet.</returns>
+    public bool AddLoneBlocks()
+    {
+        if (_loneBlock is not null)
+            return false;
+        _loneBlock = NativeBlock.Zeroed(LoneBlocksSize);
+        _lone = (int*)_loneBlock.Pointer;
+        return true;
+    }
+
+    /// <summary>As <see cref="BlockAt"/>, for the translation in which accesses share nothing. After <see cref="AddLoneBlocks"/>.</summary>
+    public ref int LoneBlockAt(int offset) => ref _lone[offset >> 1];
 
     /// <summary>Whether the instruction at an offset reaches into the next page.</summary>
     public bool Crosses(int offset) => offset == 0xffe && (HalfAt(offset) & 3) == 3;
@@ -47,7 +61,8 @@ internal sealed unsafe class TranslatedPage : IDisposable
         _nextPage = nextPage;
         _nextHalf = nextHalf;
         BlockAt(0xffe) = 0;
-        _lone?.Remove(0xffe);
+        if (_lone != null)
+            LoneBlockAt(0xffe) = 0;
     }
 
     /// <summary>Drops the translations if the bytes are no longer those that they were made from.</summary>
@@ -62,8 +77,13 @@ internal sealed unsafe class TranslatedPage : IDisposable
             return;
         now.CopyTo(then);
         new Span<int>(_blocks, Entries).Clear();
-        _lone?.Clear();
+        if (_lone != null)
+            new Span<int>(_lone, Entries).Clear();
     }
 
-    public void Dispose() => _block.Dispose();
+    public void Dispose()
+    {
+        _block.Dispose();
+        _loneBlock?.Dispose();
+    }
 }

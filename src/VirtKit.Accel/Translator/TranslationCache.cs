@@ -1,15 +1,18 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.RiscV;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
 /// <summary>The translations of one machine, shared by its vCPUs. Looking up and translating is done under a lock, running translations is not: they are only taken
-/// away as a whole, when memory is full, and then every vCPU has left them before.</summary>
+/// away as a whole, when memory is full, and then every vCPU has left them before. Who waits for whom: <see cref="WaitRules"/>.</summary>
 internal sealed unsafe class TranslationCache : IDisposable
 {
+    /// <summary>How often a vCPU that waits for the gate looks whether it is asked to stop.</summary>
+    private static readonly TimeSpan StopCheck = TimeSpan.FromMilliseconds(10);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<(ulong Physical, ulong Virtual), TranslatedPage> _pages = [];
     private readonly List<TranslatorCore> _cores = [];
@@ -18,6 +21,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly IHostCode _host;
     private readonly BlockReader _reader;
     private readonly CodeRecords _records;
+    private readonly TranslatorMetrics _metrics;
     private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
@@ -30,8 +34,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     private TranslationCounts _counts;
     private ulong _generation;
     private long _epoch;
+    private long _pagesSize;
 
-    public TranslationCache(InstructionSet set, TranslatorOptions options)
+    public TranslationCache(InstructionSet set, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
@@ -40,7 +45,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _lengths = options.CrossCheck ? [] : null;
         _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
-        TranslatorMetrics.Add(this);
+        _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
@@ -62,7 +67,10 @@ internal sealed unsafe class TranslationCache : IDisposable
     public long RecordsSize => _records.Size;
 
     /// <summary>Bytes that pages take.</summary>
-    public long PagesSize => (long)_pages.Count * TranslatedPage.Size;
+    public long PagesSize => _pagesSize;
+
+    /// <summary>Whether the calling thread looks up.</summary>
+    public bool IsGateHeld => _gate.IsHeldByCurrentThread;
 
     public void Add(TranslatorCore core) => _cores.Add(core);
 
@@ -75,23 +83,27 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>Code bytes may have changed: pages are compared with what they were before they are used again.</summary>
     public void BytesChanged() => Interlocked.Increment(ref _generation);
 
-    /// <summary>Begins looking up. A core that has to wait for it does not count as running guest code meanwhile, for whoever holds the lock may wait for a core
-    /// that fences this one.</summary>
-    public Lock.Scope BeginLookup(TranslatorCore caller)
+    /// <summary>Begins looking up: takes the gate. A core that has to wait for it does not count as running guest code meanwhile, so it may serve fences before this
+    /// returns: what the caller knew of mappings is then out of date.</summary>
+    /// <returns>Whether it holds the gate; if not, it is asked to stop.</returns>
+    public bool TryBeginLookup(TranslatorCore caller)
     {
-        if (!_gate.TryEnter())
-        {
-            caller.LeaveForOthers();
-            _gate.Enter();
-            caller.Return();
-        }
-
-        Lock.Scope scope = _gate.EnterScope();
-        _gate.Exit();
-        return scope;
+        WaitRules.Check(!caller.IsInCode, "who waits for the gate is not in code");
+        if (_gate.TryEnter())
+            return true;
+        caller.LeaveForOthers();
+        bool entered;
+        do
+            entered = _gate.TryEnter(StopCheck);
+        while (!entered && !caller.IsExitRequested);
+        caller.Return();
+        return entered;
     }
 
-    /// <summary>The translation at an address, made now if it has to be. Within <see cref="BeginLookup"/>.</summary>
+    /// <summary>Gives the gate back.</summary>
+    public void EndLookup() => _gate.Exit();
+
+    /// <summary>The translation at an address, made now if it has to be. After <see cref="TryBeginLookup"/>.</summary>
     /// <param name="caller">The core that asks; it is not running translated code.</param>
     /// <param name="lone">Whether accesses may share nothing.</param>
     /// <param name="place">The page that the address lies in.</param>
@@ -103,12 +115,24 @@ internal sealed unsafe class TranslationCache : IDisposable
         code = null;
         ulong virtualPage = pc & ~0xfffUL;
         ulong generation = Volatile.Read(ref _generation);
-        ref TranslatedPage? slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, (place.Page, virtualPage), out _);
-        if (slot is null)
-            slot = new TranslatedPage(place.Host, generation);
+        if (!_pages.TryGetValue((place.Page, virtualPage), out TranslatedPage? page))
+        {
+            // A page is kept even if nothing of it can be translated, so it is counted before it is made.
+            if (IsFull)
+            {
+                DropAll(caller);
+                return false;
+            }
+
+            page = new TranslatedPage(place.Host, generation);
+            _pages.Add((place.Page, virtualPage), page);
+            _pagesSize += TranslatedPage.Size;
+        }
         else
-            slot.Validate(place.Host, generation);
-        TranslatedPage page = slot;
+        {
+            page.Validate(place.Host, generation);
+        }
+
         int offset = (int)(pc & 0xfff);
         ushort nextHalf = 0;
         bool crosses = page.Crosses(offset);
@@ -120,6 +144,8 @@ internal sealed unsafe class TranslationCache : IDisposable
             page.ValidateNext(nextPlace.Page, nextHalf);
         }
 
+        if (lone && page.AddLoneBlocks())
+            _pagesSize += TranslatedPage.LoneBlocksSize;
         ref int block = ref lone ? ref page.LoneBlockAt(offset) : ref page.BlockAt(offset);
         if (block != 0)
         {
@@ -133,7 +159,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             return false;
         }
 
-        long began = TranslatorMetrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
+        long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
         _source = new Source(page, virtualPage, crosses ? nextHalf : null);
         byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
         if (began != 0)
@@ -151,19 +177,35 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <param name="code">Its beginning, within the epoch.</param>
     public string Disassemble(byte* code)
     {
-        int start = (int)(code - _memory.Executable);
-        lock (_gate)
+        // Its caller is in code, so it does not wait for the gate.
+        if (!_gate.TryEnter())
+            return "(not shown: another vCPU is translating)";
+        try
+        {
+            int start = (int)(code - _memory.Executable);
             return _host.Disassemble(start, _lengths![start]);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
-    /// <summary>Makes an exit go straight to the code at its address.</summary>
+    /// <summary>Makes an exit go straight to the code at its address, if nobody is looking up: its caller is in the guest, so it does not wait for the gate, and an exit
+    /// that is not linked asks again the next time.</summary>
     /// <param name="epoch">The epoch in which the exit was taken and the code was found.</param>
-    public void Link(int exit, byte* code, long epoch)
+    public void TryLink(int exit, byte* code, long epoch)
     {
-        lock (_gate)
+        if (!_gate.TryEnter())
+            return;
+        try
         {
             if (epoch == _epoch)
                 _host.Link(_records.Exits[exit], code);
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 
@@ -175,7 +217,6 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
-        TranslatorMetrics.Remove(this);
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _records.Dispose();
@@ -204,22 +245,25 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
+    /// <summary>Drops everything, unless the caller is asked to stop while it waits for others to leave their translations.</summary>
     private void DropAll(TranslatorCore caller)
     {
         // TIMING POINT 4: a core says that it is in code and looks at the epoch then; here the epoch changes and the cores are looked at then.
         Interlocked.Increment(ref _epoch);
-        _counts.Evictions++;
         caller.LeaveForOthers();
+        WaitRules.Check(!caller.IsInCode && !caller.IsInGuest, "who evicts is neither in the guest nor in code");
+        bool isAlone = true;
         foreach (TranslatorCore core in _cores)
-        {
-            if (core != caller)
-                core.WaitUntilOutside();
-        }
-
+            isAlone = isAlone && (core == caller || core.WaitUntilOutside(caller));
         caller.Return();
+        // What is there stays valid: the new epoch only makes every core look up anew.
+        if (!isAlone)
+            return;
+        _counts.Evictions++;
         foreach (TranslatedPage page in _pages.Values)
             page.Dispose();
         _pages.Clear();
+        _pagesSize = 0;
         _lengths?.Clear();
         _records.Clear();
         _host.Cursor = _firstBlock;

@@ -83,6 +83,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void SetState(in RiscVState state) => _hart.SetState(state);
 
+    public override void SynchronizeCode() => _hart.SynchronizeCode();
+
     public override VcpuExit Run(ulong budget)
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
@@ -103,6 +105,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             _exits++;
         }
     }
+
+    bool IHartEngine.HoldsLock => _cache is { IsGateHeld: true };
 
     void IHartEngine.DataMappingChanged()
     {
@@ -141,15 +145,29 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     public void Return() => _hart.EnterGuest();
 
+    /// <summary>Whether remote fences wait for this core. Any thread.</summary>
+    public bool IsInGuest => _hart.IsInGuest;
+
+    /// <summary>Whether this core's thread is in translated code or in a function that it calls: evictions wait for it. Any thread.</summary>
+    public bool IsInCode => Volatile.Read(ref _inCode) != 0;
+
+    /// <summary>Whether the host wants this core to come back. Any thread.</summary>
+    public bool IsExitRequested => _hart.IsExitRequested;
+
     /// <summary>Returns when this core's thread is not in translated code. From another core's thread.</summary>
-    public void WaitUntilOutside()
+    /// <returns>Whether it is not; if it is, the caller is asked to stop.</returns>
+    public bool WaitUntilOutside(TranslatorCore caller)
     {
         SpinWait wait = default;
-        while (Volatile.Read(ref _inCode) != 0)
+        while (IsInCode)
         {
+            if (caller.IsExitRequested)
+                return false;
             _hart.RequestAttention();
             wait.SpinOnce();
         }
+
+        return true;
     }
 
     protected override void Dispose(bool disposing)
@@ -182,12 +200,19 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
                 Enter(code);
             else if (stepsOnce)
                 c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
-            if (_failure is not null)
-                return new VcpuExit(ExitReason.InternalError, 0, _failure);
             hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
+            if (_failure is not null)
+                return TakeFailure();
             if (_hart.TrapsWithoutEnd)
                 return _hart.TrapExit();
         }
+    }
+
+    private VcpuExit TakeFailure()
+    {
+        var exit = new VcpuExit(ExitReason.InternalError, 0, _failure);
+        _failure = null;
+        return exit;
     }
 
     private VcpuExit? LookAround()
@@ -217,7 +242,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (code != null)
         {
             if (links && _wantsLink >= 0 && Shadow is null)
-                _cache.Link(_wantsLink, code, _epoch);
+                _cache.TryLink(_wantsLink, code, _epoch);
             _wantsLink = -1;
         }
 
@@ -227,7 +252,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private byte* LookUp(ulong pc, bool lone, CodeEntry* entry, out bool stepsOnce)
     {
         stepsOnce = false;
-        using (_cache.BeginLookup(this))
+        if (!_cache.TryBeginLookup(this))
+            return null;
+        try
         {
             if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
             {
@@ -256,6 +283,10 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             }
 
             return code;
+        }
+        finally
+        {
+            _cache.EndLookup();
         }
     }
 
@@ -306,14 +337,16 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private static int RunFallback(TranslatorContext* context, int site)
     {
         var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
+        ref readonly Site called = ref core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site);
         try
         {
-            return core.RunSite(core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site)) ? 0 : 1;
+            return core.RunSite(called) ? 0 : 1;
         }
         catch (Exception e)
         {
-            // No exception may cross translated code.
+            // No exception may cross translated code. The state is that before the instruction, which is run again if the host goes on.
             core._failure = e.ToString();
+            context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;
         }

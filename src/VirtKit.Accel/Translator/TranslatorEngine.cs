@@ -30,7 +30,7 @@ public sealed class TranslatorEngine : ExecutionEngine
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
         ArgumentNullException.ThrowIfNull(architecture);
-        reason = _objection.Value ?? RiscVSystem.Objection(architecture);
+        reason = RiscVSystem.Objection(architecture) ?? _objection.Value;
         return reason is null;
     }
 
@@ -45,10 +45,10 @@ public sealed class TranslatorEngine : ExecutionEngine
 
     private static string? HostObjection()
     {
-        if (HostCode.Objection() is { } objection)
-            return objection;
         try
         {
+            if (HostCode.Objection() is { } objection)
+                return objection;
             CodeMemory.Allocate(TranslatorOptions.MinCodeCacheSize).Dispose();
             return null;
         }

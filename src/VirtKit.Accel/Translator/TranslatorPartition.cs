@@ -6,9 +6,9 @@ using VirtKit.RiscV;
 namespace VirtKit.Accel.Translator;
 
 /// <summary>What the vCPUs of one machine share: the translations and the tables of instructions.</summary>
-internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition
+internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition, IRiscVPartition
 {
-    private readonly TranslationCache _cache = new(system.Instructions, options);
+    private readonly TranslationCache _cache = new(system.Instructions, options, system.Metrics);
     private readonly FallbackTable _fallbacks = new(system.Instructions);
     private readonly HandlerTable _handlers = HandlerTable.Create<LoopDispatch>(system.Instructions);
 
@@ -16,6 +16,9 @@ internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions 
 
     /// <summary>The translations.</summary>
     public TranslationCache Cache => _cache;
+
+    /// <inheritdoc/>
+    public RiscVTimebase Timebase => system.Timebase;
 
     public override VcpuCore CreateVcpu(int index) => new TranslatorCore(system, index, _cache, _fallbacks, _handlers, _shadows is null ? null : CreateShadow(_shadows));
 

@@ -42,7 +42,7 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
     public void Attach(string label, BoardDevice description)
     {
         var slot = new BoardSlot(machine, inputs, label);
-        IDevice device = description.Create(slot) ?? throw new ArgumentException($"{label}: its factory gave null.", "options");
+        IDevice device = description.Create(slot) ?? throw BoardOptions.Refusal($"{label}: its factory gave null.");
         slot.Close();
         if (device is IDisposable disposable)
             _owned.Add(disposable);
@@ -55,7 +55,7 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
         }
         catch (ArgumentException e)
         {
-            throw new ArgumentException($"{label}: {e.Message}", "options", e);
+            throw BoardOptions.Refusal($"{label}: {e.Message}", e);
         }
 
         _devices.Add(new PlacedDevice(device, address, slot.Taken));
@@ -71,13 +71,13 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
     private void Check(string label, DeviceWindow window, Gpa address)
     {
         if (window.Size > LongestWindow)
-            throw new ArgumentException($"{label}: {window.Name} has {window.Size} addresses, and {LongestWindow} are possible.", "options");
+            throw BoardOptions.Refusal($"{label}: {window.Name} has {window.Size} addresses, and {LongestWindow} are possible.");
         if (address.Value >= End || window.Size > End - address.Value)
-            throw new ArgumentException($"{label}: {window.Name} at {address}, {window.Size} bytes, reaches past 0x{End:x}.", "options");
+            throw BoardOptions.Refusal($"{label}: {window.Name} at {address}, {window.Size} bytes, reaches past 0x{End:x}.");
         foreach ((Gpa start, ulong size, string name) in Reserved)
         {
             if (window.Size != 0 && Overlap(address, window.Size, start, size))
-                throw new ArgumentException($"{label}: {window.Name} at {address}, {window.Size} bytes, overlaps {name} at {start}.", "options");
+                throw BoardOptions.Refusal($"{label}: {window.Name} at {address}, {window.Size} bytes, overlaps {name} at {start}.");
         }
     }
 
@@ -95,7 +95,7 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
             address = other.Start.Value + other.Size;
         }
 
-        throw new ArgumentException($"{label}: no {size} free bytes for {window.Name} between {Free.Start} and 0x{end:x}; give it an address.", "options");
+        throw BoardOptions.Refusal($"{label}: no {size} free bytes for {window.Name} between {Free.Start} and 0x{end:x}; give it an address.");
     }
 
     private static bool Overlap(Gpa first, ulong firstSize, Gpa second, ulong secondSize) =>

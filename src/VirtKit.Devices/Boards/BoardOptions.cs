@@ -8,6 +8,8 @@ namespace VirtKit.Devices.Boards;
 /// <summary>What every board is made of. Validated once, by the board's constructor, which refuses with an <see cref="ArgumentException"/> that names the member.</summary>
 public abstract record BoardOptions
 {
+    private static readonly string Parameter = "options";
+
     private protected BoardOptions(MachineOptions machine) => Machine = machine;
 
     /// <summary>The machine: name, vCPUs, engine, scheduling, time, logger. Its architecture is the board's; by default one vCPU of it with all other options as
@@ -62,11 +64,14 @@ public abstract record BoardOptions
         CheckElements(VirtioDevices, nameof(VirtioDevices));
         CheckElements(Devices, nameof(Devices));
         if (VirtioDevices.Distinct().Count() != VirtioDevices.Count)
-            throw new ArgumentException($"{nameof(VirtioDevices)} has a device twice.", "options");
+            throw Refusal($"{nameof(VirtioDevices)} has a device twice.");
         int slots = Disks.Count + Networks.Count + (VirtioConsole is null ? 0 : 1) + 1 + VirtioDevices.Count;
         if (slots > BoardVirtio.Slots)
-            throw new ArgumentException($"{nameof(VirtioDevices)}: the board has {BoardVirtio.Slots} virtio slots, and the options need {slots}.", "options");
+            throw Refusal($"{nameof(VirtioDevices)}: the board has {BoardVirtio.Slots} virtio slots, and the options need {slots}.");
     }
+
+    /// <summary>What the board's constructor throws: the fault is in its parameter, the options.</summary>
+    internal static ArgumentException Refusal(string message, Exception? inner = null) => new(message, Parameter, inner);
 
     /// <summary>Refuses a list that is null or has a null element.</summary>
     private protected static void CheckElements<T>(IReadOnlyList<T>? elements, string member) where T : class
@@ -79,6 +84,6 @@ public abstract record BoardOptions
     private static void Refuse(bool isNull, string member)
     {
         if (isNull)
-            throw new ArgumentException($"{member} is null.", "options");
+            throw new ArgumentNullException("options", $"{member} is null.");
     }
 }

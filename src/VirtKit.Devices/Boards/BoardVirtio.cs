@@ -12,17 +12,20 @@ internal sealed class BoardVirtio : IDisposable
     public const ulong Stride = 0x1000;
 
     /// <summary>Devices bind to their backends when they are made: not before there is a machine that disposes of them.</summary>
-    private readonly List<Func<VirtioDevice>> _own;
+    private readonly List<(string Member, Func<VirtioDevice> Create)> _own;
     private readonly IReadOnlyList<VirtioDevice> _callers;
     private readonly List<IDisposable> _owned = [];
 
     public BoardVirtio(BoardOptions options, GuestRandom random)
     {
-        _own = [.. options.Disks.Select((disk, i) => (Func<VirtioDevice>)(() => new VirtioBlock(disk, $"virtkit-disk{i}")))];
-        _own.AddRange(options.Networks.Select((network, i) => (Func<VirtioDevice>)(() => new VirtioNet(network, new MacAddress(options.FirstMacAddress.Value + (ulong)i)))));
+        _own = [.. options.Disks.Select((disk, i) => Own($"{nameof(options.Disks)}[{i}]", () => new VirtioBlock(disk, $"virtkit-disk{i}")))];
+        _own.AddRange(options.Networks.Select((network, i) =>
+            Own($"{nameof(options.Networks)}[{i}]", () => new VirtioNet(network, new MacAddress(options.FirstMacAddress.Value + (ulong)i)))));
         if (options.VirtioConsole is { } console)
-            _own.Add(() => new VirtioConsole(console));
-        _own.Add(() => new VirtioEntropy(random.Fill));
+            _own.Add(Own(nameof(options.VirtioConsole), () => new VirtioConsole(console)));
+        _own.Add(Own("entropy", () => new VirtioEntropy(random.Fill)));
+
+        static (string, Func<VirtioDevice>) Own(string member, Func<VirtioDevice> create) => (member, create);
         _callers = options.VirtioDevices;
     }
 
@@ -54,7 +57,16 @@ internal sealed class BoardVirtio : IDisposable
     {
         if (slot >= _own.Count)
             return slot - _own.Count < _callers.Count ? _callers[slot - _own.Count] : new EmptySlot();
-        VirtioDevice device = _own[slot]();
+        VirtioDevice device;
+        try
+        {
+            device = _own[slot].Create();
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"{_own[slot].Member}: {e.Message}", "options", e);
+        }
+
         if (device is IDisposable disposable)
             _owned.Add(disposable);
         return device;

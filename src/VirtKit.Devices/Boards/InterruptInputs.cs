@@ -18,9 +18,9 @@ internal sealed class InterruptInputs(Func<int, InterruptLine> line, int first, 
     public (int Input, InterruptLine Line) Take(int? wanted, string owner)
     {
         if (wanted < first || wanted > last)
-            throw new ArgumentOutOfRangeException("options", wanted, $"{owner}: interrupt inputs are {first} to {last}.");
+            throw BoardOptions.Refusal($"{owner}: interrupt inputs are {first} to {last}, not {wanted}.");
         if (wanted is { } taken && _owners.TryGetValue(taken, out string? other))
-            throw new ArgumentException($"{owner}: interrupt input {taken} is taken by {other}.", "options");
+            throw BoardOptions.Refusal($"{owner}: interrupt input {taken} is taken by {other}.");
         int input = wanted ?? NextFree(owner);
         _owners.Add(input, owner);
         return (input, line(input));
@@ -34,6 +34,6 @@ internal sealed class InterruptInputs(Func<int, InterruptLine> line, int first, 
                 return input;
         }
 
-        throw new ArgumentException($"{owner}: no interrupt input of {firstFree} to {lastFree} is free.", "options");
+        throw BoardOptions.Refusal($"{owner}: no interrupt input of {firstFree} to {lastFree} is free.");
     }
 }

@@ -35,7 +35,8 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     private readonly BoardBus _bus;
     private readonly Aclint _aclint;
     private readonly TestFinisher _finisher;
-    private (Gpa Start, ulong Size) _initrd;
+    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
     /// <param name="options">What it is made of.</param>
@@ -49,16 +50,17 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
             ?? throw new ArgumentException($"The board has RISC-V harts, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % Slot != 0 || options.MemorySize < 8 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 8 MiB to 1 TiB.");
+        KernelCommandLine.Check(options.CommandLine, KernelCommandLine.LongestRiscV, nameof(options));
         _options = options;
 
         Machine = new Machine(options.Machine);
         try
         {
             IReadOnlyList<Vcpu> harts = Machine.Vcpus;
-            _random = new GuestRandom(options.Seed, options.Machine.Scheduling);
+            _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
             Plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
-            _aclint = new Aclint(Machine.Clock, _architecture.TimebaseFrequency,
+            _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine),
                 [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
             _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
             _bus = new BoardBus(Machine, Machine.Memory, new InterruptInputs(Plic.Input, 1, Plic.Sources, FirstFreeSource, Plic.Sources))
@@ -95,35 +97,49 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     /// <summary>Copies firmware to <see cref="FirmwareAddress"/>.</summary>
     /// <param name="image">A flat binary.</param>
     /// <exception cref="ArgumentException">It reaches into the kernel's place.</exception>
-    public void LoadFirmware(ReadOnlySpan<byte> image) => Load(FirmwareAddress, image, KernelAddress);
+    /// <exception cref="LoadOverlapException">It overlaps what is loaded already.</exception>
+    public void LoadFirmware(ReadOnlySpan<byte> image) => Load("the firmware", FirmwareAddress, image, (ulong)image.Length, KernelAddress);
 
     /// <summary>Copies a kernel to <see cref="KernelAddress"/>.</summary>
-    /// <param name="image">A flat binary, such as a Linux Image.</param>
+    /// <param name="image">A flat binary; of a Linux Image that is not compressed the memory is claimed that its header asks for.</param>
     /// <exception cref="ArgumentException">It reaches into the device tree's place.</exception>
-    public void LoadKernel(ReadOnlySpan<byte> image) => Load(KernelAddress, image, DeviceTreeAddress);
+    /// <exception cref="LoadOverlapException">It overlaps what is loaded already.</exception>
+    public void LoadKernel(ReadOnlySpan<byte> image) =>
+        Load("the kernel", KernelAddress, image, LinuxImage.TryReadMemorySize(image, out ulong size) ? size : (ulong)image.Length, DeviceTreeAddress);
 
-    /// <summary>Copies an initial RAM disk: half the memory or 512 MiB above the kernel as QEMU does, or directly below the device tree where that is too far.</summary>
-    /// <param name="image">The archive.</param>
+    /// <summary>Copies an initial RAM disk: half the memory or 512 MiB above the kernel's place as QEMU does, or to the highest free place below the device tree where
+    /// that is taken or too far. One that was loaded before is replaced.</summary>
+    /// <param name="image">The archive; an empty one takes the disk away.</param>
     /// <returns>Where it lies.</returns>
-    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    /// <exception cref="ArgumentException">It is larger than the memory.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded already leaves no room for it.</exception>
     public Gpa LoadInitrd(ReadOnlySpan<byte> image)
     {
-        ulong size = (ulong)image.Length, top = DeviceTreeAddress.Value;
-        ulong start = KernelAddress.Value + Math.Min(_options.MemorySize / 2, 512 * Megabyte);
-        if (start > top || size > top - start)
-            start = size > top - KernelAddress.Value ? KernelAddress.Value : (top - size) / AddressSpace.PageSize * AddressSpace.PageSize;
-        Load(new Gpa(start), image, DeviceTreeAddress);
-        _initrd = (new Gpa(start), size);
-        return _initrd.Start;
+        CheckRoom(KernelAddress, image, (ulong)image.Length, DeviceTreeAddress);
+        Gpa preferred = KernelAddress + Math.Min(_options.MemorySize / 2, 512 * Megabyte);
+        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, KernelAddress, DeviceTreeAddress, preferred);
+    }
+
+    /// <summary>Loads a Linux kernel and sets the harts up to start it as <see cref="BootSupervisor"/> does. An initial RAM disk is loaded before or after that.</summary>
+    /// <param name="kernel">A Linux Image, compressed with gzip or not.</param>
+    /// <exception cref="InvalidOperationException">The architecture provides no SBI: the guest needs firmware.</exception>
+    /// <exception cref="InvalidImageException">It is malformed, would cut the board's command line, or does not fit into memory.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps what is loaded already.</exception>
+    public void BootLinux(ReadOnlyMemory<byte> kernel)
+    {
+        CheckSbi();
+        LinuxImage image = LinuxImage.Parse(kernel);
+        KernelCommandLine.CheckKernel(_options.CommandLine, (uint)image.CommandLineLimit);
+        BootSupervisor(image.Load(Machine.Memory, Dram));
     }
 
     /// <summary>Sets the harts up to start a kernel in supervisor mode: hart 0 at its entry, the others stopped until the kernel starts them by SBI.</summary>
     /// <param name="entry">The kernel's entry point.</param>
     /// <exception cref="InvalidOperationException">The architecture provides no SBI: the guest needs firmware.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded reaches into the device tree's place.</exception>
     public void BootSupervisor(Gpa entry)
     {
-        if (_architecture.Sbi is null)
-            throw new InvalidOperationException("A kernel starts in supervisor mode only with RiscVArchitecture.Sbi set.");
+        CheckSbi();
         PlaceDeviceTree();
         foreach (Vcpu hart in Machine.Vcpus)
         {
@@ -155,6 +171,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     /// <param name="entry">The firmware's entry point, <see cref="FirmwareAddress"/> for a flat binary.</param>
     /// <param name="next">What <c>fw_dynamic</c> firmware starts in supervisor mode, <see cref="KernelAddress"/> as a rule.</param>
     /// <exception cref="InvalidOperationException">The architecture provides the SBI itself.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded reaches into the device tree's place.</exception>
     public void BootFirmware(Gpa entry, Gpa next)
     {
         if (_architecture.Sbi is not null)
@@ -165,7 +182,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Span<byte> bytes = stackalloc byte[information.Length * 8];
         for (int i = 0; i < information.Length; i++)
             BinaryPrimitives.WriteUInt64LittleEndian(bytes[(i * 8)..], information[i]);
-        Machine.Memory.Write(BootRom, bytes);
+        _ownRanges.Add(Machine.Memory.Loaded.Write("the firmware's start information", BootRom, bytes));
         foreach (Vcpu hart in Machine.Vcpus)
         {
             RiscVState state = hart.GetState<RiscVState>();
@@ -231,8 +248,8 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         byte[] seed = new byte[32];
         _random.Fill(seed);
         fdt.BeginNode("chosen").Strings("bootargs", _options.CommandLine).Strings("stdout-path", $"/soc/serial@{Uart.Value:x}").Bytes("rng-seed", seed);
-        if (_initrd.Size != 0)
-            fdt.Cells64("linux,initrd-start", _initrd.Start.Value).Cells64("linux,initrd-end", _initrd.Start.Value + _initrd.Size);
+        if (InitrdPlace.Current(Machine.Memory, _initrd) is { } initrd)
+            fdt.Cells64("linux,initrd-start", initrd.Start.Value).Cells64("linux,initrd-end", initrd.Start.Value + initrd.Size);
         fdt.EndNode();
     }
 
@@ -244,17 +261,41 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Machine.Memory.Map(Clint, _aclint);
         Machine.Memory.Map(Test, _finisher);
         _bus.Attach("the clock", new BoardDevice(slot => new GoldfishRtc(Machine.Clock, slot.TakeInterrupt(RtcSource))) { Address = Rtc });
-        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource))) { Address = Uart });
+        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource)) { Undeclared = UndeclaredAccess.Pad }) { Address = Uart });
         _virtio.Attach(_bus, Virtio, FirstVirtioSource);
         _bus.Attach(_options.Devices, nameof(BoardOptions.Devices));
     }
 
-    private void Load(Gpa start, ReadOnlySpan<byte> image, Gpa end)
+    private void CheckSbi()
     {
-        if ((ulong)image.Length > end - start)
-            throw new ArgumentException($"The image of {image.Length} bytes at {start} reaches past {end}.", nameof(image));
+        if (_architecture.Sbi is null)
+            throw new InvalidOperationException("A kernel starts in supervisor mode only with RiscVArchitecture.Sbi set.");
+    }
+
+    private static void CheckRoom(Gpa start, ReadOnlySpan<byte> image, ulong size, Gpa end)
+    {
+        if (size > end - start)
+            throw new ArgumentException($"The image of {size} bytes at {start} reaches past {end}.", nameof(image));
+    }
+
+    private void Load(string name, Gpa start, ReadOnlySpan<byte> image, ulong size, Gpa end)
+    {
+        CheckRoom(start, image, size, end);
+        if (image.IsEmpty)
+            return;
+        Machine.Memory.Loaded.Claim(name, start, size);
         Machine.Memory.Write(start, image);
     }
 
-    private void PlaceDeviceTree() => Load(DeviceTreeAddress, BuildDeviceTree(), DeviceTreeAddress + Slot);
+    private void PlaceDeviceTree()
+    {
+        // Booting again without a reset places them anew.
+        foreach (LoadedRange range in _ownRanges)
+            Machine.Memory.Loaded.Release(range);
+        _ownRanges.Clear();
+        byte[] tree = BuildDeviceTree();
+        if ((ulong)tree.Length > Slot)
+            throw new VirtKitException($"The device tree has {tree.Length} bytes, and there is room for {Slot}: the board has too many devices.");
+        _ownRanges.Add(Machine.Memory.Loaded.Write("the device tree", DeviceTreeAddress, tree));
+    }
 }

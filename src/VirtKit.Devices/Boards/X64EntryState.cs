@@ -6,9 +6,16 @@ namespace VirtKit.Devices.Boards;
 internal static class X64EntryState
 {
     private const ulong Gdt = 0x500, PageTables = 0x9000, PageSize = AddressSpace.PageSize, TableEntries = 512, LargePage = 2 << 20, MappedGigabytes = 4;
+    private const int Descriptors = 5;
     private const ushort CodeSelector = 0x10, DataSelector = 0x18, TaskSelector = 0x20;
     private const ulong Present = 1, Writable = 2, Large = 0x80, ReservedFlag = 2;
     private const ulong ProtectedMode = 1, ExtensionType = 0x10, Paging = 1ul << 31, PhysicalAddressExtension = 0x20, LongMode = 0x500;
+
+    /// <summary>Where the descriptor table stands.</summary>
+    public static (Gpa Start, ulong Size) DescriptorRange => (new Gpa(Gdt), Descriptors * 8);
+
+    /// <summary>Where the identity map of a 64-bit entry stands: a table of each upper level and a directory a gigabyte.</summary>
+    public static (Gpa Start, ulong Size) PageTableRange => (new Gpa(PageTables), (2 + MappedGigabytes) * PageSize);
 
     /// <summary>64-bit mode, as the Linux boot protocol's 64-bit entry has it.</summary>
     public static void Enter64(Machine machine, ref X64State state, Gpa entry)
@@ -30,7 +37,7 @@ internal static class X64EntryState
         ReadOnlySpan<ulong> descriptors = [0, 0, code, 0x00cf_9300_0000_ffff, 0x0000_8b00_0000_0067];
         for (int i = 0; i < descriptors.Length; i++)
             Write(machine.Memory, Gdt + (ulong)i * 8, descriptors[i]);
-        state.Gdtr = new X64DescriptorTable { Base = Gdt, Limit = (ushort)(descriptors.Length * 8 - 1) };
+        state.Gdtr = new X64DescriptorTable { Base = Gdt, Limit = Descriptors * 8 - 1 };
         state.Idtr = default;
         state.Cs = X64Segment.Code(CodeSelector, bits);
         X64Segment data = X64Segment.Data(DataSelector, bits);

@@ -27,7 +27,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 
     private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, PortEnd = 0x1_0000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
-    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LastInput = 23, FirstFreeInput = 3, LastFreeInput = 15, LongestCommandLine = 2047;
+    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LastInput = 23, FirstFreeInput = 3, LastFreeInput = 15;
     private const int LongestPortWindow = 255;
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
@@ -40,7 +40,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     private readonly BoardBus _bus;
     private readonly BoardBus _portBus;
     private readonly X64InterruptModels? _models;
-    private (Gpa Start, ulong Size) _initrd;
+    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
     /// <param name="options">What it is made of.</param>
@@ -54,16 +55,13 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
             ?? throw new ArgumentException($"The board has x86-64 processors, not {options.Machine.Architecture.Name}.", nameof(options));
         if (options.MemorySize % LargePage != 0 || options.MemorySize < 16 * Megabyte || options.MemorySize > Megabyte * Megabyte)
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
-        if (Encoding.UTF8.GetByteCount(options.CommandLine) > LongestCommandLine)
-            throw new ArgumentException($"A command line has at most {LongestCommandLine} bytes.", nameof(options));
-        if (options.CommandLine.Contains('\0', StringComparison.Ordinal))
-            throw new ArgumentException("A command line ends at its first zero, and this one goes on behind it.", nameof(options));
+        KernelCommandLine.Check(options.CommandLine, KernelCommandLine.LongestX64, nameof(options));
         _options = options;
         var controller = new X64InterruptModels.Slot();
         Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
         try
         {
-            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, options.Machine.Scheduling));
+            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, Machine.Scheduling));
             MapRam();
             InterruptChips = Machine.Partition is IX64InterruptChips { ArePresent: true } chips
                 ? chips : _models = new X64InterruptModels(Machine, controller, IoApicPage);
@@ -116,24 +114,23 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         }
     }
 
-    /// <summary>Copies an initial RAM disk to the top of the RAM below 2 GiB.</summary>
-    /// <param name="image">The archive.</param>
+    /// <summary>Copies an initial RAM disk to the highest free place in the RAM below 2 GiB. One that was loaded before is replaced.</summary>
+    /// <param name="image">The archive; an empty one takes the disk away.</param>
     /// <returns>Where it lies.</returns>
-    /// <exception cref="ArgumentException">There is no room for it.</exception>
+    /// <exception cref="ArgumentException">It is larger than the memory.</exception>
+    /// <exception cref="LoadOverlapException">What is loaded already leaves no room for it.</exception>
     public Gpa LoadInitrd(ReadOnlySpan<byte> image)
     {
         ulong top = Math.Min(_options.MemorySize, InitrdLimit), size = (ulong)image.Length;
         if (size > top - KernelStart)
             throw new ArgumentException($"The image of {size} bytes does not fit into memory.", nameof(image));
-        var start = new Gpa((top - size) / AddressSpace.PageSize * AddressSpace.PageSize);
-        Machine.Memory.Write(start, image);
-        _initrd = (start, size);
-        return start;
+        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, new Gpa(KernelStart), new Gpa(top), preferred: null);
     }
 
     /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">A bzImage, whose payload is decompressed here where that is possible, otherwise by its own code in the guest; or an ELF file (vmlinux).</param>
-    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is neither, malformed, takes no command line that long, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootLinux(ReadOnlyMemory<byte> kernel)
     {
         ReadOnlyMemory<byte> header = default;
@@ -141,11 +138,9 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         if (BzImage.IsBzImage(kernel.Span))
         {
             BzImage image = BzImage.Parse(kernel);
-            int length = Encoding.UTF8.GetByteCount(_options.CommandLine);
-            if ((uint)length > image.CommandLineLimit)
-                throw new InvalidImageException($"The kernel takes a command line of at most {image.CommandLineLimit} bytes, and the board's has {length}.");
+            KernelCommandLine.CheckKernel(_options.CommandLine, image.CommandLineLimit);
             header = image.SetupHeader;
-            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? LoadElf(image.ExtractKernel())
+            entry = image.Format is KernelCompression.Gzip or KernelCompression.Lz4 or KernelCompression.None ? image.LoadExtracted(Machine.Memory, new Gpa(KernelStart))
                 : LoadWhole(image);
         }
         else
@@ -154,15 +149,16 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         }
 
         PlaceTables();
-        Machine.Memory.Write(ZeroPage, new LinuxZeroPage
+        Place("the zero page", ZeroPage, new LinuxZeroPage
         {
             SetupHeader = header,
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray());
+        ClaimOwn("the page tables of the kernel's entry", X64EntryState.PageTableRange);
         Start((ref X64State state) =>
         {
             X64EntryState.Enter64(Machine, ref state, entry);
@@ -172,21 +168,22 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 
     /// <summary>Loads an ELF kernel and sets the first vCPU up to start it by the PVH protocol. An initial RAM disk has been loaded before.</summary>
     /// <param name="kernel">An ELF file with a PVH entry.</param>
-    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit between 1 MiB and the initial RAM disk.</exception>
+    /// <exception cref="InvalidImageException">It is malformed, has no such entry, or does not fit into memory above 1 MiB.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps the initial RAM disk or something else that is loaded.</exception>
     public void BootPvh(ReadOnlyMemory<byte> kernel)
     {
         if (!ElfImage.IsElf(kernel.Span))
             throw new InvalidImageException("Not an ELF file.");
-        LoadElf(kernel);
         if (!PvhStartInfo.TryFindEntry(kernel.Span, out Gpa entry))
             throw new InvalidImageException("The ELF file has no PVH entry.");
+        LoadElf(kernel);
         PlaceTables();
-        Machine.Memory.Write(StartInfo, new PvhStartInfo
+        Place("the PVH start information", StartInfo, new PvhStartInfo
         {
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
-            Initrd = _initrd.Start,
-            InitrdSize = _initrd.Size,
+            Initrd = Initrd?.Start ?? default,
+            InitrdSize = Initrd?.Size ?? 0,
             Rsdp = Tables,
         }.ToArray(StartInfo));
         Start((ref X64State state) =>
@@ -263,6 +260,9 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         }
     }
 
+    /// <summary>The initial RAM disk, unless a reset has come since it was loaded.</summary>
+    private LoadedRange? Initrd => InitrdPlace.Current(Machine.Memory, _initrd);
+
     private Gpa LoadElf(ReadOnlyMemory<byte> file)
     {
         ElfImage image = ElfImage.Parse(file, ElfMachine.X64);
@@ -278,19 +278,30 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         return image.Load(Machine.Memory, image.PreferredAddress);
     }
 
-    /// <summary>What the board places itself lies below 1 MiB, the initial RAM disk above the kernel.</summary>
-    private void CheckPlace(Gpa start, ulong size)
+    /// <summary>What the board places itself lies below 1 MiB.</summary>
+    private static void CheckPlace(Gpa start, ulong size)
     {
-        ulong end = _initrd.Size != 0 ? _initrd.Start.Value : Math.Min(_options.MemorySize, LowTop);
-        if (start.Value < KernelStart || start.Value > end || size > end - start.Value)
-            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie between 1 MiB and 0x{end:x}.");
+        if (start.Value < KernelStart && size != 0)
+            throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie above 1 MiB.");
     }
 
     private void PlaceTables()
     {
-        Machine.Memory.Write(Tables, BuildAcpiTables());
-        Machine.Memory.Write(CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        // Booting again without a reset places them anew.
+        foreach (LoadedRange range in _ownRanges)
+            Machine.Memory.Loaded.Release(range);
+        _ownRanges.Clear();
+        byte[] tables = BuildAcpiTables();
+        if ((ulong)tables.Length > KernelStart - FirmwareStart)
+            throw new VirtKitException($"The ACPI tables have {tables.Length} bytes, and there is room for {KernelStart - FirmwareStart}: the board has too many devices.");
+        Place("the ACPI tables", Tables, tables);
+        Place("the command line", CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        ClaimOwn("the descriptor table of the kernel's entry", X64EntryState.DescriptorRange);
     }
+
+    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges.Add(Machine.Memory.Loaded.Write(name, start, content));
+
+    private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges.Add(Machine.Memory.Loaded.Claim(name, range.Start, range.Size));
 
     private void Start(Entry enter)
     {

@@ -2,15 +2,16 @@ namespace VirtKit.Devices.Consoles;
 
 /// <summary>The host's end of a serial line or virtio console: a terminal, a recording, a socket.</summary>
 /// <remarks>
-/// The device pulls: it takes input only when it has room, and it keeps output that is not taken, so both directions have backpressure and nothing grows.
-/// <see cref="Write"/> and <see cref="Read"/> are called with the device's gate held, from vCPU threads and from the thread that raised <see cref="Changed"/>;
-/// they do not block for long. <see cref="Changed"/> is raised with no lock held.
+/// The device pulls: it takes input only when it has room, and it keeps output that is not taken, so both directions have flow control and nothing grows.
+/// <see cref="Write"/> and <see cref="Read"/> are called with the device's gate held, from vCPU threads and from the thread that raised <see cref="Changed"/>:
+/// a vCPU waits for them, so each returns within 100 ms, whatever the host's side does. A backend that cannot take output takes less of it, 0 bytes where
+/// there is no room at all, and raises <see cref="Changed"/> later. <see cref="Changed"/> is raised with no lock held.
 /// </remarks>
 public interface IConsoleBackend
 {
     /// <summary>Takes bytes from the guest.</summary>
     /// <param name="bytes">What the guest wrote; valid during the call.</param>
-    /// <returns>How many bytes were taken, from 0 to all. After fewer than all, <see cref="Changed"/> follows when there is room again.</returns>
+    /// <returns>How many bytes were taken, from 0 to all, the first ones. After fewer than all, <see cref="Changed"/> follows when there is room again.</returns>
     int Write(ReadOnlySpan<byte> bytes);
 
     /// <summary>Gives input to the guest, without waiting for it.</summary>

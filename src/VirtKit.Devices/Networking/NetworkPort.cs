@@ -1,6 +1,11 @@
 namespace VirtKit.Devices.Networking;
 
 /// <summary>One port of a <see cref="NetworkSwitch"/>, with a queue of frames towards its machine. Thread-safe.</summary>
+/// <remarks>
+/// One interface at a time is plugged into a port.
+/// <see cref="QueueLength"/> frames wait at most (389 KB); when they are full the newest frame is dropped and counted. <see cref="FrameAvailable"/> is raised on the
+/// thread pool; a handler that throws ends nothing, and <see cref="Failure"/> tells of it.
+/// </remarks>
 public sealed class NetworkPort : INetworkBackend, IDisposable
 {
     /// <summary>The most frames that wait for the machine; further ones are dropped.</summary>
@@ -12,6 +17,7 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
     private readonly Lock _gate = new();
     private readonly Queue<byte[]> _frames = new();
     private long _dropped;
+    private Exception? _failure;
     private bool _announced;
     private volatile bool _unplugged;
 
@@ -26,6 +32,11 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
     /// <summary>How many frames were dropped because the machine did not take them in time.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 
+    /// <summary>What a handler of <see cref="FrameAvailable"/> has thrown first; <see langword="null"/> while all is well.</summary>
+    public Exception? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>Sends a frame to the other ports. A frame shorter than 14 bytes or longer than <see cref="INetworkBackend.MaximumFrameLength"/> is dropped, as a
+    /// switch does with damaged ones, and so is what an unplugged port sends.</summary>
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> frame)
     {
@@ -34,8 +45,11 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
     }
 
     /// <inheritdoc/>
+    /// <exception cref="ArgumentException">There is no room for the longest frame.</exception>
     public bool TryReceive(Span<byte> frame, out int length)
     {
+        if (frame.Length < INetworkBackend.MaximumFrameLength)
+            throw new ArgumentException($"A frame needs room for {INetworkBackend.MaximumFrameLength} bytes.", nameof(frame));
         lock (_gate)
         {
             if (!_frames.TryDequeue(out byte[]? next))
@@ -50,18 +64,28 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
         }
     }
 
-    /// <summary>Unplugs the cable and takes the port off the switch for good.</summary>
+    /// <summary>Unplugs the cable and takes the port off the switch for good; frames that wait are lost.</summary>
     public void Dispose()
     {
-        _unplugged = true;
+        lock (_gate)
+        {
+            if (_unplugged)
+                return;
+            _unplugged = true;
+            _frames.Clear();
+        }
+
         _switch.Remove(this);
-        FrameAvailable?.Invoke();
+        Raise();
     }
 
     internal void Enqueue(byte[] frame)
     {
         lock (_gate)
         {
+            // The switch may have chosen this port just before it was unplugged.
+            if (_unplugged)
+                return;
             if (_frames.Count >= QueueLength)
             {
                 Interlocked.Increment(ref _dropped);
@@ -83,6 +107,19 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
         // TIMING POINT 1: a frame that comes after this announces itself again; one before is seen by the handler.
         lock (_gate)
             _announced = false;
-        FrameAvailable?.Invoke();
+        Raise();
+    }
+
+    private void Raise()
+    {
+        try
+        {
+            FrameAvailable?.Invoke();
+        }
+        catch (Exception e)
+        {
+            // On the thread pool an exception would end the process.
+            Interlocked.CompareExchange(ref _failure, e, null);
+        }
     }
 }

@@ -4,7 +4,8 @@ namespace VirtKit.Devices.Networking;
 
 /// <summary>An Ethernet switch in the host's process: joins the machines whose interfaces are plugged into its ports. It learns which address is behind which
 /// port. Thread-safe.</summary>
-/// <remarks>Frames are handed over on the thread pool: when they arrive depends on the host, also for a machine whose own time is virtual.</remarks>
+/// <remarks>Frames are handed over on the thread pool: when they arrive depends on the host, also for a machine whose own time is virtual. Sending copies a frame
+/// into the queues of the ports and never waits, so switches that a host joins in a ring do not lock up; they carry their broadcasts round and round, as cables do.</remarks>
 public sealed class NetworkSwitch
 {
     /// <summary>The most addresses it remembers. A guest that sends from more makes it forget all, and flood until it has learned again.</summary>

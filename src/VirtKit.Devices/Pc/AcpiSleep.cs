@@ -19,7 +19,7 @@ public sealed class AcpiSleep(Action<int> shutdown) : IDevice
     private byte _state;
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("acpi-sleep", 2, AccessWidths.Byte);
+    public DeviceWindow Window => new("acpi-sleep", 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
     public ulong Read(ulong offset, int size) => offset == 0 ? _state : 0u;

@@ -87,7 +87,7 @@ internal sealed class ApicTimer : IDisposable
         ulong now = _clock.Now;
         // Wraps where the machine is younger than the count; only differences are taken.
         _state.Started = unchecked(now - (initial - Math.Min(left, initial)) * Divisor);
-        Arm(now + Math.Min(left, initial) * Divisor);
+        Arm(_clock.After(Math.Min(left, initial) * Divisor));
     }
 
     /// <summary>Waits until the time-stamp counter reaches a value; 0 waits for nothing. Ignored while it counts.</summary>
@@ -97,9 +97,8 @@ internal sealed class ApicTimer : IDisposable
             return;
         Disarm();
         _state.Deadline = deadline;
-        ulong now = _clock.Now;
         if (deadline != 0)
-            Arm(now + Math.Min(delay, ulong.MaxValue - 1 - now));
+            Arm(_clock.After(delay));
     }
 
     /// <returns>Whether it has come due; it may have been started anew since the clock called.</returns>
@@ -111,7 +110,7 @@ internal sealed class ApicTimer : IDisposable
         if (Mode == ApicTimerMode.Periodic)
         {
             ulong elapsed = now - _state.Started;
-            Arm(Math.Max(_state.Started + (elapsed / Length + 1) * Length, now + ShortestPeriod));
+            Arm(_clock.After(Math.Max(Length - elapsed % Length, ShortestPeriod)));
         }
         else
         {

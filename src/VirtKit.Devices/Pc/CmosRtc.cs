@@ -15,10 +15,11 @@ namespace VirtKit.Devices.Pc;
 /// 0x0e to 0x7f, but for 0x32  memory
 /// </code>
 /// Flags of interrupts that are not enabled are found when C is read; an alarm's only if it matches in that very second.
+/// The battery keeps time, memory and A over a reset of the machine, which clears PIE, AIE, UIE and square wave in B, and C.
 /// </remarks>
 public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
 {
-    private const byte UpdateInProgress = 0x80, Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, Binary = 4, Hours24 = 2;
+    private const byte UpdateInProgress = 0x80, Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, SquareWave = 8, Binary = 4, Hours24 = 2;
     private const byte Raised = 0x80, PeriodicFlag = 0x40, AlarmFlag = 0x20, UpdateFlag = 0x10, Pm = 0x80, AnyValue = 0xc0;
     private const int Seconds = 0, SecondsAlarm = 1, Minutes = 2, MinutesAlarm = 3, Hours = 4, HoursAlarm = 5, Weekday = 6, Day = 7, Month = 8, Year = 9,
         A = 10, B = 11, C = 12, D = 13, Century = 0x32;
@@ -41,11 +42,11 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
         _clock = clock;
         _line = line;
         _timer = clock.CreateTimer(this, OnExpired);
-        _state = State.AtReset(clock.Now);
+        _state = State.AtPowerOn(clock.Now);
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("cmos", 2, AccessWidths.Byte);
+    public DeviceWindow Window => new("cmos", 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
     // INDEX alone: nothing but an access to DATA uses it.
     IReadOnlyList<RegisterRange> IPostedWrites.PostedWrites { get; } = [new(0, 1)];
@@ -122,7 +123,9 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
     /// <inheritdoc/>
     public void Reset()
     {
-        _state = State.AtReset(_clock.Now);
+        _state.Memory[B] &= unchecked((byte)~(PeriodicEnable | AlarmEnable | UpdateEnable | SquareWave));
+        _state.Memory[C] = 0;
+        (_state.Index, _state.LastLook, _state.LastSecond) = (0, _clock.Now, Now / NanosecondsPerSecond);
         _timer.Cancel();
         _line.Set(false);
     }
@@ -190,9 +193,9 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
         ulong next = ulong.MaxValue, now = _clock.Now, period = Period;
         byte b = _state.Memory[B];
         if ((b & PeriodicEnable) != 0 && period != 0)
-            next = (now / period + 1) * period;
+            next = _clock.After(period - now % period);
         if ((b & (AlarmEnable | UpdateEnable)) != 0 && (b & Set) == 0)
-            next = Math.Min(next, now + (NanosecondsPerSecond - Now % NanosecondsPerSecond));
+            next = Math.Min(next, _clock.After(NanosecondsPerSecond - Now % NanosecondsPerSecond));
         if (next == ulong.MaxValue)
             _timer.Cancel();
         else
@@ -245,7 +248,7 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
         /// <summary>When flags were last looked for: on the machine's clock in nanoseconds, and the guest's second.</summary>
         public ulong LastLook, LastSecond;
 
-        public static State AtReset(ulong now)
+        public static State AtPowerOn(ulong now)
         {
             var state = new State { Memory = new byte[128], LastLook = now };
             (state.Memory[A], state.Memory[B], state.Memory[D]) = (0x26, Hours24, 0x80);

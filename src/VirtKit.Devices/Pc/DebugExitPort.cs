@@ -7,7 +7,7 @@ public sealed class DebugExitPort(Action<int> shutdown) : IDevice
     private readonly Action<int> _shutdown = shutdown ?? throw new ArgumentNullException(nameof(shutdown));
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("debug-exit", 4, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word);
+    public DeviceWindow Window => new("debug-exit", 4, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
     public ulong Read(ulong offset, int size) => 0;

@@ -46,7 +46,7 @@ public sealed class I8254 : IDevice, IDisposable
     public IDevice Speaker { get; }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("pit", 4, AccessWidths.Byte);
+    public DeviceWindow Window => new("pit", 4, AccessWidths.Byte, UndeclaredAccess.Split);
 
     private ulong Ticks => (ulong)((UInt128)_clock.Now * Frequency / NanosecondsPerSecond);
 
@@ -132,8 +132,10 @@ public sealed class I8254 : IDevice, IDisposable
             return;
         }
 
-        ulong deadline = (ulong)(((UInt128)edge * NanosecondsPerSecond + (Frequency - 1)) / Frequency);
-        _timer.Set(counter.Repeats ? Math.Max(deadline, _clock.Now + ShortestInterval) : deadline);
+        // Saturates at the clock's end.
+        UInt128 deadline = ((UInt128)edge * NanosecondsPerSecond + (Frequency - 1)) / Frequency;
+        ulong earliest = counter.Repeats ? _clock.After(ShortestInterval) : 0;
+        _timer.Set(Math.Max((ulong)UInt128.Min(deadline, ulong.MaxValue), earliest));
     }
 
     private struct State
@@ -153,7 +155,7 @@ public sealed class I8254 : IDevice, IDisposable
 
     private sealed class SpeakerPort(I8254 timer) : IDevice
     {
-        public DeviceWindow Window => new("speaker", 1, AccessWidths.Byte);
+        public DeviceWindow Window => new("speaker", 1, AccessWidths.Byte, UndeclaredAccess.Split);
 
         public ulong Read(ulong offset, int size)
         {

@@ -112,7 +112,7 @@ public sealed class I8259 : IInterruptSink
 
     private sealed class ElcrPort(I8259 pair) : IDevice
     {
-        public DeviceWindow Window => new("elcr", 2, AccessWidths.Byte);
+        public DeviceWindow Window => new("elcr", 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
         public ulong Read(ulong offset, int size)
         {

@@ -12,7 +12,7 @@ internal sealed class I8259Chip(I8259 pair, string name, byte levelCapable) : ID
 
     public bool IsPrimary { get; init; }
 
-    public DeviceWindow Window => new(name, 2, AccessWidths.Byte);
+    public DeviceWindow Window => new(name, 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
     public int VectorBase => _state.VectorBase;
 

@@ -14,7 +14,7 @@ public sealed class KeyboardReset(Action reset) : IDevice
     private readonly Action _reset = reset ?? throw new ArgumentNullException(nameof(reset));
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("keyboard-reset", 1, AccessWidths.Byte);
+    public DeviceWindow Window => new("keyboard-reset", 1, AccessWidths.Byte, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
     public ulong Read(ulong offset, int size) => 0;

@@ -16,7 +16,7 @@ public sealed class ResetPort(Action reset) : IDevice
     private byte _state;
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new("reset", 1, AccessWidths.Byte);
+    public DeviceWindow Window => new("reset", 1, AccessWidths.Byte, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
     public ulong Read(ulong offset, int size) => _state;

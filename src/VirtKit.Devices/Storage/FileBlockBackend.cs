@@ -2,37 +2,44 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VirtKit.Devices.Storage;
 
-/// <summary>A disk in a raw image file.</summary>
+/// <summary>A disk in a raw image file or, on Linux, a block device.</summary>
+/// <remarks>
+/// While it is open the file is locked, for this process and for others: a disk that is written is used by nobody else, one that is only read by other readers.
+/// Who comes second is refused. The lock belongs to the file, so that another path, a symbolic or a hard link leads to the same one, and it ends with
+/// <see cref="Dispose"/> or with the process. On Unix it is an advisory lock (<c>flock</c>): programs that do not ask for one (<c>cp</c>, QEMU, which locks ranges)
+/// are not kept out, and nothing is locked where the file system has no locks or .NET's switch <c>System.IO.DisableFileLocking</c> is on.
+/// </remarks>
 public sealed class FileBlockBackend : IBlockBackend, IDisposable
 {
     private static readonly byte[] Zeroes = new byte[64 << 10];
 
     private readonly SafeFileHandle _file;
 
-    /// <summary>Opens an image.</summary>
-    /// <param name="path">A file whose length is a multiple of 512 bytes.</param>
-    /// <param name="access">What the guest may do. Writing locks the file against other writers where the host can.</param>
-    /// <exception cref="VirtKitException">The file cannot be opened, or its length is not a multiple of 512 bytes.</exception>
+    /// <summary>Opens an image and locks it.</summary>
+    /// <param name="path">A regular file of one sector or more, whole sectors of 512 bytes, or a block device. The length is taken once, here.</param>
+    /// <param name="access">What the guest may do: <see cref="BlockAccess.ReadWrite"/> takes the file for itself, <see cref="BlockAccess.ReadOnly"/> shares it with
+    /// other readers.</param>
+    /// <exception cref="ArgumentException">The path is empty.</exception>
+    /// <exception cref="VirtKitException">The file cannot be opened, is in use, is no disk image or device (a folder, FIFO, socket or character device), or its length
+    /// is 0 or not a multiple of 512 bytes. The message names it.</exception>
     public FileBlockBackend(string path, BlockAccess access = BlockAccess.ReadWrite)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        BlockRange.ThrowIfUndefined(access);
         IsReadOnly = access == BlockAccess.ReadOnly;
         try
         {
+            // NOTE(design): the length is asked by name and before the file is opened: opening a FIFO would wait for a process at its other end, perhaps for ever.
+            Length = ImageLength.Of(path);
+            // .NET maps FileShare.None to an exclusive lock, and everything else to a shared one.
             _file = IsReadOnly
-                ? File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, FileOptions.RandomAccess)
-                : File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, FileOptions.RandomAccess);
+                ? File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read, FileOptions.RandomAccess)
+                : File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, FileOptions.RandomAccess);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
-            throw new VirtKitException($"The disk image {path} cannot be opened: {e.Message}", e);
-        }
-
-        Length = RandomAccess.GetLength(_file);
-        if (Length % IBlockBackend.SectorSize != 0)
-        {
-            _file.Dispose();
-            throw new VirtKitException($"The disk image {path} has {Length} bytes, which are not whole sectors of {IBlockBackend.SectorSize}.");
+            string hint = IsReadOnly ? "A disk that somebody writes is not shared." : "A disk that is written is used by nobody else.";
+            throw new VirtKitException($"The disk image {path} cannot be opened: {e.Message} {hint}", e);
         }
     }
 
@@ -45,28 +52,27 @@ public sealed class FileBlockBackend : IBlockBackend, IDisposable
     /// <inheritdoc/>
     public void Read(long offset, Span<byte> destination)
     {
-        while (!destination.IsEmpty)
-        {
-            int count = RandomAccess.Read(_file, destination, offset);
-            if (count == 0)
-                throw new EndOfStreamException("The disk image has been cut short.");
-            destination = destination[count..];
-            offset += count;
-        }
+        BlockRange.ThrowIfOutside(offset, destination.Length, Length);
+        HostFile.Read(_file, offset, destination);
     }
 
     /// <inheritdoc/>
-    public void Write(long offset, ReadOnlySpan<byte> source) => RandomAccess.Write(_file, source, offset);
+    public void Write(long offset, ReadOnlySpan<byte> source)
+    {
+        BlockRange.ThrowIfNotWritable(this, offset, source.Length);
+        HostFile.Write(_file, offset, source);
+    }
 
     /// <inheritdoc/>
     public void WriteZeroes(long offset, long length)
     {
+        BlockRange.ThrowIfNotWritable(this, offset, length);
         for (long done = 0; done < length; done += Zeroes.Length)
-            RandomAccess.Write(_file, Zeroes.AsSpan(0, (int)Math.Min(Zeroes.Length, length - done)), offset + done);
+            HostFile.Write(_file, offset + done, Zeroes.AsSpan(0, (int)Math.Min(Zeroes.Length, length - done)));
     }
 
     /// <summary>Keeps the bytes: the host's files have no portable way to give them back.</summary>
-    public void Discard(long offset, long length) { }
+    public void Discard(long offset, long length) => BlockRange.ThrowIfNotWritable(this, offset, length);
 
     /// <inheritdoc/>
     public void Flush()
@@ -75,6 +81,6 @@ public sealed class FileBlockBackend : IBlockBackend, IDisposable
             RandomAccess.FlushToDisk(_file);
     }
 
-    /// <summary>Closes the file.</summary>
+    /// <summary>Closes the file and gives its lock back.</summary>
     public void Dispose() => _file.Dispose();
 }

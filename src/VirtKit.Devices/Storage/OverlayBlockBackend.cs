@@ -1,36 +1,78 @@
 namespace VirtKit.Devices.Storage;
 
-/// <summary>A writable disk over another one that stays as it is: what is written is kept in memory (copy-on-write).</summary>
-/// <param name="origin">The disk below, which is only read and stays the caller's.</param>
-/// <param name="memoryLimit">The most bytes to keep, 1 or more. A write past it fails with <see cref="IOException"/>.</param>
-public sealed class OverlayBlockBackend(IBlockBackend origin, long memoryLimit = 1L << 30) : IBlockBackend
+/// <summary>A writable disk over another one that stays as it is: what is written is kept aside until <see cref="Revert"/> or <see cref="Dispose"/> (copy-on-write).</summary>
+/// <remarks>The first blocks written are kept in managed memory, further ones in a temporary file that has no name on Unix and goes away with the overlay or the
+/// process. Each block of 64 KiB also takes some 50 bytes of managed memory to be found. A guest that writes more than the limit, or more than the host's temporary
+/// folder has room for, gets I/O errors. As every disk, it is used by one thread at a time.</remarks>
+public sealed class OverlayBlockBackend : IBlockBackend, IDisposable
 {
     /// <summary>The unit of copying, in bytes.</summary>
     private const int BlockSize = 64 << 10;
 
-    private readonly IBlockBackend _origin = origin ?? throw new ArgumentNullException(nameof(origin));
-    private readonly long _memoryLimit = memoryLimit > 0 ? memoryLimit : throw new ArgumentOutOfRangeException(nameof(memoryLimit));
-    private readonly Dictionary<long, byte[]> _blocks = [];
+    private static readonly byte[] Zeroes = new byte[BlockSize];
+
+    private readonly IBlockBackend _origin;
+    private readonly long _limit, _spillAfter;
+    private readonly string? _folder;
+    private readonly Dictionary<long, byte[]> _inMemory = [];
+
+    /// <summary>Where each block that is not in memory starts in the file.</summary>
+    private readonly Dictionary<long, long> _inFile = [];
+    private FileStream? _file;
+    private byte[]? _scratch;
+    private long _memoryUsed;
+    private bool _disposed;
+
+    /// <summary>Lays an overlay over a disk.</summary>
+    /// <param name="origin">The disk below, which is only read and stays the caller's.</param>
+    /// <param name="limit">The most bytes to keep, 1 or more; 1 GiB. A write past it fails with <see cref="IOException"/>, which the guest sees as an I/O error.</param>
+    /// <param name="spillAfter">How many of them stay in managed memory, 0 or more; 16 MiB.</param>
+    /// <param name="folder">Where the temporary file of the others is made when it is first needed; the host's folder for temporary files when
+    /// <see langword="null"/>. Mind that this folder may itself be in memory (tmpfs).</param>
+    /// <exception cref="ArgumentException">The origin's length is not a disk's, or a number is out of its range.</exception>
+    public OverlayBlockBackend(IBlockBackend origin, long limit = 1L << 30, long spillAfter = 16 << 20, string? folder = null)
+    {
+        ArgumentNullException.ThrowIfNull(origin);
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(spillAfter);
+        if (folder is not null)
+            ArgumentException.ThrowIfNullOrEmpty(folder);
+        Length = origin.Length;
+        if (Length < IBlockBackend.SectorSize || Length % IBlockBackend.SectorSize != 0)
+            throw new ArgumentException($"The disk below has {Length} bytes, which are not whole sectors, one or more.", nameof(origin));
+        _origin = origin;
+        _limit = limit;
+        _spillAfter = spillAfter;
+        _folder = folder;
+    }
 
     /// <inheritdoc/>
-    public long Length => _origin.Length;
+    public long Length { get; }
 
     /// <inheritdoc/>
     public bool IsReadOnly => false;
 
-    /// <summary>How many bytes of memory the written blocks take.</summary>
-    public long MemoryUsed { get; private set; }
+    /// <summary>How many bytes the written blocks take, in memory and in the file.</summary>
+    public long BytesUsed => _memoryUsed + BytesSpilled;
+
+    /// <summary>How many of them are in the temporary file.</summary>
+    public long BytesSpilled { get; private set; }
 
     /// <inheritdoc/>
     public void Read(long offset, Span<byte> destination)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        BlockRange.ThrowIfOutside(offset, destination.Length, Length);
         while (!destination.IsEmpty)
         {
-            int start = (int)(offset % BlockSize), count = Math.Min(destination.Length, BlockSize - start);
-            if (_blocks.TryGetValue(offset / BlockSize, out byte[]? block))
-                block.AsSpan(start, count).CopyTo(destination);
+            (long index, int start, int count) = Piece(offset, destination.Length);
+            Span<byte> piece = destination[..count];
+            if (_inMemory.TryGetValue(index, out byte[]? block))
+                block.AsSpan(start, count).CopyTo(piece);
+            else if (_inFile.TryGetValue(index, out long place))
+                HostFile.Read(_file!.SafeFileHandle, place + start, piece);
             else
-                _origin.Read(offset, destination[..count]);
+                _origin.Read(offset, piece);
             destination = destination[count..];
             offset += count;
         }
@@ -39,10 +81,18 @@ public sealed class OverlayBlockBackend(IBlockBackend origin, long memoryLimit =
     /// <inheritdoc/>
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        BlockRange.ThrowIfOutside(offset, source.Length, Length);
         while (!source.IsEmpty)
         {
-            int start = (int)(offset % BlockSize), count = Math.Min(source.Length, BlockSize - start);
-            source[..count].CopyTo(OwnBlock(offset / BlockSize).AsSpan(start));
+            (long index, int start, int count) = Piece(offset, source.Length);
+            ReadOnlySpan<byte> piece = source[..count];
+            if (_inMemory.TryGetValue(index, out byte[]? block))
+                piece.CopyTo(block.AsSpan(start));
+            else if (_inFile.TryGetValue(index, out long place))
+                HostFile.Write(_file!.SafeFileHandle, place + start, piece);
+            else
+                AddBlock(index, start, piece);
             source = source[count..];
             offset += count;
         }
@@ -51,39 +101,74 @@ public sealed class OverlayBlockBackend(IBlockBackend origin, long memoryLimit =
     /// <inheritdoc/>
     public void WriteZeroes(long offset, long length)
     {
+        BlockRange.ThrowIfOutside(offset, length, Length);
         while (length > 0)
         {
-            int start = (int)(offset % BlockSize), count = (int)Math.Min(length, BlockSize - start);
-            OwnBlock(offset / BlockSize).AsSpan(start, count).Clear();
+            (_, _, int count) = Piece(offset, length);
+            Write(offset, Zeroes.AsSpan(0, count));
             length -= count;
             offset += count;
         }
     }
 
     /// <summary>Keeps the bytes: a block given back would show the origin's again, which the guest may have meant to be gone.</summary>
-    public void Discard(long offset, long length) { }
+    public void Discard(long offset, long length) => BlockRange.ThrowIfOutside(offset, length, Length);
 
-    /// <inheritdoc/>
+    /// <summary>Does nothing: what is kept aside lasts no longer than the overlay.</summary>
     public void Flush() { }
 
     /// <summary>Forgets everything written: the disk reads as its origin again. The guest does not use it meanwhile.</summary>
     public void Revert()
     {
-        _blocks.Clear();
-        MemoryUsed = 0;
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        Forget();
     }
 
-    private byte[] OwnBlock(long index)
+    /// <summary>Forgets everything written and releases the temporary file. The machine that uses the disk has been disposed of.</summary>
+    public void Dispose()
     {
-        if (_blocks.TryGetValue(index, out byte[]? block))
-            return block;
+        _disposed = true;
+        Forget();
+    }
+
+    private static (long Index, int Start, int Count) Piece(long offset, long length)
+    {
+        int start = (int)(offset % BlockSize);
+        return (offset / BlockSize, start, (int)Math.Min(length, BlockSize - start));
+    }
+
+    /// <summary>Keeps a block for the first time: what is written, and around it what the origin has.</summary>
+    private void AddBlock(long index, int start, ReadOnlySpan<byte> written)
+    {
         int length = (int)Math.Min(BlockSize, Length - index * BlockSize);
-        if (MemoryUsed + length > _memoryLimit)
-            throw new IOException($"The overlay is full: {_memoryLimit} bytes.");
-        block = new byte[length];
-        _origin.Read(index * BlockSize, block);
-        _blocks.Add(index, block);
-        MemoryUsed += length;
-        return block;
+        if (length > _limit - BytesUsed)
+            throw new IOException($"The overlay is full: {_limit} bytes.");
+        bool spills = length > _spillAfter - _memoryUsed;
+        byte[] block = spills ? _scratch ??= new byte[BlockSize] : new byte[length];
+        Span<byte> content = block.AsSpan(0, length);
+        if (written.Length < length)
+            _origin.Read(index * BlockSize, content);
+        written.CopyTo(content[start..]);
+        if (spills)
+        {
+            _file ??= SpillFile.Create(_folder);
+            HostFile.Write(_file.SafeFileHandle, BytesSpilled, content);
+            _inFile.Add(index, BytesSpilled);
+            BytesSpilled += length;
+        }
+        else
+        {
+            _inMemory.Add(index, block);
+            _memoryUsed += length;
+        }
+    }
+
+    private void Forget()
+    {
+        _inMemory.Clear();
+        _inFile.Clear();
+        _file?.Dispose();
+        _file = null;
+        _memoryUsed = BytesSpilled = 0;
     }
 }

@@ -5,7 +5,7 @@ using VirtKit.Devices.Storage;
 namespace VirtKit.Devices.Virtio;
 
 /// <summary>A disk (virtio-1.2 §5.2): read, write, flush, discard, write zeroes and get ID. Requests are carried out in order, within the driver's notification.</summary>
-public sealed class VirtioBlock : VirtioDevice
+public sealed class VirtioBlock : VirtioDevice, IDisposable
 {
     private const int SegmentMaximumBit = 2, ReadOnlyBit = 5, BlockSizeBit = 6, FlushBit = 9, DiscardBit = 13, WriteZeroesBit = 14;
     private const uint TypeIn = 0, TypeOut = 1, TypeFlush = 4, TypeGetId = 8, TypeDiscard = 11, TypeWriteZeroes = 13;
@@ -19,22 +19,20 @@ public sealed class VirtioBlock : VirtioDevice
     private const int MaximumSegments = 254;
     private const uint UnmapFlag = 1;
 
-    /// <summary>What a flush costs of a turn: as much as moving so many bytes.</summary>
-    private const long FlushCost = 4 << 20;
-
     private readonly IBlockBackend _backend;
     private readonly byte[] _id = new byte[IdSize];
 
     /// <summary>Creates the disk.</summary>
-    /// <param name="backend">What the bytes are kept in; stays the caller's.</param>
+    /// <param name="backend">What the bytes are kept in; stays the caller's. Until the device is disposed of, no other device has it.</param>
     /// <param name="id">The serial number that the guest reads: up to 20 ASCII characters.</param>
-    /// <exception cref="ArgumentException">The ID is too long or not ASCII.</exception>
+    /// <exception cref="ArgumentException">The ID is too long or not ASCII, or another device has the backend.</exception>
     public VirtioBlock(IBlockBackend backend, string id = "") : base("virtio-block", deviceId: 2, 256)
     {
         ArgumentNullException.ThrowIfNull(backend);
         ArgumentNullException.ThrowIfNull(id);
         if (id.Length > IdSize || !Ascii.IsValid(id))
             throw new ArgumentException($"A disk's ID has up to {IdSize} ASCII characters.", nameof(id));
+        AttachedBackends.Attach(backend, this, nameof(backend));
         _backend = backend;
         Encoding.ASCII.GetBytes(id, _id);
     }
@@ -45,6 +43,9 @@ public sealed class VirtioBlock : VirtioDevice
 
     /// <inheritdoc/>
     public override int ConfigurationSize => 60;
+
+    /// <summary>Lets go of the backend.</summary>
+    public void Dispose() => AttachedBackends.Detach(_backend, this);
 
     private ulong Sectors => (ulong)_backend.Length / IBlockBackend.SectorSize;
 
@@ -107,7 +108,8 @@ public sealed class VirtioBlock : VirtioDevice
             case TypeOut:
                 return _backend.IsReadOnly ? StatusIoError : Write(sector, payload);
             case TypeFlush:
-                Queue(0).Charge(FlushCost);
+                // Nobody knows how long the host's storage takes: a flush is a turn of its own.
+                Queue(0).Charge(Virtqueue.TurnBytes);
                 _backend.Flush();
                 return StatusOk;
             case TypeGetId:

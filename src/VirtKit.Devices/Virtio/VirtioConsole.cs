@@ -11,19 +11,20 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     private const int EmergencyWriteOffset = 8;
 
     private readonly IConsoleBackend _console;
+    private readonly WeakListener<VirtioConsole> _listener;
     private ConsoleSize _size;
 
-    // How much of the transmit queue's oldest chain the console has taken.
-    private long _sent;
-
     /// <summary>Creates the console.</summary>
-    /// <param name="console">The host's end.</param>
+    /// <param name="console">The host's end; until the device is disposed of, no other device has it.</param>
+    /// <exception cref="ArgumentException">Another device has it.</exception>
     public VirtioConsole(IConsoleBackend console) : base("virtio-console", deviceId: 3, 64, 64)
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
         _size = console.Size;
-        console.Changed += OnConsoleChanged;
+        _listener = new WeakListener<VirtioConsole>(this, static device => device.OnConsoleChanged());
+        AttachedBackends.Attach(console, this, nameof(console));
+        console.Changed += _listener.OnEvent;
     }
 
     /// <inheritdoc/>
@@ -33,7 +34,11 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     public override int ConfigurationSize => 12;
 
     /// <summary>Lets go of the console.</summary>
-    public void Dispose() => _console.Changed -= OnConsoleChanged;
+    public void Dispose()
+    {
+        _console.Changed -= _listener.OnEvent;
+        AttachedBackends.Detach(_console, this);
+    }
 
     /// <inheritdoc/>
     protected internal override void ReadConfiguration(Span<byte> destination)
@@ -59,20 +64,18 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
             Transmit(Queue(TransmitQueue));
     }
 
-    /// <inheritdoc/>
-    protected internal override void Reset() => _sent = 0;
-
     private void OnConsoleChanged()
     {
-        ConsoleSize size = _console.Size;
-        if (size != _size)
-        {
-            _size = size;
-            NotifyConfigurationChanged();
-        }
-
+        ChangeConfiguration(TakeSize);
         Wake(ReceiveQueue);
         Wake(TransmitQueue);
+    }
+
+    private bool TakeSize()
+    {
+        ConsoleSize before = _size;
+        _size = _console.Size;
+        return _size != before;
     }
 
     private void Receive(Virtqueue queue)
@@ -99,15 +102,15 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     {
         while (queue.TryPeek(out DescriptorChain chain))
         {
-            foreach (Span<byte> span in chain.Readable.Slice(Math.Min(_sent, chain.Readable.Length)))
+            // The driver may have changed the chain since the console took its first part.
+            foreach (Span<byte> span in chain.Readable.Slice(Math.Min(queue.Progress, chain.Readable.Length)))
             {
                 int taken = Math.Clamp(_console.Write(span), 0, span.Length);
-                _sent += taken;
+                queue.Progress += taken;
                 if (taken < span.Length)
                     return;
             }
 
-            _sent = 0;
             queue.Complete(0);
         }
     }

@@ -1,7 +1,7 @@
 namespace VirtKit.Devices.Virtio;
 
 /// <summary>A virtio device without its transport: what it is, its configuration space and what it does with its queues (virtio-1.2 §2).</summary>
-/// <remarks>The transport is the gate: it is held around every <c>protected internal</c> call. <see cref="Wake"/> and <see cref="NotifyConfigurationChanged"/>
+/// <remarks>The transport is the gate: it is held around every <c>protected internal</c> call. <see cref="Wake"/> and <see cref="ChangeConfiguration"/>
 /// are for any thread and take it.</remarks>
 public abstract class VirtioDevice
 {
@@ -41,7 +41,8 @@ public abstract class VirtioDevice
     /// <summary>The length of the configuration space in bytes, 0 to 3840. Constant.</summary>
     public virtual int ConfigurationSize => 0;
 
-    /// <summary>Writes the configuration space as the driver reads it, little-endian.</summary>
+    /// <summary>Writes the configuration space as the driver reads it, little-endian. What it shows changes inside <see cref="ChangeConfiguration"/> only: a value that is
+    /// asked of a backend here would be visible before the generation counts.</summary>
     /// <param name="destination"><see cref="ConfigurationSize"/> bytes, zeroed.</param>
     protected internal virtual void ReadConfiguration(Span<byte> destination) { }
 
@@ -70,12 +71,22 @@ public abstract class VirtioDevice
     /// <param name="queue">The queue's index.</param>
     protected void Wake(int queue) => _transport?.Wake(queue);
 
-    /// <summary>Tells the driver that the configuration space reads differently. Any thread.</summary>
-    protected void NotifyConfigurationChanged() => _transport?.NotifyConfigurationChanged();
+    /// <summary>Changes what the configuration space shows, counts its generation and interrupts the driver, in one step for the driver (virtio-1.2 §2.5): who reads the
+    /// generation, the space and the same generation again has read a space of one moment. Any thread, without locks that the device's calls take.</summary>
+    /// <param name="change">Makes the change and returns whether there was one. Called once, under the gate.</param>
+    protected void ChangeConfiguration(Func<bool> change)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        if (_transport is { } transport)
+            transport.ChangeConfiguration(change);
+        else
+            change();
+    }
 
     internal void Attach(VirtioMmio transport)
     {
-        if (Interlocked.CompareExchange(ref _transport, transport, null) is not null)
+        VirtioMmio? before = _transport;
+        if (before is { IsDisposed: false } || Interlocked.CompareExchange(ref _transport, transport, before) != before)
             throw new InvalidOperationException($"{Name} is attached to a transport already.");
     }
 }

@@ -6,7 +6,7 @@ namespace VirtKit.Devices.Virtio;
 
 /// <summary>The memory-mapped virtio transport, modern only (virtio-1.2 §4.2).</summary>
 /// <remarks>
-/// Register map (32 bits wide; other widths read 0 and write nothing, but the configuration space takes any width):
+/// Register map (32 bits wide; narrower accesses read 0 and write nothing, but the configuration space takes any width; 64 bits are two accesses):
 /// <code>
 /// 0x000  MagicValue         R   "virt"              0x060  InterruptStatus   R   0 used buffer, 1 configuration change
 /// 0x004  Version            R   2                   0x064  InterruptACK      W
@@ -41,6 +41,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     // Wiring.
     private readonly VirtioDevice _device;
+    private readonly AddressSpace _memory;
     private readonly MachineClock _clock;
     private readonly InterruptLine _line;
     private readonly ClockTimer _nextTurn;
@@ -54,13 +55,14 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     /// <param name="memory">The memory where the queues and buffers lie.</param>
     /// <param name="clock">Spaces out the turns of a queue that has more to do than one turn allows.</param>
     /// <param name="line">The interrupt.</param>
-    /// <exception cref="InvalidOperationException">The device is attached to another transport.</exception>
+    /// <exception cref="InvalidOperationException">The device is attached to another transport, which has not been disposed of.</exception>
     public VirtioMmio(VirtioDevice device, AddressSpace memory, MachineClock clock, InterruptLine line)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(clock);
         _device = device;
+        _memory = memory;
         _clock = clock;
         _line = line;
         _nextTurn = clock.CreateTimer(this, TakeDeferredTurns);
@@ -69,7 +71,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     }
 
     /// <inheritdoc/>
-    public DeviceWindow Window => new(_device.Name, 0x1000);
+    public DeviceWindow Window => new(_device.Name, 0x1000, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word, UndeclaredAccess.Split);
 
     internal ulong NegotiatedFeatures => (_state.Status & FeaturesOk) != 0 ? _state.DriverFeatures : 0;
 
@@ -166,8 +168,15 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     /// <inheritdoc/>
     public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
 
-    /// <summary>Releases the timer. The device stays its owner's.</summary>
-    public void Dispose() => _nextTurn.Dispose();
+    /// <summary>Releases the timer. The device stays its owner's, and may be attached to another transport.</summary>
+    public void Dispose()
+    {
+        IsDisposed = true;
+        _nextTurn.Dispose();
+    }
+
+    /// <summary>Whether the device is free for another transport, and what its backend says is nothing to this one.</summary>
+    internal bool IsDisposed { get; private set; }
 
     internal Virtqueue Queue(int index) => _queues[index];
 
@@ -175,19 +184,48 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     {
         lock (this)
         {
-            if (IsRunning)
+            if (IsDisposed || !IsRunning)
+                return;
+            try
+            {
                 TakeTurn(queue);
+            }
+            catch (Exception e)
+            {
+                EndOutside(e);
+            }
         }
     }
 
-    internal void NotifyConfigurationChanged()
+    internal void ChangeConfiguration(Func<bool> change)
     {
         lock (this)
         {
-            _state.Generation++;
-            if ((_state.Status & DriverOk) != 0)
-                Interrupt(ConfigurationChange);
+            if (IsDisposed)
+                return;
+            try
+            {
+                if (!change())
+                    return;
+                _state.Generation++;
+                if ((_state.Status & DriverOk) != 0)
+                    Interrupt(ConfigurationChange);
+                else
+                    _state.ChangedBeforeOk = true;
+            }
+            catch (Exception e)
+            {
+                EndOutside(e);
+            }
         }
+    }
+
+    /// <summary>What was thrown on a backend's thread ends here: no bus is around it that would stop the machine, and the thread is not ours to end.</summary>
+    private void EndOutside(Exception error)
+    {
+        // A machine that has been disposed of meanwhile has no guest to serve.
+        if (error is not ObjectDisposedException || !_memory.IsDisposed)
+            _memory.ReportFailure(this, error);
     }
 
     private Virtqueue? Selected => _state.QueueSel < (uint)_queues.Length ? _queues[_state.QueueSel] : null;
@@ -217,7 +255,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     {
         if (value == 0)
         {
-            queue.Reset();
+            queue.Stop();
         }
         else if (value == 1 && !queue.IsReady && (_state.Status & (FeaturesOk | NeedsReset)) == FeaturesOk)
         {
@@ -246,6 +284,10 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         _state.Status |= added;
         if ((added & DriverOk) == 0)
             return;
+        // A driver that read the space while it set itself up could not be told of a change until now.
+        if (_state.ChangedBeforeOk)
+            Interrupt(ConfigurationChange);
+        _state.ChangedBeforeOk = false;
         // Buffers may have been made available before the driver said that it is ready.
         for (int queue = 0; queue < _queues.Length && IsRunning; queue++)
             TakeTurn(queue);
@@ -256,7 +298,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         _queues[queue].BeginTurn();
         _device.Process(queue);
         if (_queues[queue].IsDeferred && IsRunning)
-            _nextTurn.Set(_clock.Now + TurnPause);
+            _nextTurn.Set(_clock.After(TurnPause));
     }
 
     private void TakeDeferredTurns()
@@ -315,5 +357,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         public uint QueueSel;
         public uint InterruptStatus;
         public uint Generation;
+
+        /// <summary>The space has changed since the reset, and the driver has not said yet that it is ready.</summary>
+        public bool ChangedBeforeOk;
     }
 }

@@ -16,18 +16,24 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     private readonly INetworkBackend _backend;
     private readonly MacAddress _address;
     private readonly byte[] _frame = new byte[HeaderSize + INetworkBackend.MaximumFrameLength];
+    private readonly WeakListener<VirtioNet> _listener;
     private bool _linkUp;
 
     /// <summary>Creates the interface.</summary>
-    /// <param name="backend">The far end of the cable.</param>
-    /// <param name="address">The interface's address, different for each on one network.</param>
+    /// <param name="backend">The far end of the cable; until the interface is disposed of, no other device has it.</param>
+    /// <param name="address">The interface's address, different for each on one network; not a group's.</param>
+    /// <exception cref="ArgumentException">The address is a group's, or another device has the backend.</exception>
     public VirtioNet(INetworkBackend backend, MacAddress address) : base("virtio-net", deviceId: 1, 256, 256)
     {
         ArgumentNullException.ThrowIfNull(backend);
+        if (address.IsGroup)
+            throw new ArgumentException($"{address} is a group's address, not an interface's.", nameof(address));
         _backend = backend;
         _address = address;
         _linkUp = backend.IsConnected;
-        backend.FrameAvailable += OnFrameAvailable;
+        _listener = new WeakListener<VirtioNet>(this, static device => device.OnFrameAvailable());
+        AttachedBackends.Attach(backend, this, nameof(backend));
+        backend.FrameAvailable += _listener.OnEvent;
     }
 
     /// <inheritdoc/>
@@ -37,13 +43,17 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     public override int ConfigurationSize => 8;
 
     /// <summary>Lets go of the backend.</summary>
-    public void Dispose() => _backend.FrameAvailable -= OnFrameAvailable;
+    public void Dispose()
+    {
+        _backend.FrameAvailable -= _listener.OnEvent;
+        AttachedBackends.Detach(_backend, this);
+    }
 
     /// <inheritdoc/>
     protected internal override void ReadConfiguration(Span<byte> destination)
     {
         _address.CopyTo(destination);
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _backend.IsConnected ? LinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _linkUp ? LinkUp : (ushort)0);
     }
 
     /// <inheritdoc/>
@@ -57,14 +67,15 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
 
     private void OnFrameAvailable()
     {
-        bool linkUp = _backend.IsConnected;
-        if (linkUp != _linkUp)
-        {
-            _linkUp = linkUp;
-            NotifyConfigurationChanged();
-        }
-
+        ChangeConfiguration(TakeLinkStatus);
         Wake(ReceiveQueue);
+    }
+
+    private bool TakeLinkStatus()
+    {
+        bool before = _linkUp;
+        _linkUp = _backend.IsConnected;
+        return _linkUp != before;
     }
 
     private void Receive(Virtqueue queue)

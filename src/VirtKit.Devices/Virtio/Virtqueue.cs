@@ -7,14 +7,22 @@ namespace VirtKit.Devices.Virtio;
 /// The device peeks at the oldest chain that the driver has made available, works on it and completes it; a chain that is not completed is there at the next peek.
 /// Every guest structure is read once and the copy is validated. What breaks the rules (a loop, an index or address out of range, a chain longer than
 /// <see cref="MaximumChainBytes"/>) fails the device: it then needs a reset, and the queue has no more chains. Used under the transport's gate.
+/// A notification gives the queue one turn, which ends after <see cref="TurnBytes"/>, <see cref="TurnDescriptors"/> or as many chains as the queue has entries, whichever
+/// comes first; what is left waits for the next turn. A turn is therefore at most that and one chain long, whatever the guest has put into the queue.
 /// </remarks>
 public sealed class Virtqueue
 {
-    /// <summary>The most bytes of one chain, both directions together. Also what one turn may move before others get theirs.</summary>
+    /// <summary>The most bytes of one chain, both directions together.</summary>
     public const int MaximumChainBytes = 64 << 20;
 
     /// <summary>The most descriptors of one chain; Linux lets an indirect table be longer than the queue.</summary>
     public const int MaximumChainLength = 1024;
+
+    /// <summary>How many bytes one turn moves before others get theirs: 16 MiB.</summary>
+    public const int TurnBytes = 16 << 20;
+
+    /// <summary>How many descriptors one turn serves before others get theirs. Each can cost a call of the backend, however short it is.</summary>
+    public const int TurnDescriptors = 1024;
 
     private const ushort NoInterruptFlag = 1;
 
@@ -31,7 +39,7 @@ public sealed class Virtqueue
     private int _segmentCount, _readableCount;
     private long _readableBytes, _writableBytes;
     private ushort _head;
-    private int _turnChains;
+    private int _turnChains, _turnDescriptors;
     private long _turnBytes;
 
     internal Virtqueue(AddressSpace memory, int maximumSize, Action interrupt, Action fail)
@@ -49,6 +57,10 @@ public sealed class Virtqueue
     /// <summary>Whether the driver has set the queue up and it works.</summary>
     public bool IsReady => _state.Ready;
 
+    /// <summary>How much of the oldest chain the device has done, in a unit of its own, when it could not do all of it at once: 0 for a chain that was not begun. Back at 0
+    /// when the chain is completed and when the queue stops, so that nothing of one driver's chain reaches the next one's.</summary>
+    public long Progress { get; set; }
+
     /// <summary>Whether the last turn ended with chains left over, so that another one is due.</summary>
     internal bool IsDeferred { get; private set; }
 
@@ -62,7 +74,7 @@ public sealed class Virtqueue
         chain = default;
         if (!_state.Ready || !TryFindPending())
             return false;
-        if (_turnChains <= 0 || _turnBytes <= 0)
+        if (_turnChains <= 0 || _turnBytes <= 0 || _turnDescriptors <= 0)
         {
             IsDeferred = true;
             return false;
@@ -99,26 +111,29 @@ public sealed class Virtqueue
         _state.NextUsed++;
         _state.NextAvailable++;
         Volatile.Write(ref MemoryMarshal.AsRef<ushort>(used[2..4]), _state.NextUsed);
+        Progress = 0;
         _turnChains--;
         _turnBytes -= _readableBytes + _writableBytes;
+        _turnDescriptors -= _segmentCount;
         // TIMING POINT 1: the driver writes its wish and reads the used index then; here the index is written and the wish is read then. One sees the other.
         Interlocked.MemoryBarrier();
         if (WantsInterrupt(before))
             _interrupt();
     }
 
-    /// <summary>Counts work that the lengths of the chain do not show against the queue's turn, so that a guest cannot keep the device busy without end.</summary>
-    /// <param name="bytes">The work, expressed in bytes moved: 0 or more.</param>
+    /// <summary>Counts work that the chain's bytes and descriptors do not show against the queue's turn, so that a guest cannot keep the device busy without end.</summary>
+    /// <param name="bytes">The work, expressed in bytes moved: 0 or more; <see cref="TurnBytes"/> or more makes the current chain the turn's last.</param>
     public void Charge(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        _turnBytes -= Math.Min(bytes, MaximumChainBytes);
+        _turnBytes -= Math.Min(bytes, TurnBytes);
     }
 
     internal void BeginTurn()
     {
         _turnChains = Math.Max(MaximumSize, 64);
-        _turnBytes = MaximumChainBytes;
+        _turnBytes = TurnBytes;
+        _turnDescriptors = TurnDescriptors;
         IsDeferred = false;
     }
 
@@ -140,10 +155,19 @@ public sealed class Virtqueue
         return true;
     }
 
+    /// <summary>The device's reset: the driver has to configure the queue anew.</summary>
     internal void Reset()
     {
         _state = new State { Size = MaximumSize };
-        IsDeferred = false;
+        (Progress, IsDeferred) = (0, false);
+    }
+
+    /// <summary>The driver takes the queue back (QueueReady 0, virtio-1.2 §4.2.2): its size and addresses stay configured, and how far the device has come is forgotten: rings
+    /// start at 0 when it is made ready again.</summary>
+    internal void Stop()
+    {
+        _state = new State { Size = _state.Size, Descriptors = _state.Descriptors, Available = _state.Available, Used = _state.Used };
+        (Progress, IsDeferred) = (0, false);
     }
 
     private int AvailableBytes => 6 + 2 * _state.Size;

@@ -89,7 +89,7 @@ public sealed class BzImage
         return new BzImage(header, code, code.Slice((int)offset, (int)length), ReadVersion(bytes[..setupSize]));
     }
 
-    /// <summary>Decompresses the kernel, an ELF file. Takes memory for it and some 100 ms.</summary>
+    /// <summary>Decompresses the kernel, an ELF file. Takes memory for it and some 100 ms; <see cref="LinuxImage.MaxDecompressedSize"/> bounds both.</summary>
     /// <exception cref="InvalidImageException">It is compressed by a method other than gzip and LZ4, which the message names; or damaged, or longer than
     /// <see cref="LinuxImage.MaxDecompressedSize"/>.</exception>
     public byte[] ExtractKernel() => Format switch
@@ -106,13 +106,30 @@ public sealed class BzImage
     /// <param name="start">Where to, <see cref="PreferredAddress"/> as a rule.</param>
     /// <returns>The 64-bit entry. It expects an identity map, flat segments and the zero page's address in RSI.</returns>
     /// <exception cref="InvalidImageException">The memory that the kernel needs is not there; nothing has been written.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps what is loaded already; nothing has been written.</exception>
     public Gpa Load(AddressSpace memory, Gpa start)
     {
         ArgumentNullException.ThrowIfNull(memory);
         var plan = new LoadPlan(memory);
-        plan.Add("The kernel", start, _protectedMode, MemorySize, LoadPlan.Remainder.Claimed);
+        plan.Add("the kernel", start, _protectedMode, MemorySize, LoadPlan.Remainder.Claimed);
         plan.Commit();
         return start + Entry64Offset;
+    }
+
+    /// <summary>Decompresses the kernel and writes it to where it is linked to run, as its own code would. All memory from its first byte on that it uses before it
+    /// has looked at the memory map is claimed: <see cref="MemorySize"/>, which includes page tables behind its data.</summary>
+    /// <param name="memory">The machine's memory.</param>
+    /// <param name="lowest">The lowest address that a kernel may have.</param>
+    /// <returns>The 64-bit entry, as for <see cref="Load"/>.</returns>
+    /// <exception cref="InvalidImageException">As for <see cref="ExtractKernel"/> and <see cref="ElfImage.Parse"/>; or the kernel lies below <paramref name="lowest"/>, or the
+    /// memory that it needs is not there; nothing has been written.</exception>
+    /// <exception cref="LoadOverlapException">It overlaps what is loaded already; nothing has been written.</exception>
+    public Gpa LoadExtracted(AddressSpace memory, Gpa lowest = default)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        ElfImage kernel = ElfImage.Parse(ExtractKernel(), ElfMachine.X64);
+        kernel.Load(memory, "the kernel", lowest, MemorySize);
+        return kernel.Entry;
     }
 
     private static KernelCompression FormatOf(ReadOnlySpan<byte> payload) => payload switch

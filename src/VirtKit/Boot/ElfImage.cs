@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 
 namespace VirtKit.Boot;
 
@@ -7,27 +6,26 @@ namespace VirtKit.Boot;
 /// <remarks>Immutable and thread-safe. It keeps a view of the file's bytes, which the caller does not change meanwhile. Relocations are not applied.</remarks>
 public sealed class ElfImage
 {
-    private const int HeaderSize = 64, ProgramHeaderSize = 56, SectionHeaderSize = 64, SymbolSize = 24;
+    private const int HeaderSize = 64, ProgramHeaderSize = 56, SectionHeaderSize = 64;
     private const uint LoadSegment = 1, SymbolTable = 2;
     private const int ExtendedCount = 0xffff;
 
     private readonly ElfSegment[] _segments;
-    private readonly ReadOnlyMemory<byte> _symbols;
-    private readonly ReadOnlyMemory<byte> _strings;
+    private readonly ElfSymbolTable _symbols;
 
-    private ElfImage(ElfMachine machine, Gva entry, ElfSegment[] segments, ReadOnlyMemory<byte> symbols, ReadOnlyMemory<byte> strings)
+    private ElfImage(ElfMachine machine, Gva entry, ElfSegment[] segments, ElfSymbolTable symbols)
     {
         Machine = machine;
         _segments = segments;
         _symbols = symbols;
-        _strings = strings;
         Entry = ToPhysical(entry);
     }
 
     /// <summary>The instruction set of the program.</summary>
     public ElfMachine Machine { get; }
 
-    /// <summary>The physical address of the entry point: <c>e_entry</c>, moved as the segment that holds it is.</summary>
+    /// <summary>The physical address of the entry point: <c>e_entry</c>, moved as the segment that holds it is. A file whose entry is a physical address already, as an
+    /// x86 kernel's, has it unmoved.</summary>
     public Gpa Entry { get; }
 
     /// <summary>The loadable segments, in the file's order.</summary>
@@ -39,22 +37,32 @@ public sealed class ElfImage
     /// <summary>Reads the headers and checks that everything they refer to lies inside the file.</summary>
     /// <param name="file">The whole file. It is not copied.</param>
     /// <param name="machine">The instruction set that the file has to be for.</param>
-    /// <exception cref="InvalidImageException">Not such a file, truncated, or without a loadable segment.</exception>
+    /// <exception cref="InvalidImageException">Not such a file, truncated, without a loadable segment, or with an entry point outside all of them.</exception>
+    /// <remarks>Time and memory are proportional to the file's length.</remarks>
     public static ElfImage Parse(ReadOnlyMemory<byte> file, ElfMachine machine)
     {
         ReadOnlySpan<byte> header = file.Span;
-        if (header.Length < HeaderSize || !IsElf(header))
+        if (!IsElf(header))
             throw new InvalidImageException("Not an ELF file.");
+        if (header.Length < HeaderSize)
+            throw new InvalidImageException($"The ELF file is truncated: it has {header.Length} bytes, fewer than its header.");
         if (header[4] != 2 || header[5] != 1 || header[6] != 1)
-            throw new InvalidImageException("Not a 64-bit little-endian ELF file of version 1.");
+            throw new InvalidImageException("Not a 64-bit little-endian ELF file of version 1: " + (header[4], header[5]) switch
+            {
+                (1, _) => "it is a 32-bit one.",
+                (_, 2) => "it is big-endian.",
+                _ => $"its class is {header[4]}, its byte order {header[5]}, its version {header[6]}.",
+            });
         ushort type = U16(header, 16), actual = U16(header, 18);
         if (type is not (2 or 3))
             throw new InvalidImageException($"The ELF file is not an executable: its type is {type}.");
         if (actual != (ushort)machine)
             throw new InvalidImageException($"The ELF file is for machine {actual}, not for {machine} ({(ushort)machine}).");
         ElfSegment[] segments = ReadSegments(file);
-        (ReadOnlyMemory<byte> symbols, ReadOnlyMemory<byte> strings) = ReadSymbolTable(file);
-        return new ElfImage(machine, new Gva(U64(header, 24)), segments, symbols, strings);
+        ulong entry = U64(header, 24);
+        if (!Array.Exists(segments, s => entry - s.VirtualAddress.Value < s.MemorySize || entry - s.PhysicalAddress.Value < s.MemorySize))
+            throw new InvalidImageException($"The ELF file's entry point, 0x{entry:x}, lies in none of its segments.");
+        return new ElfImage(machine, new Gva(entry), segments, ReadSymbolTable(file));
     }
 
     /// <summary>Looks a symbol up by name. Takes time proportional to the size of the symbol table.</summary>
@@ -64,22 +72,38 @@ public sealed class ElfImage
     public bool TryFindSymbol(string name, out Gva value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        ReadOnlySpan<byte> symbols = _symbols.Span, strings = _strings.Span, wanted = Encoding.UTF8.GetBytes(name);
-        for (int at = 0; at <= symbols.Length - SymbolSize; at += SymbolSize)
+        return _symbols.TryFind(name, out value);
+    }
+
+    /// <summary>Names an address: the symbol that it lies in, or behind where the symbol has no size, as assembly labels have none.</summary>
+    /// <param name="address">A virtual address, such as a trap's pc.</param>
+    /// <param name="symbol">The symbol and how far behind its start the address lies.</param>
+    /// <returns>Whether the address lies in a segment and a symbol of the file covers it.</returns>
+    /// <remarks>The first call sorts the symbol table; the others take time proportional to the logarithm of its size.</remarks>
+    public bool TryFindSymbol(Gva address, out ElfSymbol symbol)
+    {
+        foreach (ElfSegment segment in _segments)
         {
-            uint offset = BinaryPrimitives.ReadUInt32LittleEndian(symbols[at..]);
-            bool defined = U16(symbols, at + 6) != 0;
-            if (!defined || offset >= (uint)strings.Length)
-                continue;
-            ReadOnlySpan<byte> text = strings[(int)offset..];
-            if (text.Length > wanted.Length && text[wanted.Length] == 0 && text.StartsWith(wanted))
-            {
-                value = new Gva(U64(symbols, at + 8));
-                return true;
-            }
+            if (address.Value - segment.VirtualAddress.Value < segment.MemorySize)
+                return _symbols.TryFind(address, segment.VirtualAddress, out symbol);
         }
 
-        value = default;
+        symbol = default;
+        return false;
+    }
+
+    /// <summary>Names a physical address, as a guest without paging has them.</summary>
+    /// <inheritdoc cref="TryFindSymbol(Gva, out ElfSymbol)"/>
+    public bool TryFindSymbol(Gpa address, out ElfSymbol symbol)
+    {
+        foreach (ElfSegment segment in _segments)
+        {
+            ulong offset = address - segment.PhysicalAddress;
+            if (offset < segment.MemorySize)
+                return _symbols.TryFind(new Gva(segment.VirtualAddress.Value + offset), segment.VirtualAddress, out symbol);
+        }
+
+        symbol = default;
         return false;
     }
 
@@ -96,16 +120,36 @@ public sealed class ElfImage
         return new Gpa(address.Value);
     }
 
-    /// <summary>Writes the segments to their physical addresses and zeroes what the file does not fill.</summary>
+    /// <summary>Writes the segments to their physical addresses and zeroes what the file does not fill. Time is proportional to the memory that the segments take.</summary>
     /// <param name="memory">The machine's memory; ROM is written, too.</param>
     /// <exception cref="InvalidImageException">A segment does not lie in memory or overlaps another; nothing has been written.</exception>
+    /// <exception cref="LoadOverlapException">A segment overlaps what is loaded already; nothing has been written.</exception>
     public void Load(AddressSpace memory)
     {
         ArgumentNullException.ThrowIfNull(memory);
+        Plan(memory).Commit();
+    }
+
+    /// <summary>Loads a kernel, which claims memory between and behind its segments, too: at least <paramref name="size"/> bytes from its first one on.</summary>
+    internal void Load(AddressSpace memory, string name, Gpa lowest, ulong size)
+    {
+        ElfSegment[] used = Array.FindAll(_segments, segment => segment.MemorySize > 0);
+        if (used.Length == 0)
+            throw new InvalidImageException("All segments of the ELF file are empty.");
+        // A segment past the end of the address space makes nonsense of these, and is refused before they are used.
+        Gpa start = used.Min(segment => segment.PhysicalAddress), last = used.Max(segment => segment.PhysicalAddress + (segment.MemorySize - 1));
+        var whole = new LoadedRange(name, start, Math.Max(size, last - start + 1));
+        if (start < lowest)
+            throw new InvalidImageException($"{whole.ToSentenceStart()}, does not lie above {lowest}.");
+        Plan(memory).Commit(whole);
+    }
+
+    private LoadPlan Plan(AddressSpace memory)
+    {
         var plan = new LoadPlan(memory);
-        foreach (ElfSegment segment in _segments)
-            plan.Add("An ELF segment", segment.PhysicalAddress, segment.Content, segment.MemorySize, LoadPlan.Remainder.Zeroed);
-        plan.Commit();
+        for (int i = 0; i < _segments.Length; i++)
+            plan.Add($"segment {i} of the ELF file", _segments[i].PhysicalAddress, _segments[i].Content, _segments[i].MemorySize, LoadPlan.Remainder.Zeroed);
+        return plan;
     }
 
     private static ElfSegment[] ReadSegments(ReadOnlyMemory<byte> file)
@@ -132,13 +176,13 @@ public sealed class ElfImage
     }
 
     /// <summary>The first symbol table with its strings; empty where the file was stripped.</summary>
-    private static (ReadOnlyMemory<byte> Symbols, ReadOnlyMemory<byte> Strings) ReadSymbolTable(ReadOnlyMemory<byte> file)
+    private static ElfSymbolTable ReadSymbolTable(ReadOnlyMemory<byte> file)
     {
         ReadOnlySpan<byte> header = file.Span;
         ulong offset = U64(header, 40);
         int count = U16(header, 60);
         if (offset == 0 || count == 0)
-            return default;
+            return ElfSymbolTable.Empty;
         if (U16(header, 58) != SectionHeaderSize)
             throw new InvalidImageException("The ELF file's section headers have an unknown size.");
         ReadOnlySpan<byte> table = Slice(file, offset, (ulong)count * SectionHeaderSize, "section headers").Span;
@@ -148,13 +192,13 @@ public sealed class ElfImage
             if (BinaryPrimitives.ReadUInt32LittleEndian(section[4..]) != SymbolTable)
                 continue;
             uint link = BinaryPrimitives.ReadUInt32LittleEndian(section[40..]);
-            if (link >= (uint)count || U64(section, 56) != SymbolSize)
+            if (link >= (uint)count || U64(section, 56) != ElfSymbolTable.SymbolSize)
                 throw new InvalidImageException("The ELF file's symbol table is malformed.");
             ReadOnlySpan<byte> strings = table.Slice((int)link * SectionHeaderSize, SectionHeaderSize);
-            return (Slice(file, U64(section, 24), U64(section, 32), "symbols"), Slice(file, U64(strings, 24), U64(strings, 32), "symbol names"));
+            return new ElfSymbolTable(Slice(file, U64(section, 24), U64(section, 32), "symbols"), Slice(file, U64(strings, 24), U64(strings, 32), "symbol names"));
         }
 
-        return default;
+        return ElfSymbolTable.Empty;
     }
 
     private static ReadOnlyMemory<byte> Slice(ReadOnlyMemory<byte> file, ulong offset, ulong size, string what)

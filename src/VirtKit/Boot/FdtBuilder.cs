@@ -32,11 +32,12 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Begins a node. The first one is the root, whose name is empty.</summary>
-    /// <param name="name">The name with its unit address, <c>serial@10000000</c>.</param>
+    /// <param name="name">The name with its unit address, <c>serial@10000000</c>: printable ASCII without <c>/</c>, at most <see cref="DeviceTree.MaxNameLength"/> characters.</param>
+    /// <exception cref="ArgumentException">The name is another.</exception>
     /// <exception cref="InvalidOperationException">The root has been ended.</exception>
     public FdtBuilder BeginNode(string name)
     {
-        ArgumentNullException.ThrowIfNull(name);
+        CheckName(name);
         if (_closed)
             throw new InvalidOperationException("The root node has been ended.");
         _depth++;
@@ -99,19 +100,27 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Adds a property of one or more null-terminated strings.</summary>
+    /// <exception cref="ArgumentException">A value is <see langword="null"/> or contains a null character: its reader would take it for two.</exception>
     public FdtBuilder Strings(string name, params ReadOnlySpan<string> values)
     {
         var text = new StringBuilder();
         foreach (string value in values)
+        {
+            if (value is null || value.Contains('\0', StringComparison.Ordinal))
+                throw new ArgumentException($"A string of property {name} is null or contains a null character.", nameof(values));
             text.Append(value).Append('\0');
+        }
+
         return Bytes(name, Encoding.UTF8.GetBytes(text.ToString()));
     }
 
     /// <summary>Adds a property of raw bytes.</summary>
+    /// <exception cref="ArgumentException">The name is empty or none as <see cref="BeginNode"/> takes.</exception>
     /// <exception cref="InvalidOperationException">No node is open, or it has a child node already: readers would not find the property.</exception>
     public FdtBuilder Bytes(string name, ReadOnlySpan<byte> value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
+        CheckName(name);
         CheckOpen();
         if (_hasChild)
             throw new InvalidOperationException($"Property {name} comes after a child node.");
@@ -151,6 +160,13 @@ public sealed class FdtBuilder
         BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(structureOffset + structureSize - 4), EndOfTree);
         _strings.WrittenSpan.CopyTo(blob.AsSpan(stringsOffset));
         return blob;
+    }
+
+    private static void CheckName(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.Length > DeviceTree.MaxNameLength || name.Contains('/', StringComparison.Ordinal) || name.AsSpan().ContainsAnyExceptInRange('\x21', '\x7e'))
+            throw new ArgumentException($"'{name}' is no name of a device tree: printable ASCII without '/', at most {DeviceTree.MaxNameLength} characters.", nameof(name));
     }
 
     private void CheckOpen()

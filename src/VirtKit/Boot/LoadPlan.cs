@@ -1,58 +1,49 @@
 namespace VirtKit.Boot;
 
-/// <summary>What a loader is about to write: every range is checked before the first byte is written, so that a refused image leaves guest memory as it was.</summary>
+/// <summary>What one loader is about to write: every range is checked, also against what others have loaded, before the first byte is written, so that a refused image
+/// leaves guest memory as it was.</summary>
 internal sealed class LoadPlan(AddressSpace memory)
 {
     private readonly List<Piece> _pieces = [];
 
     /// <summary>Plans a range that begins with <paramref name="content"/>; the rest of <paramref name="size"/> is only claimed, or zeroed.</summary>
-    public void Add(string what, Gpa start, ReadOnlyMemory<byte> content, ulong size, Remainder remainder)
+    public void Add(string name, Gpa start, ReadOnlyMemory<byte> content, ulong size, Remainder remainder)
     {
         if (size != 0)
-            _pieces.Add(new Piece(what, start, content, size, remainder));
+            _pieces.Add(new Piece(new LoadedRange(name, start, size), content, remainder));
     }
 
     /// <summary>Checks that all ranges are memory and that none overlaps another, then writes them.</summary>
-    /// <exception cref="InvalidImageException">A range is not; nothing has been written.</exception>
-    public void Commit()
+    /// <param name="whole">What is claimed instead of the single ranges, where the image uses the memory between and behind them, too.</param>
+    /// <exception cref="InvalidImageException">A range is not memory, or overlaps another of this plan.</exception>
+    /// <exception cref="LoadOverlapException">A range overlaps one that was loaded before.</exception>
+    public void Commit(LoadedRange? whole = null)
     {
-        _pieces.Sort((a, b) => a.Start.CompareTo(b.Start));
+        _pieces.Sort((a, b) => a.Range.Start.CompareTo(b.Range.Start));
         for (int i = 0; i < _pieces.Count; i++)
         {
-            Piece piece = _pieces[i];
-            if (!IsMemory(piece.Start, piece.Size))
-                throw new InvalidImageException($"{piece.What} at {piece.Start}, {piece.Size} bytes, does not lie in the machine's memory.");
+            memory.Loaded.CheckMemory(_pieces[i].Range);
             // Sorted and inside the address space, so a neighbour shows every overlap; it also bounds the bytes written by the size of memory.
-            if (i > 0 && piece.Start - _pieces[i - 1].Start < _pieces[i - 1].Size)
-                throw new InvalidImageException($"{piece.What} at {piece.Start} overlaps {_pieces[i - 1].What} at {_pieces[i - 1].Start}.");
+            if (i > 0 && _pieces[i - 1].Range.Last >= _pieces[i].Range.Start)
+                throw new InvalidImageException($"{_pieces[i].Range.ToSentenceStart()}, overlaps {_pieces[i - 1].Range}.");
         }
 
-        Span<byte> zeros = stackalloc byte[AddressSpace.PageSize];
-        zeros.Clear();
+        if (whole is not null)
+            memory.Loaded.CheckMemory(whole);
+        memory.Loaded.Add(whole is not null ? [whole] : _pieces.ConvertAll(piece => piece.Range));
         foreach (Piece piece in _pieces)
-        {
-            memory.Write(piece.Start, piece.Content.Span);
-            if (piece.Remainder == Remainder.Claimed)
-                continue;
-            for (ulong done = (ulong)piece.Content.Length; done < piece.Size; done += Math.Min(piece.Size - done, (ulong)zeros.Length))
-                memory.Write(piece.Start + done, zeros[..(int)Math.Min(piece.Size - done, (ulong)zeros.Length)]);
-        }
+            Write(piece);
     }
 
-    private bool IsMemory(Gpa start, ulong size)
+    private void Write(Piece piece)
     {
-        if (start.Value + (size - 1) < start.Value)
-            return false;
-        while (size > 0)
-        {
-            if (memory.Find(start) is not { IsMemory: true } region)
-                return false;
-            ulong step = Math.Min(size, region.Size - (start - region.Start));
-            size -= step;
-            start += step;
-        }
-
-        return true;
+        memory.Write(piece.Range.Start, piece.Content.Span);
+        if (piece.Remainder == Remainder.Claimed)
+            return;
+        Span<byte> zeros = stackalloc byte[AddressSpace.PageSize];
+        zeros.Clear();
+        for (ulong done = (ulong)piece.Content.Length; done < piece.Range.Size; done += Math.Min(piece.Range.Size - done, (ulong)zeros.Length))
+            memory.Write(piece.Range.Start + done, zeros[..(int)Math.Min(piece.Range.Size - done, (ulong)zeros.Length)]);
     }
 
     /// <summary>What happens to the part of a range that the file does not fill.</summary>
@@ -62,5 +53,5 @@ internal sealed class LoadPlan(AddressSpace memory)
         Zeroed,
     }
 
-    private readonly record struct Piece(string What, Gpa Start, ReadOnlyMemory<byte> Content, ulong Size, Remainder Remainder);
+    private readonly record struct Piece(LoadedRange Range, ReadOnlyMemory<byte> Content, Remainder Remainder);
 }

@@ -26,21 +26,25 @@ public sealed record PvhStartInfo
     /// <summary>Looks for the 32-bit entry that a kernel with PVH support names in the ELF note XEN_ELFNOTE_PHYS32_ENTRY.</summary>
     /// <param name="file">An ELF file that <see cref="ElfImage.Parse"/> has taken.</param>
     /// <param name="entry">Its physical address. It expects 32-bit protected mode without paging and the structure's address in EBX.</param>
-    /// <returns>Whether there is one.</returns>
+    /// <returns>Whether there is one. Notes are looked at up to as many bytes as the file has, so that headers which all name the same notes cost no more than those.</returns>
     public static bool TryFindEntry(ReadOnlySpan<byte> file, out Gpa entry)
     {
         entry = default;
         if (file.Length < 64)
             return false;
         ulong headers = BinaryPrimitives.ReadUInt64LittleEndian(file[32..]);
-        int count = BinaryPrimitives.ReadUInt16LittleEndian(file[56..]);
+        int count = BinaryPrimitives.ReadUInt16LittleEndian(file[56..]), left = file.Length;
         for (int i = 0; i < count; i++)
         {
             if (!TrySlice(file, headers + (ulong)i * 56, 56, out ReadOnlySpan<byte> header))
                 return false;
-            if (BinaryPrimitives.ReadUInt32LittleEndian(header) == NoteSegment
-                && TrySlice(file, BinaryPrimitives.ReadUInt64LittleEndian(header[8..]), BinaryPrimitives.ReadUInt64LittleEndian(header[32..]), out ReadOnlySpan<byte> notes)
-                && TryFindNote(notes, out entry))
+            if (BinaryPrimitives.ReadUInt32LittleEndian(header) != NoteSegment
+                || !TrySlice(file, BinaryPrimitives.ReadUInt64LittleEndian(header[8..]), BinaryPrimitives.ReadUInt64LittleEndian(header[32..]), out ReadOnlySpan<byte> notes))
+                continue;
+            if (notes.Length > left)
+                return false;
+            left -= notes.Length;
+            if (TryFindNote(notes, out entry))
                 return true;
         }
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using VirtKit.Telemetry;
 
 namespace VirtKit.Engines;
 
@@ -8,7 +9,8 @@ public abstract class ExecutionEngine
     /// <summary>The engine's name as options spell it: <c>interpreter</c>, <c>translator</c>, <c>kvm</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Whether its cores count the instructions that they retire and stop exactly at a budget, which <see cref="VcpuScheduling.Deterministic"/> needs.</summary>
+    /// <summary>Whether its cores count the instructions that they retire and stop exactly at a budget, as <see cref="VcpuScheduling.Deterministic"/> demands;
+    /// <see langword="true"/> unless overridden. Constant.</summary>
     public virtual bool CountsInstructions => true;
 
     /// <summary>Whether the engine can run this architecture on this host, now.</summary>
@@ -37,7 +39,11 @@ public sealed record PartitionContext(
     MachineClock Clock,
     IMachineEvents Events,
     int VcpuCount,
-    ILogger Logger);
+    ILogger Logger)
+{
+    /// <summary>Where our own engines show what they measure; <see langword="null"/> where nobody collects. Engines of others have meters of their own.</summary>
+    internal MachineMetrics? Metrics { get; init; }
+}
 
 /// <summary>What a guest can ask of the machine as a whole. Callable from any thread; never blocks.</summary>
 public interface IMachineEvents

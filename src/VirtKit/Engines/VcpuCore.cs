@@ -10,6 +10,10 @@ public abstract class VcpuCore : IDisposable
     /// an engine that cannot count (hardware assist) treats anything but <see cref="ulong.MaxValue"/> as it documents.</param>
     public abstract VcpuExit Run(ulong budget);
 
+    /// <summary>The host starts the vCPU, or lets it go on: code that the host wrote into guest memory while it stood is what runs from the next instruction on. Called
+    /// before <see cref="Run"/> by the host's own calls, not between the slices of a schedule. Does nothing where the hardware keeps fetched code coherent.</summary>
+    public virtual void SynchronizeCode() { }
+
     /// <summary>Makes the current or the next <see cref="Run"/> come back with <see cref="ExitReason.Kicked"/> within a bounded number of instructions. It says nothing
     /// about why: the scheduler looks at what it was asked for, and runs the core again where nothing was.</summary>
     public abstract void RequestExit();

@@ -7,9 +7,6 @@ namespace VirtKit.Interpreter;
 /// <summary>The predecoded code of one hart: pages of blocks, and the jump caches that find them by virtual address, one for each privilege mode.</summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    /// <summary>How much native memory blocks and pages may take before all of it is dropped.</summary>
-    private const long Limit = 64L << 20;
-
     private const int Modes = 3;
     private const int CrossingCount = 256;
 
@@ -28,11 +25,14 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that building them allocates nothing.</summary>
     private readonly BlockBuilder.FetchHalf _fetch;
 
+    private readonly long _limit;
     private CodePage? _source;
     private ulong _generation;
 
-    public CodeCache(InstructionSet set, HandlerTable handlers)
+    /// <param name="limit">How many bytes blocks and pages may take before all of it is dropped.</param>
+    public CodeCache(InstructionSet set, HandlerTable handlers, long limit)
     {
+        _limit = limit;
         _builder = new BlockBuilder(set, handlers);
         _jumps = (JumpEntry*)_jumpBlock.Pointer;
         _scratch = (Op*)_scratchBlock.Pointer;
@@ -42,6 +42,9 @@ internal sealed unsafe class CodeCache : IDisposable
         _allocateScratch = _ => (nint)_scratch;
         ForgetJumps();
     }
+
+    /// <summary>Bytes that blocks and pages take.</summary>
+    public long Size => _arena.Size + (long)_pages.Count * CodePage.Size;
 
     /// <summary>The jump cache of a mode.</summary>
     public JumpEntry* JumpsOf(PrivilegeMode privilege)
@@ -74,7 +77,7 @@ internal sealed unsafe class CodeCache : IDisposable
     /// <summary>Whether memory runs out; if so, everything has been dropped.</summary>
     public bool DropIfFull()
     {
-        if (_arena.Size + (long)_pages.Count * CodePage.Size <= Limit)
+        if (Size <= _limit)
             return false;
         foreach (CodePage page in _pages.Values)
             page.Dispose();

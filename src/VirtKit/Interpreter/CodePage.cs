@@ -24,8 +24,8 @@ internal sealed unsafe class CodePage : IDisposable
 
     public ulong VirtualPage { get; }
 
-    /// <summary>What it costs in native memory, without its blocks.</summary>
-    public static int Size => 0x1000 + Entries * sizeof(Op*);
+    /// <summary>What it costs without its blocks: native memory, and about what the object and its place in a dictionary take.</summary>
+    public static int Size => 0x1000 + Entries * sizeof(Op*) + 128;
 
     public ushort HalfAt(int offset) => *(ushort*)(_bytes + offset);
 

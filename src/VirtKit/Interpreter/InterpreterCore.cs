@@ -10,13 +10,19 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     private readonly InterpreterContext* _context;
     private readonly CodeCache _code;
     private readonly InterpreterDispatch _dispatch;
+    private readonly BlockBuilder.FetchHalf _fetchOnce;
     private bool _endSlice;
     private ulong _exits;
 
-    public InterpreterCore(RiscVSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch)
+    /// <summary>Why and where <see cref="FetchOnce"/> could not fetch.</summary>
+    private TrapCause _fetchCause;
+    private ulong _fetchFault;
+
+    public InterpreterCore(RiscVSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch, long codeLimit)
     {
         _dispatch = dispatch;
-        _code = new CodeCache(system.Instructions, handlers);
+        _code = new CodeCache(system.Instructions, handlers, codeLimit);
+        _fetchOnce = FetchOnce;
         _hart = new Hart(system, index, sizeof(InterpreterContext), this);
         _context = (InterpreterContext*)_hart.Context;
     }
@@ -47,6 +53,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
 
     public void SetState(in RiscVState state) => _hart.SetState(state);
 
+    public override void SynchronizeCode() => _hart.SynchronizeCode();
+
     public override VcpuExit Run(ulong budget)
     {
         long start = (long)Math.Min(budget, long.MaxValue / 2);
@@ -65,6 +73,8 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
             _exits++;
         }
     }
+
+    bool IHartEngine.HoldsLock => false;
 
     void IHartEngine.DataMappingChanged()
     {
@@ -204,15 +214,16 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     /// <summary>A block that is not kept: cut to the budget, or of code whose translation is not.</summary>
     private Op* BuildOnce(ulong pc, int limit)
     {
-        TrapCause? cause = null;
-        ulong faulting = 0;
-        Op* op = _code.BuildOnce(pc, limit, at =>
-        {
-            cause = _hart.Mmu.TranslateCode(at, out _, out byte* host, out _);
-            faulting = at;
-            return cause is null ? *(ushort*)(host + (at & 0xfff)) : null;
-        });
-        return op == null ? Trap(cause!.Value, faulting) : op;
+        Op* op = _code.BuildOnce(pc, limit, _fetchOnce);
+        return op == null ? Trap(_fetchCause, _fetchFault) : op;
+    }
+
+    private ushort? FetchOnce(ulong address)
+    {
+        if (_hart.Mmu.TranslateCode(address, out _, out byte* host, out _) is not { } cause)
+            return *(ushort*)(host + (address & 0xfff));
+        (_fetchCause, _fetchFault) = (cause, address);
+        return null;
     }
 
     private Op* Trap(TrapCause cause, ulong address)

@@ -13,6 +13,9 @@ public sealed class InterpreterEngine : ExecutionEngine
     /// <summary>How its instruction handlers follow each other; <see langword="null"/> finds out which way works here.</summary>
     internal InterpreterDispatch? Dispatch { get; init; }
 
+    /// <summary>How many bytes of predecoded code one machine keeps: 256 MiB, of which a vCPU may have 64 MiB. A vCPU that reaches its part drops all it has.</summary>
+    internal long CodeCacheSize { get; init; } = 256L << 20;
+
     /// <inheritdoc/>
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
@@ -28,7 +31,7 @@ public sealed class InterpreterEngine : ExecutionEngine
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The interpreter cannot run {context.Architecture.Name}: {reason}");
         InterpreterDispatch dispatch = Dispatch ?? (TailCallProbe.TailCallsWork() ? InterpreterDispatch.TailThreaded : InterpreterDispatch.Loop);
-        return new InterpreterPartition(new RiscVSystem(context), dispatch);
+        return new InterpreterPartition(new RiscVSystem(context), dispatch, Math.Min(CodeCacheSize / context.VcpuCount, 64L << 20));
     }
 }
 
@@ -39,11 +42,14 @@ internal enum InterpreterDispatch : byte
     Loop,
 }
 
-internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch) : EnginePartition
+/// <param name="codeLimit">Bytes of predecoded code for each vCPU.</param>
+internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch, long codeLimit) : EnginePartition, IRiscVPartition
 {
     private readonly HandlerTable _handlers = dispatch == InterpreterDispatch.Loop
         ? HandlerTable.Create<LoopDispatch>(system.Instructions)
         : HandlerTable.Create<TailDispatch>(system.Instructions);
 
-    public override VcpuCore CreateVcpu(int index) => new InterpreterCore(system, index, _handlers, dispatch);
+    public RiscVTimebase Timebase => system.Timebase;
+
+    public override VcpuCore CreateVcpu(int index) => new InterpreterCore(system, index, _handlers, dispatch, codeLimit);
 }

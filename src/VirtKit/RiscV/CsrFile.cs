@@ -6,25 +6,23 @@ namespace VirtKit.RiscV;
 internal static class CsrFile
 {
     private const ulong MisaRv64 = 2UL << 62;
-    private const ulong CounterBits = 7;
-    private const ulong DelegableExceptions = 0xb3ff;
 
     private static readonly Csr?[] Table = Build(
     [
         new(0x001, "fflags", h => h.State.Fcsr & 0x1f, (h, v) => WriteFcsr(h, h.State.Fcsr & ~0x1fUL | v & 0x1f), FloatOn),
         new(0x002, "frm", h => h.State.Fcsr >> 5, (h, v) => WriteFcsr(h, h.State.Fcsr & 0x1f | (v & 7) << 5), FloatOn),
-        new(0x003, "fcsr", h => h.State.Fcsr, (h, v) => WriteFcsr(h, v & 0xff), FloatOn),
+        new(0x003, "fcsr", h => h.State.Fcsr, (h, v) => WriteFcsr(h, Warl.Fcsr(v)), FloatOn),
         new(0xc00, "cycle", h => h.Cycle, null, h => CounterOn(h, 0)),
-        new(0xc01, "time", h => h.System.Time, null, h => CounterOn(h, 1)),
+        new(0xc01, "time", h => h.System.Timebase.Now, null, h => CounterOn(h, 1)),
         new(0xc02, "instret", h => h.Instret, null, h => CounterOn(h, 2)),
 
         new(0x100, "sstatus", h => ReadStatus(h) & Mstatus.SupervisorVisible, (h, v) => WriteStatus(h, v, Mstatus.SupervisorWritable)),
         new(0x104, "sie", h => h.State.Mie & h.State.Mideleg, (h, v) => WriteEnable(h, h.State.Mie & ~h.State.Mideleg | v & h.State.Mideleg)),
-        new(0x105, "stvec", h => h.State.Stvec, (h, v) => h.State.Stvec = v & ~2UL),
-        new(0x106, "scounteren", h => h.State.Scounteren, (h, v) => h.State.Scounteren = v & CounterBits),
-        new(0x10a, "senvcfg", h => h.State.Senvcfg, (h, v) => h.State.Senvcfg = LegalCbie(h.State.Senvcfg, v) & EnvironmentBits(h)),
+        new(0x105, "stvec", h => h.State.Stvec, (h, v) => h.State.Stvec = Warl.TrapVector(v)),
+        new(0x106, "scounteren", h => h.State.Scounteren, (h, v) => h.State.Scounteren = Warl.CounterEnable(v)),
+        new(0x10a, "senvcfg", h => h.State.Senvcfg, (h, v) => h.State.Senvcfg = Warl.Senvcfg(h.System.Instructions, h.State.Senvcfg, v)),
         new(0x140, "sscratch", h => h.State.Sscratch, (h, v) => h.State.Sscratch = v),
-        new(0x141, "sepc", h => h.State.Sepc, (h, v) => h.State.Sepc = v & ~1UL),
+        new(0x141, "sepc", h => h.State.Sepc, (h, v) => h.State.Sepc = Warl.Address(v)),
         new(0x142, "scause", h => h.State.Scause, (h, v) => h.State.Scause = v),
         new(0x143, "stval", h => h.State.Stval, (h, v) => h.State.Stval = v),
         new(0x144, "sip", h => h.PendingInterrupts & h.State.Mideleg, (h, v) => WritePending(h, v, InterruptBit.Ssip & h.State.Mideleg), ForChange: h => h.SoftwarePending),
@@ -38,18 +36,18 @@ internal static class CsrFile
         new(0xf15, "mconfigptr", _ => 0, null),
         new(0x300, "mstatus", ReadStatus, (h, v) => WriteStatus(h, v, Mstatus.Writable)),
         new(0x301, "misa", _ => MisaRv64 | Letters("acdfimsu"), (_, _) => { }),
-        new(0x302, "medeleg", h => h.State.Medeleg, (h, v) => h.State.Medeleg = v & DelegableExceptions),
+        new(0x302, "medeleg", h => h.State.Medeleg, (h, v) => h.State.Medeleg = Warl.ExceptionDelegation(v)),
         new(0x303, "mideleg", h => h.State.Mideleg, WriteDelegation),
-        new(0x304, "mie", h => h.State.Mie, (h, v) => WriteEnable(h, v & InterruptBit.All)),
-        new(0x305, "mtvec", h => h.State.Mtvec, (h, v) => h.State.Mtvec = v & ~2UL),
-        new(0x306, "mcounteren", h => h.State.Mcounteren, (h, v) => h.State.Mcounteren = v & CounterBits),
+        new(0x304, "mie", h => h.State.Mie, (h, v) => WriteEnable(h, Warl.InterruptEnable(v))),
+        new(0x305, "mtvec", h => h.State.Mtvec, (h, v) => h.State.Mtvec = Warl.TrapVector(v)),
+        new(0x306, "mcounteren", h => h.State.Mcounteren, (h, v) => h.State.Mcounteren = Warl.CounterEnable(v)),
         new(0x30a, "menvcfg", h => h.State.Menvcfg, WriteMenvcfg),
         new(0x320, "mcountinhibit", h => h.State.Mcountinhibit, (h, v) => h.WriteInhibit(v)),
         new(0x340, "mscratch", h => h.State.Mscratch, (h, v) => h.State.Mscratch = v),
-        new(0x341, "mepc", h => h.State.Mepc, (h, v) => h.State.Mepc = v & ~1UL),
+        new(0x341, "mepc", h => h.State.Mepc, (h, v) => h.State.Mepc = Warl.Address(v)),
         new(0x342, "mcause", h => h.State.Mcause, (h, v) => h.State.Mcause = v),
         new(0x343, "mtval", h => h.State.Mtval, (h, v) => h.State.Mtval = v),
-        new(0x344, "mip", h => h.PendingInterrupts, (h, v) => WritePending(h, v, MachineWritablePending(h)), ForChange: h => h.SoftwarePending),
+        new(0x344, "mip", h => h.PendingInterrupts, (h, v) => WritePending(h, v, Warl.PendingWritable(h.State.Menvcfg)), ForChange: h => h.SoftwarePending),
         new(0xb00, "mcycle", h => h.Cycle, (h, v) => h.Cycle = v),
         new(0xb02, "minstret", h => h.Instret, (h, v) => h.Instret = v),
         .. Enumerable.Range(3, 29).SelectMany(i => new Csr[]
@@ -106,9 +104,7 @@ internal static class CsrFile
     private static void WriteStatus(Hart hart, ulong value, ulong writable)
     {
         ulong old = hart.State.Mstatus;
-        ulong status = old & ~writable | value & writable;
-        if ((status >> Mstatus.MppShift & 3) == 2)
-            status = status & ~Mstatus.Mpp | old & Mstatus.Mpp;
+        ulong status = Warl.Status(old, value, writable);
         hart.State.Mstatus = status;
         // MXR is no part of what the TLBs are kept apart by.
         if (((old ^ status) & Mstatus.Mxr) != 0)
@@ -125,12 +121,9 @@ internal static class CsrFile
 
     private static void WriteDelegation(Hart hart, ulong value)
     {
-        hart.State.Mideleg = value & InterruptBit.Supervisor;
+        hart.State.Mideleg = Warl.InterruptDelegation(value);
         hart.RequestAttention();
     }
-
-    private static ulong MachineWritablePending(Hart hart) =>
-        (hart.State.Menvcfg & EnvironmentConfiguration.Stce) != 0 ? InterruptBit.Ssip | InterruptBit.Seip : InterruptBit.Supervisor;
 
     private static void WritePending(Hart hart, ulong value, ulong writable)
     {
@@ -145,31 +138,16 @@ internal static class CsrFile
 
     private static void WriteSatp(Hart hart, ulong value)
     {
-        if ((int)(value >> 60) is not (Mmu.Bare or Mmu.Sv39 or Mmu.Sv48 or Mmu.Sv57))
+        ulong old = hart.State.Satp;
+        hart.State.Satp = Warl.Satp(old, value);
+        if (hart.State.Satp == old)
             return;
-        if (hart.State.Satp == value)
-            return;
-        hart.State.Satp = value;
         hart.Mmu.Flush();
     }
 
-    private static ulong EnvironmentBits(Hart hart)
-    {
-        HashSet<string> extensions = hart.System.Instructions.Extensions;
-        return EnvironmentConfiguration.Fiom
-            | (extensions.Contains("zicbom") ? EnvironmentConfiguration.Cbie | EnvironmentConfiguration.Cbcfe : 0)
-            | (extensions.Contains("zicboz") ? EnvironmentConfiguration.Cbze : 0);
-    }
-
-    /// <summary>CBIE = 2 is reserved: the field then keeps its value.</summary>
-    private static ulong LegalCbie(ulong old, ulong value) => (value & EnvironmentConfiguration.Cbie) == 2UL << 4
-        ? (value & ~EnvironmentConfiguration.Cbie) | (old & EnvironmentConfiguration.Cbie)
-        : value;
-
     private static void WriteMenvcfg(Hart hart, ulong value)
     {
-        ulong writable = EnvironmentBits(hart) | EnvironmentConfiguration.Adue | (hart.System.HasStimecmp ? EnvironmentConfiguration.Stce : 0);
-        hart.State.Menvcfg = LegalCbie(hart.State.Menvcfg, value) & writable;
+        hart.State.Menvcfg = Warl.Menvcfg(hart.System.Instructions, hart.State.Menvcfg, value);
         // From here on STIP is the comparison's alone (RV-Priv §3.1.9).
         if ((hart.State.Menvcfg & EnvironmentConfiguration.Stce) != 0)
             hart.State.Mip &= ~InterruptBit.Stip;
@@ -199,7 +177,7 @@ internal static class CsrFile
     {
         if (Pmp.IsAddressLocked(hart.State, index))
             return;
-        hart.State.PmpAddress[index] = value & (1UL << 54) - 1;
+        hart.State.PmpAddress[index] = Warl.ProtectedAddress(value);
         PmpChanged(hart);
     }
 

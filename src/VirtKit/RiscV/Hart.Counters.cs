@@ -20,7 +20,7 @@ internal sealed unsafe partial class Hart
     public void WriteInhibit(ulong value)
     {
         ulong cycle = Cycle, instret = Instret;
-        State.Mcountinhibit = value & (CycleInhibit | InstretInhibit);
+        State.Mcountinhibit = Warl.CounterInhibit(value);
         WriteCounter(CycleInhibit, ref State.Mcycle, cycle, afterThis: 0);
         WriteCounter(InstretInhibit, ref State.Minstret, instret, afterThis: 0);
     }

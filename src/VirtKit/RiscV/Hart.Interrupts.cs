@@ -112,26 +112,21 @@ internal sealed unsafe partial class Hart
     private static ulong Vector(ulong register, ulong cause, bool isInterrupt) =>
         (register & ~3UL) + (isInterrupt && (register & 3) == 1 ? cause * 4 : 0);
 
-    /// <summary>The level of the timer pin follows time and stimecmp while menvcfg.STCE is set (Sstc), or where the SBI's timer stands in the same register.</summary>
+    /// <summary>The level of the timer pin follows time and stimecmp while menvcfg.STCE is set (Sstc), or where the SBI's timer stands in the same register. Called when one of
+    /// them has changed, on this hart's thread, the clock's, or that of a hart which has set the time.</summary>
     public void UpdateStimecmp()
     {
-        if (System.Sbi is null && (!System.HasStimecmp || (State.Menvcfg & EnvironmentConfiguration.Stce) == 0))
+        // TIMING POINT 4: register and time are written before this lock is taken and read inside it, so that the last one who enters sees both as they stand.
+        lock (this)
         {
-            _stimecmpTimer.Cancel();
-            SetPin(InterruptBit.SupervisorTimer, level: false);
-            return;
+            bool compares = System.Sbi is not null || (System.HasStimecmp && (State.Menvcfg & EnvironmentConfiguration.Stce) != 0);
+            ulong compare = Volatile.Read(ref State.Stimecmp);
+            SetPin(InterruptBit.SupervisorTimer, compares && System.Timebase.Now >= compare);
+            ulong next = compares ? System.Timebase.NextChange(compare) : ulong.MaxValue;
+            if (next == ulong.MaxValue)
+                _stimecmpTimer.Cancel();
+            else
+                _stimecmpTimer.Set(next);
         }
-
-        ArmTimer(State.Stimecmp);
-    }
-
-    /// <summary>Raises the supervisor timer pin when <c>time</c> reaches a value, and lowers it until then.</summary>
-    public void ArmTimer(ulong time)
-    {
-        _stimecmpTimer.Cancel();
-        bool due = System.Time >= time;
-        SetPin(InterruptBit.SupervisorTimer, due);
-        if (!due && time <= ulong.MaxValue / System.NanosecondsPerTick)
-            _stimecmpTimer.Set(time * System.NanosecondsPerTick);
     }
 }

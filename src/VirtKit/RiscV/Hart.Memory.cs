@@ -1,6 +1,8 @@
 namespace VirtKit.RiscV;
 
 /// <summary>Memory accesses that missed the TLB: translation, devices, page crossings, atomics.</summary>
+/// <remarks>What a fault reports (RV-Priv §3.1.16): the access's own address, or, where it crosses into a page that faults, the first byte in that page; for a cache block
+/// the address in rs1 as it stands there (RV-Unpriv §19.3), not the block's. Nothing is read or written before all of it may be.</remarks>
 internal sealed unsafe partial class Hart
 {
     private const int CacheBlockSize = 64;
@@ -10,16 +12,7 @@ internal sealed unsafe partial class Hart
     {
         value = 0;
         if (CrossesPage(address, size))
-        {
-            for (int i = 0; i < size; i++)
-            {
-                if (!Load(address + (ulong)i, 1, out ulong part))
-                    return false;
-                value |= part << (8 * i);
-            }
-
-            return true;
-        }
+            return CheckPages(address, size, MemoryAccess.Load) && LoadBytes(address, size, out value);
 
         if (Mmu.TranslateData(address, size, MemoryAccess.Load, out ulong physical, out MemoryRegion? region) is { } cause)
             return Trap(cause, address);
@@ -37,22 +30,7 @@ internal sealed unsafe partial class Hart
     public bool Store(ulong address, int size, ulong value)
     {
         if (CrossesPage(address, size))
-        {
-            // Nothing is written before every byte may be.
-            for (int i = 0; i < size; i++)
-            {
-                if (Mmu.TranslateData(address + (ulong)i, 1, MemoryAccess.Store, out _, out _) is { } pageCause)
-                    return Trap(pageCause, address + (ulong)i);
-            }
-
-            for (int i = 0; i < size; i++)
-            {
-                if (!Store(address + (ulong)i, 1, value >> (8 * i)))
-                    return false;
-            }
-
-            return true;
-        }
+            return CheckPages(address, size, MemoryAccess.Store) && StoreBytes(address, size, value);
 
         if (Mmu.TranslateData(address, size, MemoryAccess.Store, out ulong physical, out MemoryRegion? region) is { } cause)
             return Trap(cause, address);
@@ -109,26 +87,69 @@ internal sealed unsafe partial class Hart
         return true;
     }
 
-    /// <summary>Zeroes a cache block (cbo.zero).</summary>
+    /// <summary>Zeroes a cache block (cbo.zero). Devices do not support it: their windows have no blocks.</summary>
+    /// <param name="address">Any address in the block.</param>
     public bool ZeroBlock(ulong address)
     {
-        ulong block = address & ~(ulong)(CacheBlockSize - 1);
-        for (int i = 0; i < CacheBlockSize; i += 8)
+        if (Mmu.TranslateData(BlockOf(address), CacheBlockSize, MemoryAccess.Store, out ulong physical, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (region is not { IsMemory: true, IsWritable: true })
+            return Trap(TrapCause.StoreAccessFault, address);
+        // SAFETY: a block is aligned to its size, so it lies in the page that was translated.
+        new Span<byte>(Pointer(region, physical), CacheBlockSize).Clear();
+        return true;
+    }
+
+    /// <summary>Whether a cache block may be managed: any permission to access it is enough (Zicbom).</summary>
+    /// <param name="address">Any address in the block.</param>
+    public bool CheckBlock(ulong address)
+    {
+        if (Mmu.TranslateData(BlockOf(address), CacheBlockSize, MemoryAccess.Load, out _, out MemoryRegion? region) is not null
+            && Mmu.TranslateData(BlockOf(address), CacheBlockSize, MemoryAccess.Store, out _, out region) is { } cause)
+            return Trap(cause, address);
+        return region is not null || Trap(TrapCause.StoreAccessFault, address);
+    }
+
+    private static ulong BlockOf(ulong address) => address & ~(ulong)(CacheBlockSize - 1);
+
+    /// <summary>Whether an access that crosses into the next page may be done in both.</summary>
+    private bool CheckPages(ulong address, int size, MemoryAccess access)
+    {
+        int inFirst = (int)(0x1000 - (address & 0xfff));
+        ulong next = address + (ulong)inFirst;
+        if (Mmu.TranslateData(address, inFirst, access, out _, out MemoryRegion? region) is { } cause)
+            return Trap(cause, address);
+        if (!IsThere(region, access))
+            return Trap(access == MemoryAccess.Load ? TrapCause.LoadAccessFault : TrapCause.StoreAccessFault, address);
+        if (Mmu.TranslateData(next, size - inFirst, access, out _, out region) is { } nextCause)
+            return Trap(nextCause, next);
+        return IsThere(region, access) || Trap(access == MemoryAccess.Load ? TrapCause.LoadAccessFault : TrapCause.StoreAccessFault, next);
+    }
+
+    private static bool IsThere(MemoryRegion? region, MemoryAccess access) => region is not null && (access == MemoryAccess.Load || region.IsWritable);
+
+    private bool LoadBytes(ulong address, int size, out ulong value)
+    {
+        value = 0;
+        for (int i = 0; i < size; i++)
         {
-            if (!Store(block + (ulong)i, 8, 0))
+            if (!Load(address + (ulong)i, 1, out ulong part))
                 return false;
+            value |= part << (8 * i);
         }
 
         return true;
     }
 
-    /// <summary>Whether a cache block may be managed: any permission to access it is enough (Zicbom).</summary>
-    public bool CheckBlock(ulong address)
+    private bool StoreBytes(ulong address, int size, ulong value)
     {
-        if (Mmu.TranslateData(address, 1, MemoryAccess.Load, out _, out MemoryRegion? region) is not null
-            && Mmu.TranslateData(address, 1, MemoryAccess.Store, out _, out region) is { } cause)
-            return Trap(cause, address);
-        return region is not null || Trap(TrapCause.StoreAccessFault, address);
+        for (int i = 0; i < size; i++)
+        {
+            if (!Store(address + (ulong)i, 1, value >> (8 * i)))
+                return false;
+        }
+
+        return true;
     }
 
     private bool ReachForAtomic(ulong address, int size, out byte* pointer, out ulong physical)

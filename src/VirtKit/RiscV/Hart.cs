@@ -27,7 +27,8 @@ internal sealed unsafe partial class Hart : IDisposable
         _contextBlock = NativeBlock.Zeroed(contextSize);
         Context = (HartContext*)_contextBlock.Pointer;
         Mmu = new Mmu(Context, system, engine);
-        _stimecmpTimer = system.Clock.CreateTimer(this, () => SetPin(InterruptBit.SupervisorTimer, level: true));
+        _stimecmpTimer = system.Clock.CreateTimer(this, UpdateStimecmp);
+        system.Timebase.Changed += UpdateStimecmp;
         system.Add(this);
         Reset();
     }
@@ -54,52 +55,6 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public ref ulong X(int register) => ref State.X[register];
 
-    /// <summary>The state at power-on: hart 0 in M-mode; pins keep their levels, for they are the devices'.</summary>
-    public void Reset()
-    {
-        ulong retired = Context->Retired;
-        RiscVState state = default;
-        state.Privilege = PrivilegeMode.Machine;
-        state.Mstatus = Mstatus.Fixed;
-        state.Started = true;
-        state.Reservation = ulong.MaxValue;
-        state.Stimecmp = ulong.MaxValue;
-        SetState(state);
-        Context->Retired = retired;
-    }
-
-    public void GetState(out RiscVState state)
-    {
-        ServeStart();
-        state = State;
-        state.X[0] = 0;
-        state.Mip = SoftwarePending;
-        state.Mcycle = ReadCounter(CycleInhibit, State.Mcycle);
-        state.Minstret = ReadCounter(InstretInhibit, State.Minstret);
-    }
-
-    public void SetState(in RiscVState state)
-    {
-        Volatile.Write(ref _startRequest, null);
-        _suspended = false;
-        ForgetTraps();
-        State = state;
-        State.X[0] = 0;
-        State.Pc &= ~1UL;
-        State.Mstatus = state.Mstatus & (Mstatus.Writable | Mstatus.Fixed) | Mstatus.Fixed;
-        State.Mcycle = 0;
-        State.Minstret = 0;
-        WriteCounter(CycleInhibit, ref State.Mcycle, state.Mcycle, afterThis: 0);
-        WriteCounter(InstretInhibit, ref State.Minstret, state.Minstret, afterThis: 0);
-        SoftwarePending = state.Mip;
-        Mmu.Pmp.Update(State);
-        Mmu.Flush();
-        StatusChanged();
-        UpdateStimecmp();
-        Engine?.CodeBytesChanged();
-        RequestAttention();
-    }
-
     /// <summary>Whether running would make progress. Any thread.</summary>
     public bool HasWork
     {
@@ -118,6 +73,7 @@ internal sealed unsafe partial class Hart : IDisposable
 
     public void Dispose()
     {
+        System.Timebase.Changed -= UpdateStimecmp;
         _stimecmpTimer.Dispose();
         Mmu.Dispose();
     }

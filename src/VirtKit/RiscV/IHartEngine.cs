@@ -17,4 +17,7 @@ internal interface IHartEngine
 
     /// <summary>Code bytes may have changed (fence.i).</summary>
     void CodeBytesChanged();
+
+    /// <summary>Whether the hart's thread holds a lock of the engine's that other harts may wait for: see <see cref="WaitRules"/>.</summary>
+    bool HoldsLock { get; }
 }

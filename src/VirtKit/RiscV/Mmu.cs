@@ -14,6 +14,9 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>A kernel's code: an entry that makes room for another costs the engine what it knows of the page.</summary>
     private const int CodeEntries = 1024;
 
+    /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
+    private const int MaxEntryUpdates = 1000;
+
     private readonly HartContext* _context;
     private readonly AddressSpace _memory;
     private readonly IHartEngine? _engine;
@@ -231,7 +234,7 @@ internal sealed unsafe class Mmu : IDisposable
             ulong entryAddress = table + (address >> (12 + 9 * level) & 0x1ff) * 8;
             if (!TryReachEntry(entryAddress, out ulong* entry, MemoryAccess.Load))
                 return AccessFault(access);
-            while (true)
+            for (int updates = 0; ; updates++)
             {
                 ulong pte = Volatile.Read(ref *entry);
                 if ((pte & PteV) == 0 || (pte & (PteR | PteW)) == PteW || (pte & PteReserved) != 0)
@@ -261,7 +264,7 @@ internal sealed unsafe class Mmu : IDisposable
                 ulong wanted = pte | PteA | (access == MemoryAccess.Store ? PteD : 0);
                 if (wanted != pte)
                 {
-                    if ((state.Menvcfg & EnvironmentConfiguration.Adue) == 0)
+                    if ((state.Menvcfg & EnvironmentConfiguration.Adue) == 0 || updates == MaxEntryUpdates)
                         return PageFault(access);
                     if (!TryReachEntry(entryAddress, out entry, MemoryAccess.Store))
                         return AccessFault(access);
@@ -361,9 +364,10 @@ internal sealed unsafe class Mmu : IDisposable
 
     private void OnMapChanged()
     {
-        // Only done while no vCPU runs, so the caches are nobody's.
+        // Only done while no vCPU runs, so the caches are nobody's. What is mapped at an address now may have other bytes than what was.
         _lastRegion = null;
         Flush();
+        _engine?.CodeBytesChanged();
     }
 
     private ref CodeEntry CodeEntryOf(int privilege, ulong address) =>

@@ -35,6 +35,14 @@ public interface ISbiConsole
     /// <summary>Writes bytes. The implementation copies what it keeps.</summary>
     void Write(ReadOnlySpan<byte> bytes);
 
+    /// <summary>Writes what there is room for now, without waiting. Unless it is implemented, <see cref="Write"/> takes everything.</summary>
+    /// <returns>How many bytes were taken, 0 to all, the first ones; the guest learns of it and goes on with the rest.</returns>
+    int TryWrite(ReadOnlySpan<byte> bytes)
+    {
+        Write(bytes);
+        return bytes.Length;
+    }
+
     /// <summary>Reads what is there, without waiting.</summary>
     /// <returns>The number of bytes, 0 to the length of <paramref name="buffer"/>.</returns>
     int Read(Span<byte> buffer);

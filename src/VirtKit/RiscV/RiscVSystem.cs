@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.Telemetry;
 
 namespace VirtKit.RiscV;
 
@@ -14,7 +15,8 @@ internal sealed class RiscVSystem
         Memory = context.Memory;
         Clock = context.Clock;
         Events = context.Events;
-        NanosecondsPerTick = 1_000_000_000 / architecture.TimebaseFrequency;
+        Metrics = context.Metrics;
+        Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
         HasCounters = Instructions.Extensions.Contains("zicntr");
@@ -28,8 +30,11 @@ internal sealed class RiscVSystem
 
     public IMachineEvents Events { get; }
 
-    /// <summary>The length of a tick of <c>time</c>.</summary>
-    public ulong NanosecondsPerTick { get; }
+    /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
+    public MachineMetrics? Metrics { get; }
+
+    /// <summary>What <c>time</c> reads and <c>stimecmp</c> is compared with; the board's timer device may set it.</summary>
+    public RiscVTimebase Timebase { get; }
 
     /// <summary>The supervisor execution environment, where VirtKit is it.</summary>
     public Sbi.SbiFirmware? Sbi { get; }
@@ -40,8 +45,6 @@ internal sealed class RiscVSystem
     public bool HasCounters { get; }
 
     public IReadOnlyList<Hart> Harts => _harts;
-
-    public ulong Time => Clock.Now / NanosecondsPerTick;
 
     public void Add(Hart hart) => _harts.Add(hart);
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Boot;
 
@@ -10,7 +11,7 @@ public sealed class ElfImageTests
     [Fact]
     public void Load_TwoSegments_WritesContentAndZeroes()
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
         image.Load(memory);
         byte[] loaded = new byte[0x1009];
@@ -34,6 +35,58 @@ public sealed class ElfImageTests
         Assert.False(image.TryFindSymbol("tohost2", out _));
     }
 
+    [Theory]
+    [InlineData(ElfSample.Virtual, "start")]
+    [InlineData(ElfSample.Virtual + 0x3f, "start+0x3f")]
+    [InlineData(ElfSample.ToHost - 1, "start+0x3f")]
+    [InlineData(ElfSample.Virtual - 1, null)]
+    [InlineData(ElfSample.ToHost, null)] // behind the segment
+    [InlineData(ElfSample.Virtual + 0x1000, null)] // a segment without symbols
+    [InlineData(0UL, null)]
+    [InlineData(ulong.MaxValue, null)]
+    public void TryFindSymbol_Address_NamesTheSymbolThatCoversIt(ulong address, string? expected)
+    {
+        ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
+        Assert.Equal(expected, image.TryFindSymbol(new Gva(address), out ElfSymbol symbol) ? symbol.ToString() : null);
+        if (address - ElfSample.Virtual < 64)
+        {
+            Assert.True(image.TryFindSymbol(image.ToPhysical(new Gva(address)), out ElfSymbol physical));
+            Assert.Equal(symbol, physical);
+        }
+    }
+
+    [Fact]
+    public void TryFindSymbol_AddressInProgram_IsWhatTheToolSays()
+    {
+        string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"), nm = Require.Program("riscv64-linux-gnu-nm", "binutils-riscv64-linux-gnu");
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("p.c"), "int data[100] = {1}; static __attribute__((noinline)) int local(int x) { return x * data[x]; } int other(int x) { return x + 1; } void _start(void) { for (;;) other(local(other(1))); }");
+        Tool.Run(compiler, [], "-O0", "-nostdlib", "-static", "-Wl,--build-id=none", "-o", folder.File("p.elf"), folder.File("p.c"));
+        ElfImage image = ElfImage.Parse(File.ReadAllBytes(folder.File("p.elf")), ElfMachine.RiscV);
+        string[][] functions = [.. System.Text.Encoding.ASCII.GetString(Tool.Run(nm, [], "-S", folder.File("p.elf"))).Split('\n')
+            .Select(line => line.Split(' ')).Where(words => words.Length == 4)];
+        Assert.Equal(["_start", "data", "local", "other"], functions.Select(words => words[3]).Order(StringComparer.Ordinal));
+        foreach (string[] words in functions)
+        {
+            ulong start = Convert.ToUInt64(words[0], 16), size = Convert.ToUInt64(words[1], 16);
+            Assert.True(image.TryFindSymbol(new Gva(start + size - 1), out ElfSymbol symbol));
+            Assert.Equal((words[3], new Gva(start), size - 1), (symbol.Name, symbol.Address, symbol.Offset));
+        }
+    }
+
+    [Fact]
+    public void Load_TwicePlusReset_IsRefusedUntilTheReset()
+    {
+        AddressSpace memory = Filled();
+        ElfImage image = ElfImage.Parse(ElfSample.Create(), ElfMachine.RiscV);
+        image.Load(memory);
+        LoadOverlapException error = Assert.Throws<LoadOverlapException>(() => image.Load(memory));
+        Assert.Equal(("segment 0 of the ELF file", "segment 0 of the ELF file"), (error.Wanted?.Name, error.Taken?.Name));
+        memory.Loaded.Clear();
+        image.Load(memory);
+        Assert.Equal(2, memory.Loaded.Ranges.Count);
+    }
+
     [Fact]
     public void Parse_EveryTruncation_IsRefused()
     {
@@ -47,8 +100,12 @@ public sealed class ElfImageTests
 
     [Theory]
     [InlineData(0, 0x00UL, 1, "Not an ELF file")]
-    [InlineData(4, 1UL, 1, "Not a 64-bit little-endian")]
-    [InlineData(5, 2UL, 1, "Not a 64-bit little-endian")]
+    [InlineData(4, 1UL, 1, "Not a 64-bit little-endian ELF file of version 1: it is a 32-bit one")]
+    [InlineData(5, 2UL, 1, "Not a 64-bit little-endian ELF file of version 1: it is big-endian")]
+    [InlineData(6, 2UL, 1, "its version 2")]
+    [InlineData(24, 0UL, 8, "entry point, 0x0, lies in none of its segments")]
+    [InlineData(24, ElfSample.Virtual + 64, 8, "lies in none of its segments")]
+    [InlineData(24, ElfSample.Virtual - 1, 8, "lies in none of its segments")]
     [InlineData(16, 1UL, 2, "not an executable")]
     [InlineData(18, 62UL, 2, "for machine 62, not for RiscV")]
     [InlineData(54, 55UL, 2, "unknown size or number")]
@@ -74,7 +131,7 @@ public sealed class ElfImageTests
     [InlineData(Second + 24, 0x8001_0000UL, "does not lie in the machine's memory")]
     public void Load_RangeOutsideOrTwice_WritesNothing(int offset, ulong value, string reason)
     {
-        using AddressSpace memory = Filled();
+        AddressSpace memory = Filled();
         ElfImage image = ElfImage.Parse(Patched(offset, value, 8), ElfMachine.RiscV);
         Assert.Contains(reason, Assert.Throws<InvalidImageException>(() => image.Load(memory)).Message, StringComparison.Ordinal);
         Assert.True(memory.TryGetSpan(new Gpa(ElfSample.Physical), 0x10000, out Span<byte> ram));

@@ -77,6 +77,8 @@ internal static class ElfSample
     }
 
     /// <summary>A program that the compiler built, of samples/guests.</summary>
-    public static byte[] Program(string name, [CallerFilePath] string here = "") =>
-        File.ReadAllBytes(Path.Combine(Path.GetDirectoryName(here)!, "../../../samples/guests", name));
+    public static byte[] Program(string name) => File.ReadAllBytes(ProgramPath(name));
+
+    /// <summary>The file of such a program.</summary>
+    public static string ProgramPath(string name, [CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "../../../samples/guests", name));
 }

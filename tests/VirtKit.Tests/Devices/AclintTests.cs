@@ -1,4 +1,5 @@
 using VirtKit.Devices;
+using VirtKit.RiscV;
 using VirtKit.Tests.Devices.Support;
 using VirtKit.Tests.Support;
 
@@ -11,7 +12,7 @@ public sealed class AclintTests
     {
         var lines = new LineRecorder();
         var clock = new ManualClock();
-        using var aclint = new Aclint(clock, 10_000_000, [lines[30], lines[31]], [lines[70], lines[71]]);
+        using var aclint = new Aclint(clock, new RiscVTimebase(clock, 10_000_000), [lines[30], lines[31]], [lines[70], lines[71]]);
         using var script = new RegisterScript(aclint, lines);
         script.Note("at power-on; lines 30, 31 are MSIP and 70, 71 MTIP of harts 0 and 1");
         script.Read("MSIP0", 0, 4);
@@ -52,7 +53,7 @@ public sealed class AclintTests
     public void Timer_FarDeadlines_NeverSpins(ulong compare, ulong time)
     {
         var clock = new ManualClock();
-        using var aclint = new Aclint(clock, 10_000_000, [default], [default]);
+        using var aclint = new Aclint(clock, new RiscVTimebase(clock, 10_000_000), [default], [default]);
         aclint.Write(0xbff8, 8, time);
         aclint.Write(0x4000, 8, compare);
         clock.Advance(10_000_000_000);

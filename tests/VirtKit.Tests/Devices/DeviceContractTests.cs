@@ -16,8 +16,8 @@ public sealed class DeviceContractTests
     [Fact]
     public void Catalog_OfDevices_HasEveryOneOfTheLibrary()
     {
-        using var wiring = new Wiring();
-        var covered = Names.Select(row => DeviceCatalog.Create(row.Data, wiring).GetType()).ToHashSet();
+        // A backend serves one device: each device has its own wiring.
+        var covered = Names.Select(row => DeviceCatalog.Create(row.Data, new Wiring()).GetType()).ToHashSet();
         Assert.Subset(covered, typeof(Ns16550A).Assembly.GetTypes().Where(t => t is { IsClass: true, IsAbstract: false } && t.IsAssignableTo(typeof(IDevice))).ToHashSet());
     }
 
@@ -32,11 +32,10 @@ public sealed class DeviceContractTests
         DeviceWindow window = device.Window;
         foreach (int size in new[] { 1, 2, 4, 8 })
         {
-            bool declared = ((int)window.Widths & size) != 0;
             // A window of megabytes repeats itself: its first and last pages and every 61st access between them stand for the rest.
             for (ulong offset = 0; offset < window.Size; offset += offset is > 0x4000 and < 0x5f_0000 ? 61ul : 1)
             {
-                bool expected = declared && offset % (ulong)size == 0 && offset + (ulong)size <= window.Size;
+                bool expected = IsAnswered(window, offset, size);
                 foreach (ulong value in new ulong[] { 0, 1, ulong.MaxValue })
                 {
                     Assert.Equal(expected, wiring.Memory.TryStore(new Gpa(Start + offset), size, value));
@@ -67,7 +66,8 @@ public sealed class DeviceContractTests
         device.Reset();
         Assert.Equal(once, Registers(device));
         Assert.Equal(0, wiring.Clock.Pending);
-        if (!name.StartsWith("virtio", StringComparison.Ordinal))
+        // What outlives a reset is held by DeviceResetTests.
+        if (!name.StartsWith("virtio", StringComparison.Ordinal) && name is not ("uart" or "cmos" or "rtc"))
             Assert.Equal(atFirst, once);
         (device as IDisposable)?.Dispose();
     }
@@ -86,6 +86,19 @@ public sealed class DeviceContractTests
         Assert.Contains("@10000000", blob);
         Assert.Contains("compatible", blob);
         Assert.Contains("reg", blob);
+    }
+
+    private static bool IsAnswered(DeviceWindow window, ulong offset, int size)
+    {
+        bool aligned = offset % (ulong)size == 0 && offset + (ulong)size <= window.Size;
+        int widths = (int)window.Widths, narrowest = widths & -widths;
+        return (aligned && (widths & size) != 0) || window.Undeclared switch
+        {
+            UndeclaredAccess.Fault => false,
+            UndeclaredAccess.Pad => aligned,
+            // The first part is enough.
+            _ => size > narrowest && offset % (ulong)narrowest == 0 && offset + (ulong)narrowest <= window.Size,
+        };
     }
 
     internal static void Access(IDevice device, Random random)

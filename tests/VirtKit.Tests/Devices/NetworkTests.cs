@@ -103,4 +103,41 @@ public sealed class NetworkTests
     private static byte[] Frame(byte[] destination, byte[] source, int length) => [.. destination, .. source, 8, 0, .. new byte[length - 14]];
 
     private static bool Take(NetworkPort port) => port.TryReceive(new byte[INetworkBackend.MaximumFrameLength], out _);
+
+    [Fact]
+    public void LinkStatus_ChangesOnTheHost_ShowsWithItsGenerationOnly()
+    {
+        var network = new PluggableNetwork();
+        using VirtioDriver driver = new VirtioDriver(new VirtioNet(network, MacAddress.Local(1))).Start();
+        uint generation = driver.Get(0xfc);
+        Assert.Equal(1ul, Status(driver));
+        network.IsConnected = false;
+        // The host has not said so yet: value and generation are both as they were.
+        Assert.Equal((1ul, generation), (Status(driver), driver.Get(0xfc)));
+        network.Announce();
+        Assert.Equal((0ul, generation + 1, 2u), (Status(driver), driver.Get(0xfc), driver.Get(0x60) & 2));
+    }
+
+    private static ulong Status(VirtioDriver driver)
+    {
+        Assert.True(driver.Memory.TryLoad(new Gpa(VirtioDriver.Device + 0x106), 2, out ulong status));
+        return status;
+    }
+
+    private sealed class PluggableNetwork : INetworkBackend
+    {
+        public event Action? FrameAvailable;
+
+        public bool IsConnected { get; set; } = true;
+
+        public void Announce() => FrameAvailable?.Invoke();
+
+        public void Send(ReadOnlySpan<byte> frame) { }
+
+        public bool TryReceive(Span<byte> frame, out int length)
+        {
+            length = 0;
+            return false;
+        }
+    }
 }

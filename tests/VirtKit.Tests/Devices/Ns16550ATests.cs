@@ -17,7 +17,7 @@ public sealed class Ns16550ATests
         script.Note("at power-on");
         foreach ((string name, ulong offset) in new (string, ulong)[] { ("RBR", 0), ("IER", 1), ("IIR", 2), ("LCR", 3), ("MCR", 4), ("LSR", 5), ("MSR", 6), ("SCR", 7) })
             script.Read(name, offset, 1);
-        script.Note("a word access is none of a byte-wide chip");
+        script.Note("a word access is four of a byte-wide chip on an ISA bus");
         script.Read("RBR", 0, 4);
         script.Note("scratch and divisor");
         script.Write("SCR", 7, 1, 0xa5);
@@ -69,6 +69,64 @@ public sealed class Ns16550ATests
         script.Read("IIR", 2, 1);
         script.Note("output: " + console.Output);
         Snapshot.Verify(script.ToString());
+    }
+
+    [Theory]
+    [InlineData(UndeclaredAccess.Split, 2, 0x0100ul)]
+    [InlineData(UndeclaredAccess.Pad, 2, 0x00ul)]
+    [InlineData(UndeclaredAccess.Split, 4, 0x0301_0100ul)]
+    [InlineData(UndeclaredAccess.Pad, 4, 0x00ul)]
+    public void WideAccess_AsTheBoardConnectsIt_ReachesOneRegisterOrThemAll(UndeclaredAccess undeclared, int size, ulong expected)
+    {
+        using var uart = new Ns16550A(new MemoryConsole(), default) { Undeclared = undeclared };
+        var space = new AddressSpace();
+        space.Map(new Gpa(0x3f8), uart);
+        // IER 1, LCR 3: none of them is touched by a wide store to THR where the bus pads.
+        Assert.True(space.TryStore(new Gpa(0x3fb), 1, 3) && space.TryStore(new Gpa(0x3f9), 1, 0));
+        Assert.True(space.TryStore(new Gpa(0x3f8), 2, 0x0141));
+        Assert.True(space.TryLoad(new Gpa(0x3f9), 1, out ulong enabled));
+        Assert.Equal(undeclared == UndeclaredAccess.Split ? 1ul : 0, enabled);
+        Assert.True(space.TryLoad(new Gpa(0x3f8), size, out ulong value));
+        Assert.Equal(expected, value);
+    }
+
+    [Theory]
+    [InlineData(0x00, "B", 1)]
+    [InlineData(0x01, "AB", 17)]
+    public void Loopback_Overrun_LosesTheOldByteWithoutFifosAndTheNewOneWithThem(byte fcr, string kept, int bytes)
+    {
+        using var uart = new Ns16550A(new MemoryConsole(), default);
+        uart.Write(4, 1, 0x10);
+        uart.Write(2, 1, fcr);
+        uart.Write(0, 1, 'A');
+        Assert.Equal(0x61ul, uart.Read(5, 1));
+        for (int i = 0; i < bytes; i++)
+            uart.Write(0, 1, 'B');
+        Assert.Equal(0x63ul, uart.Read(5, 1));
+        // Reading LSR has cleared OE.
+        Assert.Equal(0x61ul, uart.Read(5, 1));
+        Assert.Equal(kept, string.Concat(Enumerable.Range(0, kept.Length).Select(_ => (char)uart.Read(0, 1))));
+        for (int i = kept.Length; i < Math.Min(bytes, 16); i++)
+            Assert.Equal('B', (char)uart.Read(0, 1));
+        Assert.Equal(0x60ul, uart.Read(5, 1));
+    }
+
+    [Fact]
+    public void FifoControl_ClearBitsWithoutEnable_AreNotProgrammed()
+    {
+        using var uart = new Ns16550A(new MemoryConsole(), default);
+        uart.Write(4, 1, 0x10);
+        uart.Write(0, 1, 'A');
+        uart.Write(2, 1, 0x06);
+        Assert.Equal(0x61ul, uart.Read(5, 1));
+        uart.Write(2, 1, 0x01);
+        Assert.Equal(0x60ul, uart.Read(5, 1));
+        uart.Write(0, 1, 'B');
+        uart.Write(2, 1, 0x03);
+        Assert.Equal(0x60ul, uart.Read(5, 1));
+        uart.Write(0, 1, 'C');
+        uart.Write(2, 1, 0x00);
+        Assert.Equal(0x60ul, uart.Read(5, 1));
     }
 
     [Fact]

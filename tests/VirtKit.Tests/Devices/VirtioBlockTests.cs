@@ -69,7 +69,7 @@ public sealed class VirtioBlockTests
     [Fact]
     public void Backend_Fails_GuestSeesAnError()
     {
-        using VirtioDriver driver = Start(new OverlayBlockBackend(new MemoryBlockBackend(1 << 20), memoryLimit: 64 << 10));
+        using VirtioDriver driver = Start(new OverlayBlockBackend(new MemoryBlockBackend(1 << 20), limit: 64 << 10));
         Assert.Equal(Ok, Request(driver, Out, 0, (driver.Allocate(new byte[512]), 512, false)));
         Assert.Equal(IoError, Request(driver, Out, 1024, (driver.Allocate(new byte[512]), 512, false)));
     }

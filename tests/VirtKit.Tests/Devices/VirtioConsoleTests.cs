@@ -54,4 +54,93 @@ public sealed class VirtioConsoleTests
         Assert.Equal(132u | 50u << 16, driver.Get(0x100));
         Assert.Equal(generation + 1, driver.Get(0xfc));
     }
+
+    [Fact]
+    public void Transmit_QueueStoppedInTheMiddleOfAChain_NextOneGoesOutWhole()
+    {
+        var console = new MemoryConsole(capacity: 3);
+        using VirtioDriver driver = new VirtioDriver(new VirtioConsole(console)).Start();
+        driver.Offer(1, 0, (driver.Allocate("abcdef"u8), 6, false));
+        driver.Notify(1);
+        Assert.Equal("abc", console.Output);
+        // The driver gives the queue up and sets it up anew.
+        driver.StopQueue(1);
+        Assert.Equal(0u, driver.Get(0x44));
+        Assert.Equal("abc"u8, console.TakeOutput());
+        driver.SetUpQueue(1);
+        driver.Offer(1, 0, (driver.Allocate("xyz"u8), 3, false));
+        driver.Notify(1);
+        Assert.Equal("xyz", console.Output);
+        Assert.Equal(0u, driver.TakeUsed(1));
+    }
+
+    [Fact]
+    public void Resize_SeenByADriver_IsOneStepWithItsGeneration()
+    {
+        var console = new ResizingConsole();
+        using VirtioDriver driver = new VirtioDriver(new VirtioConsole(console)).Start();
+        uint generation = driver.Get(0xfc);
+        bool gateHeld = false;
+        console.Asked = () => gateHeld = Monitor.IsEntered(driver.Transport);
+        console.Resize(new ConsoleSize(132, 50));
+        // No register is read between the new value and its generation: both come about while the device holds its gate.
+        Assert.True(gateHeld);
+        Assert.Equal(generation + 1, driver.Get(0xfc));
+        Assert.Equal(132u | 50u << 16, driver.Get(0x100));
+    }
+
+    [Fact]
+    public void Resize_WithoutAChange_CountsNothing()
+    {
+        var console = new MemoryConsole();
+        using VirtioDriver driver = new VirtioDriver(new VirtioConsole(console)).Start();
+        uint generation = driver.Get(0xfc);
+        console.Type("x");
+        console.Resize(default);
+        Assert.Equal((generation, 0u), (driver.Get(0xfc), driver.Get(0x60) & 2));
+    }
+
+    [Fact]
+    public void Resize_BeforeTheDriverIsReady_IsToldWhenItIs()
+    {
+        var console = new MemoryConsole();
+        using var driver = new VirtioDriver(new VirtioConsole(console));
+        driver.Negotiate(VirtioDriver.Version1Feature);
+        console.Resize(new ConsoleSize(80, 25));
+        Assert.Equal(0u, driver.Get(0x60));
+        Assert.False(driver.Lines.IsAsserted(0));
+        driver.Set(0x70, 0xf);
+        Assert.Equal(2u, driver.Get(0x60));
+        // It was for that driver only.
+        driver.Start();
+        Assert.Equal(0u, driver.Get(0x60));
+    }
+
+    private sealed class ResizingConsole : IConsoleBackend
+    {
+        private ConsoleSize _size;
+
+        public event Action? Changed;
+
+        public Action Asked { get; set; } = () => { };
+
+        public ConsoleSize Size
+        {
+            get
+            {
+                Asked();
+                return _size;
+            }
+        }
+
+        public void Resize(ConsoleSize size)
+        {
+            _size = size;
+            Changed?.Invoke();
+        }
+
+        public int Write(ReadOnlySpan<byte> bytes) => bytes.Length;
+
+        public int Read(Span<byte> buffer) => 0;
+    }
 }

@@ -147,9 +147,112 @@ public sealed class VirtqueueTests
         for (int i = 0; i < 4; i++)
             driver.Offer(1, 0);
         driver.Notify(1);
-        Assert.Equal(2L * 48 << 20, console.Written);
+        // A chain is not cut: the first one has used up the turn.
+        Assert.Equal(48L << 20, console.Written);
         driver.Clock.Advance(1_000_000);
         Assert.Equal(4L * 48 << 20, console.Written);
         Assert.Equal(0, driver.Clock.Pending);
+    }
+
+    [Fact]
+    public void Turn_MoreDescriptorsThanAllowed_GoesOnByTheClock()
+    {
+        const int Chains = 16;
+        int calls = 0;
+        using VirtioDriver driver = new VirtioDriver(new VirtioEntropy(_ => calls++)).Start(VirtioDriver.Version1Feature | VirtioDriver.IndirectFeature);
+        // The longest chain there is, of single bytes, as often as the queue takes it.
+        OfferLongChain(driver, queue: 0, VirtioDriver.Write);
+        for (int i = 1; i < Chains; i++)
+            driver.Offer(0, 0);
+        driver.Notify(0);
+        Assert.InRange(calls, 1, Virtqueue.TurnDescriptors + Virtqueue.MaximumChainLength - 1);
+        // Each turn leaves the gate to others before the next, and all are served in the end.
+        for (int turn = 0, before = 0; turn < Chains; turn++, before = calls)
+        {
+            Assert.InRange(calls - before, 0, Virtqueue.TurnDescriptors + Virtqueue.MaximumChainLength - 1);
+            driver.Clock.Advance(10_000);
+        }
+
+        Assert.Equal(Chains * Virtqueue.MaximumChainLength, calls);
+        Assert.Equal(0, driver.Clock.Pending);
+    }
+
+    public static TheoryData<string> BackendNames => ["console", "block", "entropy"];
+
+    [Theory]
+    [MemberData(nameof(BackendNames))]
+    public void Turn_OfAnyDevice_CallsItsBackendAsOftenAsATurnHasDescriptors(string name)
+    {
+        var backend = new CountingBackend();
+        int queue = name == "console" ? 1 : 0;
+        VirtioDevice device = name switch
+        {
+            "console" => new VirtioConsole(backend),
+            "block" => new VirtioBlock(backend),
+            _ => new VirtioEntropy(_ => backend.Calls++),
+        };
+        using VirtioDriver driver = new VirtioDriver(device).Start(VirtioDriver.Version1Feature | VirtioDriver.IndirectFeature);
+        OfferLongChain(driver, queue, name == "entropy" ? VirtioDriver.Write : (ushort)0, isBlock: name == "block");
+        for (int i = 1; i < driver.QueueSize; i++)
+            driver.Offer(queue, 0);
+        driver.Notify(queue);
+        Assert.InRange(backend.Calls, 1000, Virtqueue.TurnDescriptors + Virtqueue.MaximumChainLength - 1);
+    }
+
+    [Fact]
+    public void Turn_Flushes_AreOneEach()
+    {
+        var backend = new CountingBackend();
+        using VirtioDriver driver = new VirtioDriver(new VirtioBlock(backend)).Start(VirtioDriver.Version1Feature);
+        ulong header = driver.Allocate([4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), status = driver.Allocate(1);
+        driver.Offer(0, 0, (header, 16, false), (status, 1, true));
+        for (int i = 1; i < driver.QueueSize; i++)
+            driver.Offer(0, 0);
+        driver.Notify(0);
+        Assert.Equal(1, backend.Calls);
+        driver.Clock.Advance(1_000_000);
+        Assert.Equal(driver.QueueSize, backend.Calls);
+    }
+
+    [Fact]
+    public void Queue_ThatFeedsItselfByDma_HasTurnsAndEndsWithItsReset()
+    {
+        ushort index = 1;
+        int calls = 0;
+        // What the device writes is the queue's own available index, one further each time: there is always one more chain.
+        using VirtioDriver driver = new VirtioDriver(new VirtioEntropy(bytes =>
+        {
+            calls++;
+            System.Buffers.Binary.BinaryPrimitives.WriteUInt16LittleEndian(bytes, ++index);
+        })).Start(VirtioDriver.Version1Feature);
+        driver.Offer(0, 0, (VirtioDriver.Available(0) + 2, 2, true));
+        driver.Notify(0);
+        Assert.InRange(calls, 2, 64);
+        int first = calls;
+        driver.Clock.Advance(100_000);
+        Assert.InRange(calls, first + 1, first * 11);
+        driver.Set(0x70, 0);
+        int last = calls;
+        driver.Clock.Advance(1_000_000_000);
+        Assert.Equal(last, calls);
+        Assert.Equal(0, driver.Clock.Pending);
+    }
+
+    /// <summary>An indirect table of <see cref="Virtqueue.MaximumChainLength"/> single bytes; for a disk with a header before and a status behind.</summary>
+    private static void OfferLongChain(VirtioDriver driver, int queue, ushort flags, bool isBlock = false)
+    {
+        const int Length = Virtqueue.MaximumChainLength;
+        ulong table = driver.Allocate(Length * 16), buffer = driver.Allocate(64), header = driver.Allocate([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        for (int i = 0; i < Length; i++)
+        {
+            bool last = i + 1 == Length, first = i == 0;
+            // The payload of a disk has to be whole sectors: one descriptor makes up for the rest.
+            uint length = !isBlock ? 1 : first ? 16 : last ? 1 : i == 1 ? 1024 - (Length - 3) + 512u : 1u;
+            ulong address = isBlock && first ? header : isBlock && i == 1 ? VirtioDriver.Ram : buffer;
+            driver.PutDescriptor(table, i, address, length, (ushort)(flags | (isBlock && last ? VirtioDriver.Write : 0) | (last ? 0 : VirtioDriver.Next)), (ushort)(i + 1));
+        }
+
+        driver.PutDescriptor(VirtioDriver.Descriptors(queue), 0, table, Length * 16, VirtioDriver.Indirect, 0);
+        driver.Offer(queue, 0);
     }
 }

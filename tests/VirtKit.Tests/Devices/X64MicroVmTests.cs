@@ -97,25 +97,26 @@ public sealed class X64MicroVmTests
     }
 
     [Theory]
-    [InlineData(0xf_f000, 0, false)] // below 1 MiB, where the board's tables are
-    [InlineData(0xff_f000, 0, false)] // past the end of RAM
-    [InlineData(0xff_ffff_f000, 0, false)]
-    [InlineData(0x10_0000, 15 << 20, false)] // under the initial RAM disk
-    [InlineData(0xef_d000, 1 << 20, true)] // up to the initial RAM disk
-    [InlineData(0xef_f000, 1 << 20, false)]
-    public void BootLinux_KernelBesideOrUnderSomethingElse_IsRefusedUnlessItFits(ulong address, int initrd, bool fits)
+    [InlineData(0xf_f000, 0, "above 1 MiB")] // below 1 MiB, where the board's tables are
+    [InlineData(0xff_f000, 0, "does not lie in the machine's memory")] // past the end of RAM
+    [InlineData(0xff_ffff_f000, 0, "does not lie in the machine's memory")]
+    [InlineData(0x10_0000, 15 << 20, "overlaps the initial RAM disk at 0x100000, 15728640 bytes")] // under the initial RAM disk
+    [InlineData(0xef_d000, 1 << 20, null)] // up to the initial RAM disk
+    [InlineData(0xef_f000, 1 << 20, "overlaps the initial RAM disk at 0xf00000, 1048576 bytes")]
+    public void BootLinux_KernelBesideOrUnderSomethingElse_IsRefusedUnlessItFits(ulong address, int initrd, string? reason)
     {
         using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 16 << 20 });
-        if (initrd != 0)
-            board.LoadInitrd(new byte[initrd]);
         byte[] elf = ElfSample.Create(ElfMachine.X64, new Gpa(address)), compressed = BzImageSample.Create([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], initSize: 0x1008, preferred: address);
         foreach (byte[] kernel in new[] { elf, compressed })
         {
+            board.Machine.Reset();
+            board.LoadInitrd(new byte[initrd]);
             Exception? error = Record.Exception(() => board.BootLinux(kernel));
-            if (fits)
-                Assert.Null(error);
-            else
-                Assert.Contains("do not lie between 1 MiB and", Assert.IsType<InvalidImageException>(error).Message, StringComparison.Ordinal);
+            Assert.Equal(reason is null, error is null);
+            if (reason is null)
+                continue;
+            Assert.True(error is InvalidImageException or LoadOverlapException, error!.ToString());
+            Assert.Contains(reason, error.Message, StringComparison.Ordinal);
         }
     }
 
@@ -124,7 +125,7 @@ public sealed class X64MicroVmTests
     {
         using X64MicroVm board = Build(new X64MicroVmOptions { Machine = Options(1), MemorySize = 16 << 20 });
         byte[] kernel = BzImageSample.Create([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0], initSize: 0x100_0000, preferred: 0x10_0000);
-        Assert.Contains("16777216 bytes at", Assert.Throws<InvalidImageException>(() => board.BootLinux(kernel)).Message, StringComparison.Ordinal);
+        Assert.Contains("16777216 bytes, does not lie", Assert.Throws<InvalidImageException>(() => board.BootLinux(kernel)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

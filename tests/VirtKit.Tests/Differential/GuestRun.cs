@@ -1,4 +1,5 @@
 using VirtKit.Devices.Boards;
+using VirtKit.Devices.Storage;
 using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
@@ -16,7 +17,9 @@ internal static class GuestRun
 
     private const string Cpu = "rv64,h=false,v=false,zba=true,zbb=true,zbc=false,zbs=true,sstc=true,svinval=true,svnapot=true";
 
-    public static async Task<byte[]> OnQemu(byte[] image)
+    /// <param name="image">The image.</param>
+    /// <param name="devices">Further arguments, for devices that the board does not have by itself.</param>
+    public static async Task<byte[]> OnQemu(byte[] image, params string[] devices)
     {
         string qemu = Require.Program("qemu-system-riscv64", "qemu-system-misc");
         using var folder = new TemporaryFolder();
@@ -31,18 +34,18 @@ internal static class GuestRun
             qemu,
             [
                 "-M", "virt,memory-backend=ram", "-m", "32M", "-object", $"memory-backend-file,id=ram,size=32M,mem-path={ram},share=on", "-bios", "none", "-cpu", Cpu,
-                "-display", "none", "-serial", "none", "-monitor", "none",
+                "-display", "none", "-serial", "none", "-monitor", "none", .. devices,
             ],
             folder.Path,
             TimeSpan.FromSeconds(30));
         return await File.ReadAllBytesAsync(ram);
     }
 
-    public static byte[] OnEngine(string engine, byte[] image)
+    public static byte[] OnEngine(string engine, byte[] image, params IBlockBackend[] disks)
     {
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
-            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Isa = Isa }, Engine = RiscVEngines.Create(engine) }, MemorySize = MemorySize,
+            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Isa = Isa }, Engine = RiscVEngines.Create(engine) }, MemorySize = MemorySize, Disks = disks,
         });
         Machine machine = board.Machine;
         board.BootFirmware(new Gpa(Dram));

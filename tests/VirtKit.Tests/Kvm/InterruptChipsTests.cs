@@ -194,7 +194,7 @@ public sealed class InterruptChipsTests
 
     private static string[] OnModels(Step[] steps)
     {
-        using AddressSpace memory = new(), ports = new();
+        AddressSpace memory = new(), ports = new();
         var clock = new ManualClock();
         using var apics = new LocalApics(clock, [new ApicPins(default, default)]);
         var ioApic = new IoApic(apics.Deliver);

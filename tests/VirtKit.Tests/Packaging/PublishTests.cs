@@ -1,10 +1,13 @@
 using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator;
+using VirtKit.RiscV;
 using VirtKit.Tests.Samples;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Packaging;
 
-/// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests on its default engine.</summary>
+/// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests, also on the translator where the host's
+/// processor has what that needs, whatever the program was compiled for.</summary>
 public sealed class PublishTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
@@ -32,5 +35,7 @@ public sealed class PublishTests
             "dotnet", ["publish", .. common, "--no-restore", "--self-contained", "true", "-c", "Release", "-o", folder.File("out")], Repository.Root, Limit);
         Assert.DoesNotContain("warning IL", log, StringComparison.Ordinal);
         await HostProcess.RunAsync(folder.File("out/RunElf"), [SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
+        if (new TranslatorEngine().Supports(new RiscVArchitecture(), out _))
+            await HostProcess.RunAsync(folder.File("out/RunElf"), ["--engine", "translator", SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
     }
 }

@@ -50,6 +50,8 @@ public sealed class RemoteFenceTests
 
         public int CodeFences { get; private set; }
 
+        public bool HoldsLock => false;
+
         public void DataMappingChanged()
         {
         }

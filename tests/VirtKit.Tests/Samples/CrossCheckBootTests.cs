@@ -1,10 +1,10 @@
 using VirtKit.Accel.Translator;
 using VirtKit.Boot;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
 using VirtKit.Samples.BootLinux;
-using VirtKit.Samples.BootLinux.Fetch;
 using VirtKit.Tests.Support;
 using VirtKit.Tests.Translator;
 
@@ -18,8 +18,8 @@ public sealed class CrossCheckBootTests
     public async Task Debian_WithCrossCheck_ReachesInitWithoutADifference()
     {
         Translators.Require();
-        Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
-        GuestFiles files = GuestFiles.FindCached(DebianGuest.RiscV)!;
+        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+        LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())!;
         var console = new MemoryConsole();
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
@@ -32,7 +32,7 @@ public sealed class CrossCheckBootTests
             CommandLine = "console=ttyS0",
         });
         Gpa entry = LinuxImage.Parse(File.ReadAllBytes(files.Kernel)).Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
-        board.LoadInitrd(InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), new ModuleFolder(files.Modules)));
+        board.LoadInitrd(BusyboxInitramfs.Build(files));
         board.BootSupervisor(entry);
         using var stop = new CancellationTokenSource();
         Task<VcpuExit> run = board.Machine.RunAsync(stop.Token);

@@ -79,6 +79,20 @@ public sealed partial class SampleProgramTests
         Assert.Matches(ResultLine(), errors);
     }
 
+    [Theory]
+    [InlineData("interpreter")]
+    [InlineData("translator")]
+    public void RunElf_ProgramThatTrapsWithoutAHandler_NamesTheTrapAndItsSymbol(string engine)
+    {
+        string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu");
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("p.s"), ".globl _start\n.type _start, @function\n_start: call victim\n.type victim, @function\nvictim: nop\nld a0, 0(zero)\nj victim\n.size victim, . - victim\n");
+        Tool.Run(compiler, [], "-nostdlib", "-static", "-Wl,--build-id=none,-Ttext=0x80000000", "-o", folder.File("p.elf"), folder.File("p.s"));
+        (int code, _, string errors) = SampleProgram.Run("RunElf", "--engine", engine, folder.File("p.elf"));
+        Assert.Equal(70, code);
+        Assert.Matches(@"first trap: load access fault in victim\+0x[24] \(0x8000[0-9a-f]+\), value 0x0", errors);
+    }
+
     [Fact]
     public void RunElf_NotAnElf_SaysSo()
     {

@@ -1,9 +1,9 @@
 using VirtKit.Accel.Kvm;
 using VirtKit.Boot;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.Samples.BootLinux;
-using VirtKit.Samples.BootLinux.Fetch;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
 
@@ -143,7 +143,7 @@ public sealed class X64GuestTests
     private static byte[] DebianKernel()
     {
         Require.Kvm();
-        return File.ReadAllBytes(Require.File(GuestFiles.FindCached(DebianGuest.X64)?.Kernel ?? "Debian's x86-64 kernel", "samples/BootLinux --guest x86-64 --fetch-only fetches it"));
+        return File.ReadAllBytes(Require.File(DebianGuest.X64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's x86-64 kernel", "samples/BootLinux --guest x86-64 --fetch-only fetches it"));
     }
 
     private static X64MicroVm CreateBoard(MemoryConsole console) => new(new X64MicroVmOptions

@@ -157,7 +157,10 @@ public sealed class VcpuRunTests
     [Fact]
     public void Constructor_DeterministicWithAnEngineThatCannotCount_Throws()
     {
-        var options = new MachineOptions { Architecture = new FakeArchitecture(), Engine = new FakeEngine(_ => null) { Counts = false } };
+        var options = new MachineOptions
+        {
+            Architecture = new FakeArchitecture(), Engine = new FakeEngine(_ => null) { Counts = false }, Scheduling = VcpuScheduling.Deterministic,
+        };
         Assert.Contains("Threads", Assert.Throws<ArgumentException>(() => new Machine(options)).Message, StringComparison.Ordinal);
         new Machine(options with { Scheduling = VcpuScheduling.Threads }).Dispose();
     }

@@ -8,9 +8,10 @@ namespace VirtKit.Accel.Translator.Code;
 internal static class HostCode
 {
     /// <summary>Why there is none for this host, or <see langword="null"/>.</summary>
+    /// <exception cref="VirtKitException">The host gives no memory for code; the message says why.</exception>
     public static string? Objection() => RuntimeInformation.ProcessArchitecture switch
     {
-        Architecture.X64 => X64Code.Objection(),
+        Architecture.X64 => X64Features.Objection(),
         var other => $"it emits code for x86-64, and the host is {other}.",
     };
 

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 
@@ -29,11 +28,6 @@ internal sealed unsafe class X64Code : IHostCode
     }
 
     public byte* Enter => _stubs.Enter;
-
-    /// <summary>What the host's processor lacks, or <see langword="null"/>.</summary>
-    public static string? Objection() =>
-        Avx2.IsSupported && Bmi1.X64.IsSupported && Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Popcnt.X64.IsSupported && Fma.IsSupported
-            ? null : "the host's processor lacks AVX2, BMI2, LZCNT, POPCNT or FMA.";
 
     public bool Supports(in IrOp op) => _emitter.Supports(op);
 

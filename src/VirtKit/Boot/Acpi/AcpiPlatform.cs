@@ -34,8 +34,14 @@ public sealed record AcpiPlatform
 
     /// <summary>The tables' bytes, the RSDP first.</summary>
     /// <param name="start">Where they will stand: a multiple of 16 below 4 GiB.</param>
+    /// <exception cref="ArgumentException"><paramref name="start"/> is another.</exception>
+    /// <exception cref="InvalidOperationException">There are not 1 to 254 processors, or an APIC lies above 4 GiB: the tables have no room for these.</exception>
     public byte[] ToArray(Gpa start)
     {
+        if (ProcessorCount is < 1 or > EveryProcessor - 1)
+            throw new InvalidOperationException($"The tables describe 1 to {EveryProcessor - 1} processors, not {ProcessorCount}.");
+        if (LocalApic.Value > uint.MaxValue || IoApic.Value > uint.MaxValue)
+            throw new InvalidOperationException($"APICs lie below 4 GiB, not at {LocalApic} and {IoApic}.");
         if (start.Value % 16 != 0 || start.Value >= uint.MaxValue)
             throw new ArgumentException("ACPI tables stand at a multiple of 16 below 4 GiB.", nameof(start));
         var image = new List<byte>(new byte[Align(RsdpSize)]);

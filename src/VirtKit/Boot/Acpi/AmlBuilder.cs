@@ -10,13 +10,23 @@ public sealed class AmlBuilder
         ExtendedPrefix = 0x5b, DeviceOp = 0x82, RootPrefix = 0x5c;
     private const int LongestPackage = (1 << 20) - 1;
 
+    /// <summary>The deepest nesting. Closing a package moves its content by the length that precedes it, so that the depth bounds how often a byte is moved.</summary>
+    private const int MaxDepth = 32;
+
+    /// <summary>Heads a device's properties in its <c>_DSD</c>.</summary>
+    private static readonly Guid DeviceProperties = new("daffd814-6eba-4d8c-8a91-bc9bbf4aa301");
+
     private readonly List<byte> _bytes = [];
     private readonly Stack<int> _open = [];
 
     /// <summary>Opens a scope that exists: <c>_SB_</c>, below the root.</summary>
-    /// <param name="name">Four characters.</param>
+    /// <param name="name">Four characters: capital letters, digits and <c>_</c>, no digit first (ACPI 6.4 §20.2.2, NameSeg).</param>
+    /// <exception cref="ArgumentException">The name is another.</exception>
+    /// <exception cref="InvalidOperationException">Scopes and devices are nested more than 32 deep.</exception>
     public AmlBuilder BeginScope(string name)
     {
+        CheckSegment(name);
+        CheckDepth();
         _bytes.Add(ScopeOp);
         _open.Push(_bytes.Count);
         _bytes.Add(RootPrefix);
@@ -24,9 +34,11 @@ public sealed class AmlBuilder
     }
 
     /// <summary>Opens a device.</summary>
-    /// <param name="name">Four characters.</param>
+    /// <inheritdoc cref="BeginScope"/>
     public AmlBuilder BeginDevice(string name)
     {
+        CheckSegment(name);
+        CheckDepth();
         _bytes.AddRange([ExtendedPrefix, DeviceOp]);
         _open.Push(_bytes.Count);
         return Segment(name);
@@ -49,7 +61,7 @@ public sealed class AmlBuilder
     }
 
     /// <summary>Closes the innermost scope or device.</summary>
-    /// <exception cref="InvalidOperationException">None is open.</exception>
+    /// <exception cref="InvalidOperationException">None is open, or it has 1 MiB or more.</exception>
     public AmlBuilder End()
     {
         if (_open.Count == 0)
@@ -68,9 +80,12 @@ public sealed class AmlBuilder
     }
 
     /// <summary>Names a string.</summary>
+    /// <exception cref="ArgumentException">The name is none, or the value has characters that are not ASCII, or a null one.</exception>
     public AmlBuilder Name(string name, string value)
     {
         ArgumentNullException.ThrowIfNull(value);
+        if (value.AsSpan().ContainsAnyExceptInRange('\x01', '\x7f'))
+            throw new ArgumentException($"An AML string has ASCII characters, not '{value}'.", nameof(value));
         BeginName(name);
         _bytes.Add(StringPrefix);
         _bytes.AddRange(Encoding.ASCII.GetBytes(value));
@@ -79,12 +94,15 @@ public sealed class AmlBuilder
     }
 
     /// <summary>Names a package of integers.</summary>
+    /// <exception cref="ArgumentException">The name is none, or there are more than 255 values.</exception>
     public AmlBuilder NamePackage(string name, params ReadOnlySpan<uint> values)
     {
+        if (values.Length > byte.MaxValue)
+            throw new ArgumentException($"An AML package has at most 255 elements, not {values.Length}.", nameof(values));
         BeginName(name);
         _bytes.Add(PackageOp);
         int start = _bytes.Count;
-        _bytes.Add(checked((byte)values.Length));
+        _bytes.Add((byte)values.Length);
         foreach (uint value in values)
             Integer(value);
         _bytes.InsertRange(start, PackageLength(_bytes.Count - start));
@@ -93,12 +111,13 @@ public sealed class AmlBuilder
 
     /// <summary>Names a device's hardware ID in its compressed form (ACPI 6.4 §19.3.4).</summary>
     /// <param name="name"><c>_HID</c> or <c>_CID</c>.</param>
-    /// <param name="id">Three letters and four hexadecimal digits, <c>PNP0501</c>.</param>
+    /// <param name="id">Three capital letters and four hexadecimal digits, <c>PNP0501</c>.</param>
+    /// <exception cref="ArgumentException">The name or the ID is none.</exception>
     public AmlBuilder NameEisaId(string name, string id)
     {
         ArgumentNullException.ThrowIfNull(id);
-        if (id.Length != 7)
-            throw new ArgumentException("An EISA ID has seven characters.", nameof(id));
+        if (id.Length != 7 || id.AsSpan(0, 3).ContainsAnyExceptInRange('A', 'Z') || !id.Skip(3).All(char.IsAsciiHexDigit))
+            throw new ArgumentException($"An EISA ID has three capital letters and four hexadecimal digits, not '{id}'.", nameof(id));
         uint vendor = (uint)((id[0] - '@') << 10 | (id[1] - '@') << 5 | (id[2] - '@'));
         uint value = vendor << 16 | Convert.ToUInt32(id[3..], 16);
         BeginName(name);
@@ -120,23 +139,49 @@ public sealed class AmlBuilder
         return this;
     }
 
+    /// <summary>Names what a device-tree driver knows the device by, as the property <c>compatible</c> of <c>_DSD</c> (ACPI 6.4 §6.2.5): Linux finds such a driver
+    /// for a device whose hardware ID is <c>PRP0001</c>.</summary>
+    /// <param name="compatible">The name in ASCII, <c>example,squarer</c>.</param>
+    public AmlBuilder NameCompatible(string compatible)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(compatible);
+        BeginName("_DSD");
+        byte[] guid = [BytePrefix, 16, .. DeviceProperties.ToByteArray()];
+        byte[] property = Package(2, [StringPrefix, .. "compatible\0"u8, StringPrefix, .. Encoding.ASCII.GetBytes(compatible), 0]);
+        _bytes.AddRange(Package(2, [BufferOp, .. PackageLength(guid.Length), .. guid, .. Package(1, property)]));
+        return this;
+
+        static byte[] Package(byte count, byte[] elements) => [PackageOp, .. PackageLength(1 + elements.Length), count, .. elements];
+    }
+
     /// <summary>The code: a definition block's body.</summary>
     /// <exception cref="InvalidOperationException">A scope is still open.</exception>
     public byte[] ToArray() => _open.Count == 0 ? [.. _bytes] : throw new InvalidOperationException("A scope is still open.");
 
     private void BeginName(string name)
     {
+        CheckSegment(name);
         _bytes.Add(NameOp);
         Segment(name);
     }
 
     private AmlBuilder Segment(string name)
     {
-        ArgumentNullException.ThrowIfNull(name);
-        if (name.Length != 4)
-            throw new ArgumentException($"An AML name has four characters, not '{name}'.", nameof(name));
         _bytes.AddRange(Encoding.ASCII.GetBytes(name));
         return this;
+    }
+
+    private static void CheckSegment(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.Length != 4 || char.IsAsciiDigit(name[0]) || !name.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'))
+            throw new ArgumentException($"An AML name has four characters, capital letters, digits and '_', not '{name}'.", nameof(name));
+    }
+
+    private void CheckDepth()
+    {
+        if (_open.Count == MaxDepth)
+            throw new InvalidOperationException($"Scopes and devices nest at most {MaxDepth} deep.");
     }
 
     private void Integer(uint value)

@@ -14,6 +14,7 @@ public sealed class AmlResources
     public AmlResources Memory(Gpa start, uint size)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start.Value, uint.MaxValue, nameof(start));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(start.Value + size, 1ul << 32, nameof(size));
         Span<byte> descriptor = [0x86, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         BinaryPrimitives.WriteUInt32LittleEndian(descriptor[4..], (uint)start.Value);
         BinaryPrimitives.WriteUInt32LittleEndian(descriptor[8..], size);
@@ -23,9 +24,12 @@ public sealed class AmlResources
 
     /// <summary>Adds a range of ports.</summary>
     /// <param name="start">The first port.</param>
-    /// <param name="count">How many, 1 to 255.</param>
+    /// <param name="count">How many, 1 to 255; the last one is at most 65535.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are none, or the last one is past the end.</exception>
     public AmlResources Ports(ushort start, byte count)
     {
+        ArgumentOutOfRangeException.ThrowIfZero(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(start + count, 1 << 16, nameof(count));
         Span<byte> descriptor = [0x47, 1, 0, 0, 0, 0, 1, count];
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor[2..], start);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor[4..], start);

@@ -20,8 +20,7 @@ internal sealed class SbiDebugConsole(AddressSpace memory, ISbiConsole console)
                 Span<byte> output = buffer[..(int)Math.Min(count, Chunk)];
                 if (!memory.TryRead(address, output))
                     return SbiError.InvalidParameter;
-                console.Write(output);
-                return SbiResult.Of((ulong)output.Length);
+                return SbiResult.Of((ulong)Math.Clamp(console.TryWrite(output), 0, output.Length));
             case 1:
                 // Where the bytes go is checked before any is taken from the console.
                 Span<byte> input = buffer[..(int)Math.Min(count, Chunk)];
@@ -30,8 +29,8 @@ internal sealed class SbiDebugConsole(AddressSpace memory, ISbiConsole console)
                 input = input[..Math.Clamp(console.Read(input), 0, input.Length)];
                 return memory.TryWrite(address, input) ? SbiResult.Of((ulong)input.Length) : SbiError.InvalidParameter;
             case 2:
-                console.Write([(byte)count]);
-                return SbiResult.Of(0);
+                // The call has no way to say "later" (SBI §12.3): a console that has no room is an I/O error.
+                return console.TryWrite([(byte)count]) == 1 ? SbiResult.Of(0) : SbiError.Failed;
             default:
                 return SbiError.NotSupported;
         }

@@ -27,7 +27,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
             SbiExtension.DebugConsole when _console is not null => _console.Call(hart, function),
             _ => SbiError.NotSupported,
         };
-        // hart_stop does not return, and hart_suspend returns elsewhere: both leave the registers as they are.
+        // hart_stop does not return, hart_suspend returns elsewhere, and a fence that was cut short is called again: they leave the registers as they are.
         if (result.KeepRegisters)
             return;
         hart.X(10) = (ulong)result.Error;
@@ -66,7 +66,13 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
         if (function > 2)
             return SbiError.NotSupported;
         RemoteFence fence = function == 0 ? RemoteFence.Code : RemoteFence.Translations;
-        return ForEach(hart.X(10), hart.X(11), target => target.FenceRemotely(hart, fence));
+        bool complete = true;
+        SbiResult result = ForEach(hart.X(10), hart.X(11), target => complete = complete && target.FenceRemotely(hart, fence));
+        if (complete)
+            return result;
+        // This hart is asked to stop. When it runs on it executes the ECALL again; fencing twice does no harm.
+        hart.NextPc = hart.State.Pc;
+        return SbiResult.Kept;
     }
 
     private SbiResult HartState(Hart hart, ulong function)

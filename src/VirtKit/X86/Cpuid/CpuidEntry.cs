@@ -51,6 +51,10 @@ public enum CpuidRegister
 /// <param name="Answer">The answer.</param>
 public readonly record struct CpuidEntry(uint Leaf, uint Subleaf, bool HasSubleaves, CpuidResult Answer)
 {
+    /// <summary>Whether a leaf's answer depends on ECX (SDM 2A, CPUID; APM 3, appendix E).</summary>
+    internal static bool IsIndexed(uint leaf) => leaf is 4 or 7 or 0xb or 0xd or 0xf or 0x10 or 0x12 or 0x14 or 0x17 or 0x18 or 0x1b or 0x1d or 0x1e or 0x1f or 0x20 or 0x23 or 0x24
+        or 0x8000_001d or 0x8000_0020 or 0x8000_0026;
+
     /// <summary>The row in hexadecimal.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Leaf:x8}.{Subleaf:x} {Answer.Eax:x8} {Answer.Ebx:x8} {Answer.Ecx:x8} {Answer.Edx:x8}");

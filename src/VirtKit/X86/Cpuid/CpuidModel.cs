@@ -16,8 +16,8 @@ public sealed record CpuidModel(string Name, IReadOnlyList<string> Required, IRe
 
     private static readonly string[] System =
     [
-        "3dnowprefetch", "arat", "arch_capabilities", "constant_tsc", "erms", "fsgsbase", "fsrm", "ht", "hypervisor", "invpcid", "la57", "mca", "mce", "md_clear", "mtrr", "pcid", "pdpe1gb",
-        "pse36", "rdpid", "rdrand", "rdseed", "rdtscp", "sep", "smap", "smep", "spec_ctrl", "ss", "ssbd", "stibp", "tsc_adjust", "tsc_deadline", "umip", "vme", "x2apic",
+        "3dnowprefetch", "amd_ssb_no", "amd_ssbd", "amd_stibp", "arat", "arch_capabilities", "btc_no", "cmp_legacy", "constant_tsc", "erms", "fsgsbase", "fsrm", "ht", "hypervisor", "ibpb", "ibpb_ret", "ibrs", "invpcid", "la57", "mca", "mce", "md_clear", "mtrr", "pcid", "pdpe1gb",
+        "pse36", "rdpid", "rdrand", "rdseed", "rdtscp", "sep", "smap", "smep", "spec_ctrl", "ss", "ssbd", "stibp", "stibp_always_on", "tsc_adjust", "tsc_deadline", "umip", "virt_ssbd", "vme", "x2apic",
     ];
 
     /// <summary>x86-64-v1: every 64-bit processor.</summary>

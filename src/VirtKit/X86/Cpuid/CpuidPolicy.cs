@@ -4,7 +4,9 @@ namespace VirtKit.X86;
 
 /// <summary>Decides what CPUID tells a guest. CPUID is the classic sensitive instruction: run directly, it would show the host. A policy is a list of rules that are
 /// applied in order to the host's answers; each call adds one and returns a new policy. Immutable and thread-safe. SDM 2A, CPUID; APM 3, appendix E.</summary>
-/// <remarks>The table is built once for each vCPU. A set that cannot be is refused with every reason: a feature without the one it needs, one that the host lacks, one in a
+/// <remarks>The table is built once for each vCPU. What follows from the features and the topology is derived last, so that it agrees with what the rules show and hide: the
+/// leaves of a feature, the layout of the XSAVE area, caches, cores and APIC IDs in the leaves of Intel and of AMD. A row that <see cref="Answer(uint, uint?, CpuidResult)"/>
+/// sets stays as it is. A feature that the host offers without one that it needs is hidden. A set that cannot be is refused with every reason: a feature without the one it needs, one that the host lacks, one in a
 /// leaf behind the last that is shown, a topology in which the vCPU has no place.</remarks>
 public sealed class CpuidPolicy
 {
@@ -35,8 +37,7 @@ public sealed class CpuidPolicy
     public CpuidPolicy HideWithDependents(params IReadOnlyList<string> features)
     {
         var hidden = features.Select(f => CpuidFeature.Named(f).Name).ToHashSet();
-        while (CpuidFeature.All.Where(f => !hidden.Contains(f.Name) && f.Needs.Split(' ').Any(hidden.Contains)).ToArray() is { Length: > 0 } more)
-            hidden.UnionWith(more.Select(f => f.Name));
+        CpuidDependencies.AddDependents(hidden);
         return Switch([.. hidden], on: false, $"hidden with {string.Join(", ", features)}");
     }
 
@@ -45,7 +46,11 @@ public sealed class CpuidPolicy
     public CpuidPolicy Show(params IReadOnlyList<string> features) => Switch(features, on: true, "shown by name");
 
     /// <summary>Hides a leaf with all its subleaves: it answers zeros.</summary>
-    public CpuidPolicy HideLeaf(uint leaf) => Then(draft => draft.RemoveLeaves(leaf, leaf, "leaf hidden"));
+    public CpuidPolicy HideLeaf(uint leaf) => Then(draft =>
+    {
+        draft.RemoveLeaves(leaf, leaf, "leaf hidden");
+        draft.Decide(leaf, null);
+    });
 
     /// <summary>Shows this arrangement of cores and packages.</summary>
     public CpuidPolicy WithTopology(CpuidTopology topology) => Then(topology.Apply);
@@ -57,11 +62,15 @@ public sealed class CpuidPolicy
         return Then(hypervisor.Apply);
     }
 
-    /// <summary>Answers one leaf with this. It is not checked against the host.</summary>
+    /// <summary>Answers one leaf with this. It is not checked against the host, and nothing is derived there.</summary>
     /// <param name="leaf">The leaf.</param>
     /// <param name="subleaf">The subleaf, or <see langword="null"/> for a leaf that has none.</param>
     /// <param name="answer">The answer.</param>
-    public CpuidPolicy Answer(uint leaf, uint? subleaf, CpuidResult answer) => Then(draft => draft.SetEntry(leaf, subleaf, answer, "answered by the host application"));
+    public CpuidPolicy Answer(uint leaf, uint? subleaf, CpuidResult answer) => Then(draft =>
+    {
+        draft.SetEntry(leaf, subleaf, answer, "answered by the host application");
+        draft.Decide(leaf, subleaf);
+    });
 
     /// <summary>Passes each row through a function of leaf, subleaf and answer. What it sets is not checked against the host.</summary>
     /// <param name="answer">Called for each row in ascending order, when a table is built; pure.</param>
@@ -71,7 +80,13 @@ public sealed class CpuidPolicy
         return Then(draft =>
         {
             foreach (CpuidEntry entry in draft.Entries.ToArray())
-                draft.SetEntry(entry.Leaf, entry.HasSubleaves ? entry.Subleaf : null, answer(entry), "answered by the host application");
+            {
+                CpuidResult result = answer(entry);
+                if (result == entry.Answer)
+                    continue;
+                draft.SetEntry(entry.Leaf, entry.HasSubleaves ? entry.Subleaf : null, result, "answered by the host application");
+                draft.Decide(entry.Leaf, entry.Subleaf);
+            }
         });
     }
 

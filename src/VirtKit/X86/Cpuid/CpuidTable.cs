@@ -89,7 +89,8 @@ public sealed class CpuidTable
     public bool Has(string feature)
     {
         CpuidFeature f = CpuidFeature.Named(feature);
-        return ((Lookup(f.Leaf, f.Subleaf)[f.Register] >> f.Bit) & 1) != 0;
+        // Not Lookup: what a processor answers behind its last leaf are another leaf's numbers.
+        return TryFind(f.Leaf, f.Subleaf, out CpuidResult answer) && ((answer[f.Register] >> f.Bit) & 1) != 0;
     }
 
     /// <summary>The audit as text, a line each.</summary>

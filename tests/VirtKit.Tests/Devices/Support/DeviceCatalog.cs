@@ -4,6 +4,7 @@ using VirtKit.Devices.Networking;
 using VirtKit.Devices.Pc;
 using VirtKit.Devices.Storage;
 using VirtKit.Devices.Virtio;
+using VirtKit.RiscV;
 
 namespace VirtKit.Tests.Devices.Support;
 
@@ -13,7 +14,7 @@ internal static class DeviceCatalog
     private static readonly Dictionary<string, Func<Wiring, IDevice>> Devices = new()
     {
         ["uart"] = w => new Ns16550A(w.Console, w.Lines[0]),
-        ["clint"] = w => new Aclint(w.Clock, 10_000_000, [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
+        ["clint"] = w => new Aclint(w.Clock, new RiscVTimebase(w.Clock, 10_000_000), [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
         ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
         ["test"] = _ => new TestFinisher(_ => { }, () => { }),
         ["rtc"] = w => new GoldfishRtc(w.Clock, w.Lines[0]),
@@ -65,7 +66,7 @@ internal sealed class Wiring : IDisposable
 
     public AddressSpace Memory { get; } = new();
 
-    public ManualClock Clock { get; } = new();
+    public ManualClock Clock { get; init; } = new();
 
     public LineRecorder Lines { get; } = new();
 

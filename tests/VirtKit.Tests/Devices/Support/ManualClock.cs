@@ -10,7 +10,13 @@ internal sealed class ManualClock : MachineClock
 
     public override ulong Now => _now;
 
-    public override ulong CalendarNow => CalendarStart + _now;
+    /// <summary>Where the clock begins, for tests of its end.</summary>
+    public ulong Start
+    {
+        init => _now = value;
+    }
+
+    public override ulong CalendarNow => _now > ulong.MaxValue - CalendarStart ? ulong.MaxValue : CalendarStart + _now;
 
     /// <summary>The number of timers that are set.</summary>
     public int Pending => _timers.Count(t => t.Deadline != ulong.MaxValue);
@@ -32,7 +38,7 @@ internal sealed class ManualClock : MachineClock
     /// <summary>Moves time and runs what becomes due, in order; a timer that keeps itself due is a failure.</summary>
     public void Advance(ulong nanoseconds)
     {
-        ulong end = _now + nanoseconds;
+        ulong end = After(nanoseconds);
         for (int fired = 0; fired < 100_000; fired++)
         {
             Timer? next = _timers.Where(t => t.Deadline <= end && t.Deadline != ulong.MaxValue).MinBy(t => t.Deadline);

@@ -42,7 +42,7 @@ internal sealed class RegisterScript : IDisposable
 
     public override string ToString() => _text.ToString().TrimStart('\n');
 
-    public void Dispose() => _space.Dispose();
+    public void Dispose() => _space.Release();
 
     private static string Hex(ulong value, int size) => value.ToString("x" + size * 2, CultureInfo.InvariantCulture);
 

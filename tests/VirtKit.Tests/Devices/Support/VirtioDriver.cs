@@ -92,6 +92,16 @@ internal sealed class VirtioDriver : IDisposable
         Set(0x44, 1);
     }
 
+    /// <summary>Takes a queue back from the device, with rings that are empty again.</summary>
+    public void StopQueue(int queue)
+    {
+        Set(0x30, (uint)queue);
+        Set(0x44, 0);
+        Assert.True(Memory.TryGetSpan(new Gpa(Descriptors(queue)), (int)QueueSpace, out Span<byte> rings));
+        rings.Clear();
+        _available[queue] = _used[queue] = 0;
+    }
+
     public ulong Allocate(int length)
     {
         ulong address = _nextBuffer;

@@ -1,0 +1,39 @@
+using System.Runtime.CompilerServices;
+using VirtKit.Devices.Consoles;
+
+namespace VirtKit.Devices;
+
+/// <summary>Which device has which backend, over all machines of the process: two devices on one disk would destroy its file systems, and two on one port or console
+/// would each get a part of the input. It keeps neither alive; a device that nobody refers to any more has lost its backend.</summary>
+internal static class AttachedBackends
+{
+    private static readonly ConditionalWeakTable<object, WeakReference<object>> Devices = [];
+    private static readonly Lock Gate = new();
+
+    /// <summary>Gives a backend to a device.</summary>
+    /// <param name="backend">The backend; <see cref="NullConsole"/> serves any number of devices.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="parameter">The parameter that named the backend.</param>
+    /// <exception cref="ArgumentException">Another device has it.</exception>
+    public static void Attach(object backend, object device, string parameter)
+    {
+        if (backend is NullConsole)
+            return;
+        lock (Gate)
+        {
+            if (Devices.TryGetValue(backend, out WeakReference<object>? reference) && reference.TryGetTarget(out object? other) && !ReferenceEquals(other, device))
+                throw new ArgumentException($"The {backend.GetType().Name} is attached to a {other.GetType().Name} already, and serves one device at a time.", parameter);
+            Devices.AddOrUpdate(backend, new WeakReference<object>(device));
+        }
+    }
+
+    /// <summary>Takes a backend back, if this device still has it.</summary>
+    public static void Detach(object backend, object device)
+    {
+        lock (Gate)
+        {
+            if (Devices.TryGetValue(backend, out WeakReference<object>? reference) && reference.TryGetTarget(out object? other) && ReferenceEquals(other, device))
+                Devices.Remove(backend);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using VirtKit.Engines;
+
+namespace VirtKit.RiscV;
+
+/// <summary>The state as a whole, to and from the host: reset, snapshots, debuggers.</summary>
+internal sealed unsafe partial class Hart
+{
+    private long _seenWrites;
+
+    /// <summary>What a hart is at power-on: in M-mode at address 0 (RV-Priv §3.4).</summary>
+    private static RiscVState ResetState => new()
+    {
+        Privilege = PrivilegeMode.Machine, Mstatus = Mstatus.Fixed, Started = true, Reservation = ulong.MaxValue, Stimecmp = ulong.MaxValue,
+    };
+
+    /// <summary>The state at power-on: hart 0 in M-mode; pins keep their levels, for they are the devices'.</summary>
+    public void Reset()
+    {
+        ulong retired = Context->Retired;
+        SetState(ResetState);
+        Context->Retired = retired;
+    }
+
+    public void GetState(out RiscVState state)
+    {
+        ServeStart();
+        state = State;
+        state.X[0] = 0;
+        state.Mip = SoftwarePending;
+        state.Mcycle = ReadCounter(CycleInhibit, State.Mcycle);
+        state.Minstret = ReadCounter(InstretInhibit, State.Minstret);
+    }
+
+    /// <summary>Takes a state over. Every register becomes what a write by software to a hart at power-on would leave of the given value.</summary>
+    /// <exception cref="ArgumentException">The privilege mode is none; nothing has changed.</exception>
+    public void SetState(in RiscVState state)
+    {
+        if (state.Privilege is not (PrivilegeMode.User or PrivilegeMode.Supervisor or PrivilegeMode.Machine))
+            throw new ArgumentOutOfRangeException(nameof(state), state.Privilege, $"{nameof(RiscVState.Privilege)} is no privilege mode.");
+        Volatile.Write(ref _startRequest, null);
+        _suspended = false;
+        ForgetTraps();
+        RiscVState legal = state;
+        Legalize(ref legal);
+        State = legal;
+        State.Mcycle = 0;
+        State.Minstret = 0;
+        WriteCounter(CycleInhibit, ref State.Mcycle, state.Mcycle, afterThis: 0);
+        WriteCounter(InstretInhibit, ref State.Minstret, state.Minstret, afterThis: 0);
+        SoftwarePending = State.Mip;
+        Mmu.Pmp.Update(State);
+        Mmu.Flush();
+        StatusChanged();
+        UpdateStimecmp();
+        Engine?.CodeBytesChanged();
+        RequestAttention();
+    }
+
+    /// <summary>What <see cref="VcpuCore.SynchronizeCode"/> promises: as if the hart executed a fence.i now.</summary>
+    public void SynchronizeCode()
+    {
+        if (System.Memory.MayBeWrittenSince(ref _seenWrites))
+            Engine?.CodeBytesChanged();
+    }
+
+    private void Legalize(ref RiscVState state)
+    {
+        RiscVState reset = ResetState;
+        state.X[0] = 0;
+        state.Pc = Warl.Address(state.Pc);
+        state.Started = IsTrue(ref state.Started);
+        state.Waiting = IsTrue(ref state.Waiting);
+        state.Fcsr = Warl.Fcsr(state.Fcsr);
+        state.Mstatus = Warl.Status(reset.Mstatus, state.Mstatus, Mstatus.Writable);
+        state.Mtvec = Warl.TrapVector(state.Mtvec);
+        state.Stvec = Warl.TrapVector(state.Stvec);
+        state.Medeleg = Warl.ExceptionDelegation(state.Medeleg);
+        state.Mideleg = Warl.InterruptDelegation(state.Mideleg);
+        state.Mie = Warl.InterruptEnable(state.Mie);
+        state.Mcounteren = Warl.CounterEnable(state.Mcounteren);
+        state.Scounteren = Warl.CounterEnable(state.Scounteren);
+        state.Mcountinhibit = Warl.CounterInhibit(state.Mcountinhibit);
+        state.Menvcfg = Warl.Menvcfg(System.Instructions, reset.Menvcfg, state.Menvcfg);
+        state.Senvcfg = Warl.Senvcfg(System.Instructions, reset.Senvcfg, state.Senvcfg);
+        state.Mip &= Warl.PendingWritable(state.Menvcfg);
+        state.Mepc = Warl.Address(state.Mepc);
+        state.Sepc = Warl.Address(state.Sepc);
+        state.Satp = Warl.Satp(reset.Satp, state.Satp);
+        foreach (ref ulong address in (Span<ulong>)state.PmpAddress)
+            address = Warl.ProtectedAddress(address);
+        foreach (ref byte configuration in (Span<byte>)state.PmpConfiguration)
+            configuration = Pmp.Legalize(0, configuration);
+    }
+
+    // A restored snapshot may bring any byte, and a byte that is neither 0 nor 1 is true to some comparisons and not to others.
+    private static bool IsTrue(ref bool value) => Unsafe.As<bool, byte>(ref value) != 0;
+}

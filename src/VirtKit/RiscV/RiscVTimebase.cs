@@ -1,0 +1,82 @@
+namespace VirtKit.RiscV;
+
+/// <summary>The time of a machine's harts in ticks: <c>mtime</c> of the board's timer device, of which the CSR <c>time</c> is a shadow and with which <c>stimecmp</c> and the SBI's
+/// timer are compared (RV-Priv §3.2.1, §12.1). Device and harts share one, and neither knows the other.</summary>
+/// <remarks>It counts with the machine's clock, moved by what was written to it. Thread-safe.</remarks>
+public sealed class RiscVTimebase
+{
+    private const ulong NanosecondsPerSecond = 1_000_000_000;
+
+    private readonly MachineClock _clock;
+
+    /// <summary>The length of a tick where it is a whole number, which spares the 128-bit arithmetic; otherwise 0.</summary>
+    private readonly ulong _nanosecondsPerTick;
+
+    /// <summary>What was written ahead of the clock, in ticks modulo 2^64.</summary>
+    private ulong _offset;
+
+    /// <summary>Creates a timebase that starts at 0 with the clock.</summary>
+    /// <param name="clock">The machine's time.</param>
+    /// <param name="frequency">Ticks a second, 1 to 1,000,000,000.</param>
+    public RiscVTimebase(MachineClock clock, uint frequency)
+    {
+        ArgumentNullException.ThrowIfNull(clock);
+        ArgumentOutOfRangeException.ThrowIfZero(frequency);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(frequency, (uint)NanosecondsPerSecond);
+        _clock = clock;
+        Frequency = frequency;
+        _nanosecondsPerTick = NanosecondsPerSecond % frequency == 0 ? NanosecondsPerSecond / frequency : 0;
+    }
+
+    /// <summary>Raised after <see cref="Now"/> was set, on the thread that set it: comparisons with it have to be made anew.</summary>
+    public event Action? Changed;
+
+    /// <summary>Ticks a second.</summary>
+    public uint Frequency { get; }
+
+    /// <summary>The current count. Setting it moves the count from there on; it wraps at 2^64.</summary>
+    public ulong Now
+    {
+        get => unchecked(ClockTicks + Volatile.Read(ref _offset));
+        set
+        {
+            Volatile.Write(ref _offset, unchecked(value - ClockTicks));
+            Changed?.Invoke();
+        }
+    }
+
+    private ulong ClockTicks => _nanosecondsPerTick != 0 ? _clock.Now / _nanosecondsPerTick : (ulong)((UInt128)_clock.Now * Frequency / NanosecondsPerSecond);
+
+    /// <summary>The timebase that a machine's engine gives its harts, for the device that shows it to the guest as <c>mtime</c>.</summary>
+    /// <param name="machine">A machine of the RISC-V architecture.</param>
+    /// <returns>The harts' own, or one of the architecture's frequency where the engine has none to share.</returns>
+    /// <exception cref="ArgumentException">The machine has another architecture.</exception>
+    public static RiscVTimebase Of(Machine machine)
+    {
+        ArgumentNullException.ThrowIfNull(machine);
+        if (machine.Architecture is not RiscVArchitecture architecture)
+            throw new ArgumentException($"The machine has {machine.Architecture.Name} processors, no harts.", nameof(machine));
+        return machine.Partition is IRiscVPartition partition ? partition.Timebase : new RiscVTimebase(machine.Clock, architecture.TimebaseFrequency);
+    }
+
+    /// <summary>When a comparison <c>Now >= compare</c> changes next, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0.</summary>
+    /// <param name="compare">The compare register.</param>
+    /// <returns>Nanoseconds on the machine's clock, <see cref="ulong.MaxValue"/> for never.</returns>
+    public ulong NextChange(ulong compare)
+    {
+        ulong ticks = ClockTicks, now = unchecked(ticks + Volatile.Read(ref _offset));
+        if (now >= compare && compare == 0)
+            return ulong.MaxValue;
+        UInt128 target = ticks + (now < compare ? compare - now : (UInt128.One << 64) - now);
+        if (_nanosecondsPerTick != 0)
+            return target <= ulong.MaxValue / _nanosecondsPerTick ? (ulong)target * _nanosecondsPerTick : ulong.MaxValue;
+        return (ulong)UInt128.Min((target * NanosecondsPerSecond + (Frequency - 1)) / Frequency, ulong.MaxValue);
+    }
+}
+
+/// <summary>The capability of a partition that runs RISC-V harts: what they share with the board's devices.</summary>
+public interface IRiscVPartition
+{
+    /// <summary>The harts' time.</summary>
+    RiscVTimebase Timebase { get; }
+}
