@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using VirtKit.Engines;
+using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
@@ -31,6 +33,17 @@ public sealed partial class SampleProgramTests
         (int code, string output, string errors) = SampleProgram.Run("CustomDevice");
         Assert.True(code == 0, errors);
         Assert.Contains("powered off with 36", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Hosting_Run_IsAServiceThatLogsByNameAndEndsWithItsGuest()
+    {
+        (int code, string output, string errors) = SampleProgram.Run("Hosting");
+        Assert.True(code == 0, output + errors);
+        Assert.Contains($"The guest runs on the {EngineSelection.Choose(new RiscVArchitecture())}", output, StringComparison.Ordinal);
+        Assert.Contains("=> machine:guest", output, StringComparison.Ordinal);
+        Assert.Contains("Machine stopped: Shutdown, code 0", output, StringComparison.Ordinal);
+        Assert.Contains("Application is shutting down", output, StringComparison.Ordinal);
     }
 
     [Fact]
