@@ -4,7 +4,6 @@ using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
-using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 using VirtKit.Tests.Translator;
 
@@ -18,8 +17,7 @@ public sealed class CrossCheckBootTests
     public async Task Debian_WithCrossCheck_ReachesInitWithoutADifference()
     {
         Translators.Require();
-        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
-        LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())!;
+        LinuxGuestFiles files = Require.Debian(DebianGuest.RiscV64);
         var console = new MemoryConsole();
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
