@@ -176,6 +176,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
             throw new InvalidImageException("Not an ELF file.");
         if (!PvhStartInfo.TryFindEntry(kernel.Span, out Gpa entry))
             throw new InvalidImageException("The ELF file has no PVH entry.");
+        if (!ElfImage.Parse(kernel, ElfMachine.X64).Segments.Any(segment => entry - segment.PhysicalAddress < segment.MemorySize))
+            throw new InvalidImageException($"The ELF file's PVH entry, {entry}, lies in none of its segments.");
         LoadElf(kernel);
         PlaceTables();
         Place("the PVH start information", StartInfo, new PvhStartInfo

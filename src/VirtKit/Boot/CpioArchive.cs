@@ -49,7 +49,7 @@ public sealed class CpioArchive
     /// <param name="mode">The permissions, sticky and set-group-ID bit included; one that is there already keeps its own.</param>
     /// <inheritdoc cref="AddDirectory(string)" path="/exception"/>
     public CpioArchive AddDirectory(string path, UnixFileMode mode) =>
-        path is not null && _directories.Contains(path) ? this : Add(path!, DirectoryType | (uint)mode, [], links: 2);
+        path is not null && _directories.Contains(path) ? this : Add(path!, DirectoryType | Permissions(mode), [], links: 2);
 
     /// <summary>Adds a file.</summary>
     /// <param name="path">The path from the root, without a leading slash.</param>
@@ -57,7 +57,7 @@ public sealed class CpioArchive
     /// <param name="content">The bytes; they are copied.</param>
     /// <exception cref="ArgumentException">As for <see cref="AddDirectory(string)"/>, or the path is taken.</exception>
     /// <exception cref="InvalidOperationException">The archive would be larger than <see cref="MaxSize"/>.</exception>
-    public CpioArchive AddFile(string path, UnixFileMode mode, ReadOnlySpan<byte> content) => Add(path, FileType | (uint)mode, content);
+    public CpioArchive AddFile(string path, UnixFileMode mode, ReadOnlySpan<byte> content) => Add(path, FileType | Permissions(mode), content);
 
     /// <summary>Adds a file of a stream's bytes.</summary>
     /// <param name="path">The path from the root, without a leading slash.</param>
@@ -96,11 +96,11 @@ public sealed class CpioArchive
     /// <param name="major">The driver's number.</param>
     /// <param name="minor">The device's number.</param>
     /// <inheritdoc cref="AddFile(string, UnixFileMode, ReadOnlySpan{byte})" path="/exception"/>
-    public CpioArchive AddCharacterDevice(string path, UnixFileMode mode, uint major, uint minor) => Add(path, CharacterDeviceType | (uint)mode, [], major, minor);
+    public CpioArchive AddCharacterDevice(string path, UnixFileMode mode, uint major, uint minor) => Add(path, CharacterDeviceType | Permissions(mode), [], major, minor);
 
     /// <summary>Adds a block device node.</summary>
     /// <inheritdoc cref="AddCharacterDevice"/>
-    public CpioArchive AddBlockDevice(string path, UnixFileMode mode, uint major, uint minor) => Add(path, BlockDeviceType | (uint)mode, [], major, minor);
+    public CpioArchive AddBlockDevice(string path, UnixFileMode mode, uint major, uint minor) => Add(path, BlockDeviceType | Permissions(mode), [], major, minor);
 
     /// <summary>Adds what a folder of the host holds: directories, files with their permissions (0644, or 0755 on Windows, which has none), and symbolic links as links.</summary>
     /// <param name="path">Where the folder's content goes: a path from the root without a leading slash, or empty for the root itself.</param>
@@ -225,6 +225,10 @@ public sealed class CpioArchive
         if (more > MaxSize - _bytes.WrittenCount - HeaderSize - MaxPathLength - BlockSize)
             throw new InvalidOperationException($"The archive would be larger than {MaxSize} bytes.");
     }
+
+    /// <summary>A mode's other bits are the kind of the entry.</summary>
+    private static uint Permissions(UnixFileMode mode) =>
+        ((uint)mode & ~0xfffu) == 0 ? (uint)mode : throw new ArgumentOutOfRangeException(nameof(mode), mode, "A mode has the twelve permission bits.");
 
     private static string Shortened(string path) => path.Length <= 80 ? path : path[..80] + "…";
 

@@ -69,7 +69,7 @@ public sealed class BootFuzzTests
     [Fact]
     public void Pvh_MutatedAndRandom_EntryIsFoundOrNot()
     {
-        byte[] file = PvhSample();
+        byte[] file = PvhSample(Ram);
         Assert.True(PvhStartInfo.TryFindEntry(file, out Gpa entry));
         Assert.Equal(0x100_0000ul, entry.Value);
         Fuzz(6, [file], (mutated, _) =>
@@ -246,10 +246,10 @@ public sealed class BootFuzzTests
         Assert.Throws<InvalidOperationException>(() => aml.BeginScope("DEEP"));
     }
 
-    private static byte[] PvhSample()
+    internal static byte[] PvhSample(Gpa physical)
     {
         // An ELF file whose segments are notes, one of which names a PVH entry.
-        byte[] file = [.. ElfSample.Create(), 4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, (byte)'X', (byte)'e', (byte)'n', 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        byte[] file = [.. ElfSample.Create(ElfMachine.X64, physical), 4, 0, 0, 0, 8, 0, 0, 0, 18, 0, 0, 0, (byte)'X', (byte)'e', (byte)'n', 0, 0, 0, 0, 1, 0, 0, 0, 0];
         int header = (int)BinaryPrimitives.ReadUInt64LittleEndian(file.AsSpan(32));
         BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(header), 4);
         BinaryPrimitives.WriteUInt64LittleEndian(file.AsSpan(header + 8), (ulong)file.Length - 24);

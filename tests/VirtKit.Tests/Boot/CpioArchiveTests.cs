@@ -61,6 +61,7 @@ public sealed class CpioArchiveTests
         Assert.Throws<ArgumentException>(() => new CpioArchive().AddSymbolicLink("a", new string('t', 4096)));
         Assert.Throws<ArgumentException>(() => new CpioArchive().AddSymbolicLink("a", "b\0c"));
         Assert.Throws<ArgumentNullException>(() => new CpioArchive().AddDirectory(null!));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new CpioArchive().AddFile("a", (UnixFileMode)0x4000, []));
     }
 
     [Fact, UnsupportedOSPlatform("windows")]

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using VirtKit.Boot;
 using VirtKit.Boot.Linux;
-using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Boot;
@@ -42,8 +41,7 @@ public sealed class LinuxImageTests
     [Fact]
     public void Parse_DebiansOwnKernel_IsAnEfiStubImage()
     {
-        string path = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? Path.Combine(Guest.CacheFolder(), "vmlinux");
-        LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Require.File(path, "samples/BootLinux fetches it")));
+        LinuxImage image = LinuxImage.Parse(File.ReadAllBytes(Require.Debian(DebianGuest.RiscV64).Kernel));
         Assert.True(image.IsEfiStub);
         Assert.Equal(2UL << 20, image.TextOffset);
         Assert.True(image.MemorySize > (ulong)image.Content.Length);
@@ -112,8 +110,7 @@ public sealed class LinuxImageTests
     [Fact]
     public void Parse_TruncatedDebianKernel_IsRefused()
     {
-        string path = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel";
-        byte[] file = File.ReadAllBytes(Require.File(path, "samples/BootLinux fetches it"));
+        byte[] file = File.ReadAllBytes(Require.Debian(DebianGuest.RiscV64).Kernel);
         foreach (int length in new[] { 0x1000, file.Length / 2, file.Length - 1 })
             Assert.Contains("truncated", Assert.Throws<InvalidImageException>(() => LinuxImage.Parse(file.AsMemory(0, length))).Message, StringComparison.Ordinal);
         LinuxImage image = LinuxImage.Parse(file);

@@ -124,6 +124,15 @@ public sealed class BoardLoadingTests
     }
 
     [Fact]
+    public void BootPvh_EntryOutsideTheKernel_IsRefusedAndLoadsNothing()
+    {
+        using X64MicroVm board = X64(16);
+        byte[] file = BootFuzzTests.PvhSample(new Gpa(0x20_0000));
+        Assert.Contains("PVH entry, 0x1000000, lies in none", Assert.Throws<InvalidImageException>(() => board.BootPvh(file)).Message, StringComparison.Ordinal);
+        Assert.Empty(board.Machine.Memory.Loaded.Ranges);
+    }
+
+    [Fact]
     public void Load_RandomOrderAndSizes_NeverOverlaps()
     {
         Random random = Seed.Usual(1);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Storage;
 using VirtKit.Tests.Samples;
 using VirtKit.Tests.Support;
@@ -84,7 +85,7 @@ public sealed class FileBlockBackendTests : IDisposable
     [Fact]
     public void Open_HeldHere_IsRefusedToAnotherHost()
     {
-        DebianFiles.RiscV();
+        Require.Debian(DebianGuest.RiscV64);
         string image = Image("disk.img");
         using var disk = new FileBlockBackend(image);
         (int code, _, string errors) = SampleProgram.Run("BootLinux", "--engine", "interpreter", "--disk", image, "--run", "true");

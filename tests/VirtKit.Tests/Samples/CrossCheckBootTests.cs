@@ -4,7 +4,6 @@ using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
-using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 using VirtKit.Tests.Translator;
 
@@ -18,7 +17,7 @@ public sealed class CrossCheckBootTests
     public async Task Debian_WithCrossCheck_ReachesInitWithoutADifference()
     {
         Translators.Require();
-        LinuxGuestFiles files = DebianFiles.RiscV();
+        LinuxGuestFiles files = Require.Debian(DebianGuest.RiscV64);
         var console = new MemoryConsole();
         using var board = new RiscVVirt(new RiscVVirtOptions
         {

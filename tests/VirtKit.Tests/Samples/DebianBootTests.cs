@@ -1,6 +1,5 @@
 using System.Text;
 using VirtKit.Boot.Linux;
-using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
@@ -55,5 +54,5 @@ public sealed class DebianBootTests
         Assert.Equal("riscv64\n", output);
     }
 
-    private static void RequireKernel() => DebianFiles.RiscV();
+    private static void RequireKernel() => Require.Debian(DebianGuest.RiscV64);
 }

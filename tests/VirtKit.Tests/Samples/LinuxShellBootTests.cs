@@ -1,9 +1,8 @@
-using VirtKit.Boot.Linux;
 using VirtKit.Boot;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
-using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 using VirtKit.Tests.Translator;
 
@@ -22,7 +21,7 @@ public sealed class LinuxShellBootTests
     public async Task Debian_CommandsAtItsShell_GiveOutputAndStatus(bool virtio)
     {
         Translators.Require();
-        LinuxGuestFiles files = DebianFiles.RiscV();
+        LinuxGuestFiles files = Require.Debian(DebianGuest.RiscV64);
         MemoryConsole serial = new(), console = virtio ? new MemoryConsole() : serial;
         using var board = new RiscVVirt(new RiscVVirtOptions
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using VirtKit.Boot.Linux;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
@@ -13,7 +14,7 @@ public sealed class StoppedTerminalTests
     public void BootLinux_TerminalStandsStill_CtrlAXLeaves(string engine, string option, string value)
     {
         Assert.SkipUnless(RiscVEngines.All.Contains(engine), $"The {engine} does not run on this host.");
-        DebianFiles.RiscV();
+        Require.Debian(DebianGuest.RiscV64);
         using var terminal = new PseudoTerminal();
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" < \"$TERMINAL\" > \"$TERMINAL\" 2>&1", "dotnet",
             Path.Combine(AppContext.BaseDirectory, "BootLinux.dll"), "--engine", engine, option, value]);

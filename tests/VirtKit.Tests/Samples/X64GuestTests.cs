@@ -163,7 +163,7 @@ public sealed class X64GuestTests
     private static byte[] DebianKernel()
     {
         Require.Kvm();
-        return File.ReadAllBytes(DebianFiles.X64().Kernel);
+        return File.ReadAllBytes(Require.Debian(DebianGuest.X64).Kernel);
     }
 
     private static X64MicroVm CreateBoard(MemoryConsole console) => new(new X64MicroVmOptions

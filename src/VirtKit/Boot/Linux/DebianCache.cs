@@ -55,16 +55,15 @@ internal sealed class DebianCache
 
     private LinuxGuestFiles Unpack(string release, string kernel, string busybox, DebianFetchOptions options, CancellationToken cancellationToken)
     {
-        string target = Path.Combine(_root, release), unpacked = target + ".unpacked";
+        string target = Path.Combine(_root, release), unpacked = target + ".unpacked", fresh = target + ".new";
         options.Progress?.Report(new FetchProgress($"Unpacking Linux {release}", 0, null, FetchProgressKind.Message));
         RemoveFolder(unpacked);
-        RemoveFolder(target);
+        RemoveFolder(fresh);
         try
         {
             foreach (string package in (string[])[kernel, busybox])
                 HostProgram.Run("dpkg-deb", "dpkg", ["--extract", package, unpacked], stream => stream.CopyTo(Stream.Null), cancellationToken);
-            Directory.CreateDirectory(target);
-            LinuxGuestFiles files = In(target);
+            LinuxGuestFiles files = In(fresh);
             Directory.CreateDirectory(files.Modules);
             string[] wanted = [.. BusyboxInitramfs.Modules.Concat(options.Modules).Distinct()];
             foreach (KernelModule module in KernelModules.Open(Installed(unpacked, "lib/modules", release)).Closure(wanted, cancellationToken))
@@ -73,11 +72,13 @@ internal sealed class DebianCache
             File.Move(Installed(unpacked, "bin/busybox"), files.Busybox);
             File.Move(Directory.EnumerateFiles(Path.Combine(unpacked, "boot"), $"vmlinu?-{release}").First(), files.Kernel);
 
-            // The last step makes all of it visible at once.
+            // What was there before is given up only now that all of the new is there; the last step makes it visible.
+            RemoveFolder(target);
+            Directory.Move(fresh, target);
             string current = Path.Combine(_root, CurrentName);
             File.WriteAllText(current + ".part", release);
             File.Move(current + ".part", current, overwrite: true);
-            return files;
+            return In(target);
         }
         catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException or InvalidOperationException)
         {
@@ -86,6 +87,7 @@ internal sealed class DebianCache
         finally
         {
             RemoveFolder(unpacked);
+            RemoveFolder(fresh);
         }
     }
 

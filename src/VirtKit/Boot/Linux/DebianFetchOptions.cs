@@ -22,4 +22,12 @@ public sealed record DebianFetchOptions
 
     /// <summary>Told what is done, on the thread that does it; <see langword="null"/> for nobody.</summary>
     public IProgress<FetchProgress>? Progress { get; init; }
+
+    internal void Validate()
+    {
+        if (Repositories is null || Repositories.Any(uri => uri is not { IsAbsoluteUri: true, Scheme: "http" or "https" or "file" }))
+            throw new ArgumentException($"{nameof(Repositories)} has something else than absolute addresses of http, https or file.", "options");
+        if (Modules is null || Modules.Any(string.IsNullOrEmpty))
+            throw new ArgumentException($"{nameof(Modules)} has something else than names.", "options");
+    }
 }

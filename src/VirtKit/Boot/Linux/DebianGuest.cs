@@ -46,10 +46,15 @@ public sealed record DebianGuest
     /// <param name="options">How; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Stops it; what is half there is removed, or by the next fetch.</param>
     /// <returns>The files, in the cache.</returns>
+    /// <exception cref="ArgumentException">An option is <see langword="null"/>, or an archive's address is not absolute or of another scheme.</exception>
     /// <exception cref="GuestFilesException">They cannot be had; the message says why and what to do.</exception>
     /// <exception cref="IOException">The cache cannot be read or written.</exception>
     /// <exception cref="UnauthorizedAccessException">The cache may not be read or written.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public Task<LinuxGuestFiles> FetchAsync(DebianFetchOptions? options = null, CancellationToken cancellationToken = default) =>
-        Task.Run(() => new DebianCache(this, options?.CacheFolder).Fetch(options ?? new DebianFetchOptions(), cancellationToken), cancellationToken);
+    public Task<LinuxGuestFiles> FetchAsync(DebianFetchOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new DebianFetchOptions();
+        options.Validate();
+        return Task.Run(() => new DebianCache(this, options.CacheFolder).Fetch(options, cancellationToken), cancellationToken);
+    }
 }

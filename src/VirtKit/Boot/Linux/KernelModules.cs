@@ -37,11 +37,16 @@ public sealed class KernelModules
 
     /// <summary>Whether the folder has a module; one that is built into the kernel is not there.</summary>
     /// <param name="name">The name, with <c>-</c> or <c>_</c> alike.</param>
-    public bool Contains(string name) => _files.ContainsKey(Normalise(name));
+    public bool Contains(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        return _files.ContainsKey(Normalise(name));
+    }
 
     /// <summary>Modules with all that they need, decompressed, in an order in which they load.</summary>
     /// <param name="names">The modules, without those that they depend on. One that is built in or not there is left out.</param>
     /// <param name="cancellationToken">Looked at before each module.</param>
+    /// <exception cref="ArgumentException">A name is <see langword="null"/>.</exception>
     /// <exception cref="GuestFilesException">A module cannot be decompressed; the message names what is missing.</exception>
     /// <exception cref="InvalidImageException">A module is damaged, or longer than <see cref="MaxModuleSize"/>.</exception>
     /// <exception cref="IOException">A module cannot be read.</exception>
@@ -51,7 +56,8 @@ public sealed class KernelModules
         var seen = new HashSet<string>();
         var order = new List<KernelModule>();
         // Depth first, with the module behind its dependencies; modules that depend on one another end where they were seen first.
-        var open = new Stack<(KernelModule? Module, string Name)>(names.Reverse().Select(name => ((KernelModule?)null, Normalise(name))));
+        var open = new Stack<(KernelModule? Module, string Name)>(names.Reverse().Select(name =>
+            ((KernelModule?)null, Normalise(name ?? throw new ArgumentException("A module's name is null.", nameof(names))))));
         while (open.TryPop(out (KernelModule? Module, string Name) next))
         {
             if (next.Module is not null)

@@ -42,6 +42,17 @@ public sealed class DebianGuestTests : IDisposable
         LinuxGuestFiles files = await DebianGuest.RiscV64.FetchAsync(Options with { Modules = ["extra", "built-in"] });
         Assert.True(KernelModules.Open(files.Modules).Contains("extra"));
         await DebianGuest.RiscV64.FetchAsync(Options with { Modules = ["built-in"], Repositories = [new Uri("file:///nowhere")] });
+        // One that fails takes nothing away.
+        await Assert.ThrowsAsync<GuestFilesException>(() => DebianGuest.RiscV64.FetchAsync(Options with { Modules = ["more"], Repositories = [new Uri("file:///nowhere")] }));
+        Assert.Equal(files, DebianGuest.RiscV64.FindCached(_cache.Path));
+    }
+
+    [Fact]
+    public async Task Fetch_OptionsThatAreNone_AreRefusedByName()
+    {
+        foreach (DebianFetchOptions options in (DebianFetchOptions[])[new() { Repositories = null! }, new() { Repositories = [null!] }, new() { Repositories = [new Uri("a", UriKind.Relative)] },
+            new() { Repositories = [new Uri("ftp://a.example/debian")] }, new() { Modules = null! }, new() { Modules = [""] }])
+            Assert.Equal("options", (await Assert.ThrowsAsync<ArgumentException>(() => DebianGuest.RiscV64.FetchAsync(options with { CacheFolder = _cache.Path }))).ParamName);
     }
 
     [Fact]
