@@ -175,7 +175,7 @@ public sealed class X64BootTests
 
     private static VcpuExit Run(X64MicroVm board)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
         return board.Machine.Run(limit.Token);
     }
 
