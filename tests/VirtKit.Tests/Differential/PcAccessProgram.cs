@@ -17,8 +17,7 @@ internal static class PcAccessProgram
     private static readonly Access[] SetUp =
     [
         .. Out((Uart + 3, 3), (Uart + 1, 0), (Uart + 2, 0), (Uart + 4, 0), (Uart + 7, 0x5a), (Cmos, 11), (Cmos + 1, 2), (Cmos, 0x41), (Cmos + 1, 0xa5), (Cmos, 0x40), (Cmos + 1, 0x5a)),
-        // Counter 0 of the PIT waits: a tick would be an interrupt request.
-        .. Out((0x43, 0x30), (Pic, 0x11), (Pic + 1, 0x20), (Pic + 1, 4), (Pic + 1, 1), (Pic + 1, 0xfb), (SecondPic, 0x11), (SecondPic + 1, 0x28), (SecondPic + 1, 2), (SecondPic + 1, 1), (SecondPic + 1, 0xff)),
+        .. Out((Pic, 0x11), (Pic + 1, 0x20), (Pic + 1, 4), (Pic + 1, 1), (Pic + 1, 0xfb), (SecondPic, 0x11), (SecondPic + 1, 0x28), (SecondPic + 1, 2), (SecondPic + 1, 1), (SecondPic + 1, 0xff)),
         .. Out((Elcr, 0), (Elcr + 1, 0)), Access.Store("", IoApic, 4, 1),
     ];
 
