@@ -66,7 +66,7 @@ public abstract record BoardOptions
         CheckElements(Networks, nameof(Networks));
         CheckElements(VirtioDevices, nameof(VirtioDevices));
         CheckElements(Devices, nameof(Devices));
-        if (FirstMacAddress.Value + (ulong)Networks.Count > 1ul << 48 || FirstMacAddress.Value >= 1ul << 48)
+        if (FirstMacAddress.Value + (ulong)Networks.Count > 1ul << 48)
             throw Refusal($"{nameof(FirstMacAddress)}: an address has 48 bits, and {Networks.Count} from {FirstMacAddress} on reach past the last.");
         if (VirtioDevices.Distinct().Count() != VirtioDevices.Count)
             throw Refusal($"{nameof(VirtioDevices)} has a device twice.");
