@@ -8,6 +8,9 @@ namespace VirtKit.Devices.Boards;
 /// <summary>What every board is made of. Validated once, by the board's constructor, which refuses with an <see cref="ArgumentException"/> that names the member.</summary>
 public abstract record BoardOptions
 {
+    /// <summary>More devices than this are a mistake, and their names in ACPI have three digits.</summary>
+    private const int LongestList = 1024;
+
     private static readonly string Parameter = "options";
 
     private protected BoardOptions(MachineOptions machine) => Machine = machine;
@@ -40,7 +43,7 @@ public abstract record BoardOptions
     /// <remarks>Where the slots do not suffice, a <see cref="VirtioMmio"/> among <see cref="Devices"/> is a further one.</remarks>
     public IReadOnlyList<VirtioDevice> VirtioDevices { get; init; } = [];
 
-    /// <summary>Further memory-mapped devices, made in this order when the board is built; none by default. The guest finds those that are an
+    /// <summary>Further memory-mapped devices, made in this order when the board is built: at most 1024, none by default. The guest finds those that are an
     /// <see cref="Boot.IFdtNode"/> or an <see cref="Boot.Acpi.IAcpiNode"/>, whichever the board describes itself by.</summary>
     public IReadOnlyList<BoardDevice> Devices { get; init; } = [];
 
@@ -63,6 +66,8 @@ public abstract record BoardOptions
         CheckElements(Networks, nameof(Networks));
         CheckElements(VirtioDevices, nameof(VirtioDevices));
         CheckElements(Devices, nameof(Devices));
+        if (FirstMacAddress.Value + (ulong)Networks.Count > 1ul << 48)
+            throw Refusal($"{nameof(FirstMacAddress)}: an address has 48 bits, and {Networks.Count} from {FirstMacAddress} on reach past the last.");
         if (VirtioDevices.Distinct().Count() != VirtioDevices.Count)
             throw Refusal($"{nameof(VirtioDevices)} has a device twice.");
         int slots = Disks.Count + Networks.Count + (VirtioConsole is null ? 0 : 1) + 1 + VirtioDevices.Count;
@@ -77,7 +82,9 @@ public abstract record BoardOptions
     private protected static void CheckElements<T>(IReadOnlyList<T>? elements, string member) where T : class
     {
         Refuse(elements is null, member);
-        for (int i = 0; i < elements!.Count; i++)
+        if (elements!.Count > LongestList)
+            throw Refusal($"{member} has {elements.Count} elements, and {LongestList} are possible.");
+        for (int i = 0; i < elements.Count; i++)
             Refuse(elements[i] is null, $"{member}[{i}]");
     }
 

@@ -1,6 +1,7 @@
 using VirtKit.Boot;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
+using VirtKit.Devices.Networking;
 using VirtKit.Devices.Storage;
 using VirtKit.Devices.Virtio;
 using VirtKit.RiscV;
@@ -241,6 +242,17 @@ public sealed class BoardDeviceTests
             "PortDevices" => options is X64MicroVmOptions x64 ? (T)(BoardOptions)(x64 with { PortDevices = null! }) : options,
             _ => options is X64MicroVmOptions x64 ? (T)(BoardOptions)(x64 with { PortDevices = [null!] }) : options,
         };
+    }
+
+    [Fact]
+    public void Options_OutOfRange_AreRefusedByName()
+    {
+        Assert.Contains("Devices has 1025 elements, and 1024 are possible.",
+            Assert.Throws<ArgumentException>(() => RiscV(new RiscVVirtOptions { Devices = [.. Enumerable.Repeat(At(0), 1025)] })).Message, StringComparison.Ordinal);
+        var networks = new NetworkSwitch();
+        RiscVVirtOptions options = new() { Networks = [networks.AddPort(), networks.AddPort()], FirstMacAddress = new MacAddress((1ul << 48) - 1) };
+        Assert.Contains("FirstMacAddress: an address has 48 bits", Assert.Throws<ArgumentException>(() => RiscV(options)).Message, StringComparison.Ordinal);
+        RiscV(options with { FirstMacAddress = new MacAddress(0xfeff_ffff_fffe) }).Dispose();
     }
 
     [Fact]
