@@ -2,6 +2,7 @@ using System.Text;
 using VirtKit.Devices.Consoles;
 using VirtKit.Samples;
 using VirtKit.Samples.BootLinux.Terminal;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
 
@@ -63,7 +64,7 @@ public sealed class TerminalTests
         Assert.Equal(0, consoles.Virtio.Read(buffer));
         consoles.Virtio.Write("virtio"u8);
         Assert.Equal(0, consoles.Serial.Read(buffer));
-        Assert.True(SpinWait.SpinUntil(() => consoles.Virtio.Read(buffer) == 1, TimeSpan.FromSeconds(10)));
+        Assert.True(SpinWait.SpinUntil(() => consoles.Virtio.Read(buffer) == 1, Hang.Limit));
         Assert.Equal("serial virtio", Encoding.ASCII.GetString(screen.ToArray()));
     }
 
