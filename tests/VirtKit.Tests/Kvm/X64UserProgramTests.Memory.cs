@@ -310,9 +310,11 @@ public sealed partial class X64UserProgramTests
         for (int length = 0; length < 0x218; length += 7)
             Assert.Throws<InvalidImageException>(() => ElfImage.Parse(good.AsMemory(0, length), ElfMachine.X64));
 
-        // The same field of the two segments that are loaded.
+        // The same field of the two segments that are loaded; the entry stays in the first one.
         void Patch(int field, ulong first, ulong second)
         {
+            if (field == 16)
+                BitConverter.TryWriteBytes(good.AsSpan(24), first + 4);
             BitConverter.TryWriteBytes(good.AsSpan(ElfSample.ProgramHeaders + 56 + field), first);
             BitConverter.TryWriteBytes(good.AsSpan(ElfSample.ProgramHeaders + 112 + field), second);
         }
