@@ -108,7 +108,7 @@ internal sealed unsafe class KvmRegisterFile
     private static void Require(int result, string part)
     {
         if (result < 0)
-            throw new ArgumentException($"KVM refuses the state's {part}: {Libc.Message(-result)}.", "state");
+            throw new ArgumentException($"KVM refuses the state's {part}: {Libc.Message(-result)}.", X64StateRules.Parameter);
     }
 
     private void GetSystemRegisters(ref X64State state)

@@ -48,6 +48,9 @@ internal sealed class X64StateRules
         _hasLinearMasking = cpuid.Has("lam");
     }
 
+    /// <summary>The parameter of SetState, whose field is refused here on its behalf.</summary>
+    public static string Parameter => "state";
+
     /// <summary>The width of linear addresses, whatever CR4.LA57 says: the bases of segments and tables are held to the processor's width.</summary>
     public int LinearBits { get; }
 
@@ -92,7 +95,7 @@ internal sealed class X64StateRules
     public static void Refuse(bool isWrong, string field, ulong value, string reason)
     {
         if (isWrong)
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{field} is 0x{value:x}: {reason}."), "state");
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{field} is 0x{value:x}: {reason}."), Parameter);
     }
 
     private static void RefuseOutside(ulong known, ulong value, string field)

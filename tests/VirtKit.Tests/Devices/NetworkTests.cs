@@ -1,6 +1,7 @@
 using VirtKit.Devices.Networking;
 using VirtKit.Devices.Virtio;
 using VirtKit.Tests.Devices.Support;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Devices;
 
@@ -130,7 +131,7 @@ public sealed class NetworkTests
         {
             lock (second.Transport)
                 return second.TryTakeUsed(0, out _, out length);
-        }, TimeSpan.FromSeconds(10)));
+        }, Hang.Limit));
         Assert.Equal(112u, length);
         Assert.Equal([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, .. frame], second.Bytes(buffer, 112));
     }
@@ -143,7 +144,7 @@ public sealed class NetworkTests
         using VirtioDriver second = new VirtioDriver(new VirtioNet(hub.AddPort(), MacAddress.Local(2))).Start();
         CancellationToken cancellation = TestContext.Current.CancellationToken;
         Task senders = Task.WhenAll(Task.Run(() => Send(first), cancellation), Task.Run(() => Send(second), cancellation));
-        await senders.WaitAsync(TimeSpan.FromSeconds(60), cancellation);
+        await senders.WaitAsync(Hang.Limit, cancellation);
 
         static void Send(VirtioDriver driver)
         {

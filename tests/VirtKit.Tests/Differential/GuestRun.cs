@@ -37,7 +37,7 @@ internal static class GuestRun
                 "-display", "none", "-serial", "none", "-monitor", "none", .. devices,
             ],
             folder.Path,
-            TimeSpan.FromSeconds(30));
+            Hang.Limit);
         return await File.ReadAllBytesAsync(ram);
     }
 
@@ -50,7 +50,7 @@ internal static class GuestRun
         Machine machine = board.Machine;
         board.BootFirmware(new Gpa(Dram));
         machine.Memory.Write(new Gpa(Dram), image);
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(Hang.Limit);
         VcpuExit exit = machine.Run(limit.Token);
         RiscVState state = machine.Vcpus[0].GetState<RiscVState>();
         Assert.True(exit is { Reason: ExitReason.Shutdown, Code: 0 }, $"{engine}: {exit}, pc {state.Pc:x}, mcause {state.Mcause:x}, mepc {state.Mepc:x}, mtval {state.Mtval:x}");

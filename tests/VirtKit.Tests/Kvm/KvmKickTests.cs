@@ -1,4 +1,5 @@
 using Iced.Intel;
+using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -9,7 +10,7 @@ public sealed class KvmKickTests
 {
     private const ulong Counter = 0x5_0000;
 
-    private static readonly TimeSpan Limit = X64Guest.HangLimit;
+    private static readonly TimeSpan Limit = Hang.Limit;
 
     [Fact]
     public async Task Kick_WhileTheGuestLoops_StopsIt()

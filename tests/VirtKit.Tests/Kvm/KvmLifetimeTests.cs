@@ -1,5 +1,6 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
+using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -44,9 +45,9 @@ public sealed class KvmLifetimeTests
                 a.jmp(again);
             });
             Task<VcpuExit> run = Task.Run(() => guest.Vcpu.Run());
-            Assert.True(SpinWait.SpinUntil(() => device.Reads > 0, X64Guest.HangLimit));
+            Assert.True(SpinWait.SpinUntil(() => device.Reads > 0, Hang.Limit));
             guest.Dispose();
-            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken)).Reason);
+            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken)).Reason);
         }
     }
 

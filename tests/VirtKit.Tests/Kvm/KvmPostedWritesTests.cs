@@ -1,5 +1,6 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
+using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -145,7 +146,7 @@ public sealed class KvmPostedWritesTests
             a.Label(ref rest);
             a.jmp(rest);
         }, 0));
-        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
+        using var limit = new CancellationTokenSource(Hang.Limit);
         Assert.Equal(ExitReason.Shutdown, guest.Machine.Run(limit.Token).Reason);
         Assert.Equal([.. Enumerable.Range(1, 50).Select(i => $"0/1={i:x}"), "8/4?"], device.Accesses);
     }

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
+using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -220,7 +221,7 @@ public sealed class KvmStateTests
             a.mov(__word_ptr[0x9000], 0x1234);
             a.hlt();
         }, 0));
-        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
+        using var limit = new CancellationTokenSource(Hang.Limit);
         Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), guest.Machine.Run(limit.Token));
     }
 

@@ -175,7 +175,7 @@ public sealed class X64BootTests
 
     private static VcpuExit Run(X64MicroVm board)
     {
-        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
+        using var limit = new CancellationTokenSource(Hang.Limit);
         return board.Machine.Run(limit.Token);
     }
 

@@ -199,7 +199,7 @@ public sealed partial class X64UserProgramTests
             Assert.Throws<InvalidOperationException>(call);
         Assert.False(run.IsCompleted);
         await stop.CancelAsync();
-        Assert.Equal(X64UserExitReason.Cancelled, (await run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken)).Reason);
+        Assert.Equal(X64UserExitReason.Cancelled, (await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken)).Reason);
         Assert.Equal(X64UserExitReason.TimeExpired, program.Run(TimeSpan.FromMilliseconds(1), TestContext.Current.CancellationToken).Reason);
     }
 
@@ -217,12 +217,12 @@ public sealed partial class X64UserProgramTests
                 a.inc(__qword_ptr[rbx]);
                 a.jmp(again);
             });
-            Task<X64UserExit> run = Task.Run(() => program.Run(i % 2 == 0 ? Timeout.InfiniteTimeSpan : X64Guest.HangLimit));
+            Task<X64UserExit> run = Task.Run(() => program.Run(i % 2 == 0 ? Timeout.InfiniteTimeSpan : Hang.Limit));
             byte[] count = new byte[8];
             while (BitConverter.ToUInt64(count) == 0)
                 Assert.True(program.TryRead(new Gva(Stack), count));
             program.Dispose();
-            await Assert.ThrowsAsync<ObjectDisposedException>(() => run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken));
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken));
             program.Dispose();
             foreach (Action call in (Action[])
             [

@@ -80,10 +80,10 @@ public sealed class BudgetTests
             Task<VcpuExit> run = Task.Run(() => machine.Vcpu.Run());
             await Task.Delay(20, TestContext.Current.CancellationToken);
             machine.Vcpu.Kick();
-            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Reason);
+            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken)).Reason);
             using var cancelled = new CancellationTokenSource(20);
             run = Task.Run(() => machine.Vcpu.Run(cancellationToken: cancelled.Token));
-            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Reason);
+            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken)).Reason);
         }
     }
 

@@ -76,7 +76,7 @@ public sealed class CallbackFailureTests
         while (Volatile.Read(ref console.Calls) < 100)
             await Task.Yield();
         console.Throws = true;
-        VcpuExit exit = await run.WaitAsync(TimeSpan.FromSeconds(50), TestContext.Current.CancellationToken);
+        VcpuExit exit = await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken);
         Assert.Equal(ExitReason.InternalError, exit.Reason);
         Assert.Contains(ThrowingConsole.Message, exit.Detail, StringComparison.Ordinal);
     }

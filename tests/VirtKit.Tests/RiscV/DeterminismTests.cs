@@ -76,7 +76,7 @@ public sealed class DeterminismTests
         using var guest = new BareMachine(engine, Guest, vcpus, quantum: 1000);
         guest.Write(guest["harts"], (ulong)vcpus);
         guest.Machine.Memory.Map(new Gpa(0x1000), new FakeDevice { Window = new("end", 0x1000), OnWrite = (_, _, _) => guest.Machine.RequestShutdown(0) });
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var limit = new CancellationTokenSource(Hang.Limit);
         VcpuExit exit = guest.Machine.Run(limit.Token);
         Assert.True(exit.Reason == ExitReason.Shutdown, string.Join('\n', guest.Machine.Vcpus.Select(v => $"{exit} hart {v.Index}: {v.Counters} {StateText.Of(v.GetState<RiscVState>())}")));
         var table = Enumerable.Range(0, 32).Select(i => guest.Read(guest["table"] + (ulong)i * 8));

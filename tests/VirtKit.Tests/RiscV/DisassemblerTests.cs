@@ -56,8 +56,8 @@ public sealed partial class DisassemblerTests
         string compiler = Require.RiscVLinuxCompiler(), objdump = Require.Program("riscv64-linux-gnu-objdump", "binutils-riscv64-linux-gnu");
         using var folder = new TemporaryFolder();
         string source = Path.Combine(Repository.Root, "tests/VirtKit.Tests/RiscV/FloatingPointProbe.c"), program = folder.File("probe");
-        await HostProcess.RunAsync(compiler, ["-O2", "-march=rv64gc_zba_zbb_zbs", "-static", "-o", program, source], folder.Path, TimeSpan.FromMinutes(1));
-        string listing = await HostProcess.RunAsync(objdump, ["-d", "-M", "no-aliases", "-j", ".text", program], folder.Path, TimeSpan.FromMinutes(1));
+        await HostProcess.RunAsync(compiler, ["-O2", "-march=rv64gc_zba_zbb_zbs", "-static", "-o", program, source], folder.Path, Hang.Limit);
+        string listing = await HostProcess.RunAsync(objdump, ["-d", "-M", "no-aliases", "-j", ".text", program], folder.Path, Hang.Limit);
         int compared = 0;
         foreach (Match line in InstructionLine().Matches(listing))
         {

@@ -89,7 +89,7 @@ public sealed class FloatingPointQemuTests
     {
         using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         using MemoryStream output = new();
-        using CancellationTokenSource limit = new(TimeSpan.FromMinutes(1));
+        using CancellationTokenSource limit = new(Hang.Limit);
         Task copy = process.StandardOutput.BaseStream.CopyToAsync(output, limit.Token);
         await process.StandardInput.BaseStream.WriteAsync(input, limit.Token);
         process.StandardInput.Close();

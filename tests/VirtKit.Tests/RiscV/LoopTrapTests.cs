@@ -89,7 +89,7 @@ public sealed class LoopTrapTests
         (state.Mie, state.Mideleg, state.Menvcfg, state.Stimecmp) = (1 << 5, 0, 1UL << 63, 3);
         m.State = state;
         m.Machine.Memory.Map(new Gpa(EndDevice), new FakeDevice { OnWrite = (_, _, _) => m.Machine.RequestShutdown(0) });
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(Hang.Limit);
         VcpuExit exit = m.Machine.Run(limit.Token);
         Assert.True(exit.Reason == ExitReason.Shutdown, $"{exit}\n{StateText.Of(m.State)}");
         Assert.True(m.Vcpu.Counters.Traps > 10);

@@ -187,7 +187,7 @@ public sealed class MachineTimeTests
     {
         board.BootFirmware(RiscVVirt.FirmwareAddress);
         board.Machine.Memory.Write(RiscVVirt.FirmwareAddress, RiscVAssembler.Assemble(guest, RiscVVirt.FirmwareAddress.Value));
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        using var limit = new CancellationTokenSource(Hang.Limit);
         VcpuExit exit = board.Machine.Run(limit.Token);
         Assert.True(exit is { Reason: ExitReason.Shutdown, Code: 0 }, exit.ToString());
     }

@@ -9,7 +9,7 @@ namespace VirtKit.Tests.Samples;
 /// <summary>Debian's own firmware, unmodified: OpenSBI in machine mode starts U-Boot in supervisor mode.</summary>
 public sealed class FirmwareBootTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Limit = Hang.Limit;
 
     [Fact]
     public async Task UBoot_UnderOpenSbi_AnswersAtItsPromptAndPowersOff()

@@ -91,7 +91,7 @@ public sealed class DeterministicSchedulerTests
             Task<VcpuExit> run = machine.RunAsync();
             Thread.SpinWait(round % 500);
             machine.Vcpus[0].Pin(0).Set(true);
-            Assert.Equal(PowerOff, await run.WaitAsync(TimeSpan.FromSeconds(20)));
+            Assert.Equal(PowerOff, await run.WaitAsync(Hang.Limit));
             machine.Vcpus[0].Pin(0).Set(false);
         }
     }
@@ -109,7 +109,7 @@ public sealed class DeterministicSchedulerTests
         Task<VcpuExit> run = machine.RunAsync(source.Token);
         await Task.Delay(20);
         source.Cancel();
-        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit)).Reason);
     }
 
     [Fact]

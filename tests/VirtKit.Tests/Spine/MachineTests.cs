@@ -38,8 +38,8 @@ public sealed class MachineTests
         Task<VcpuExit> run = machine.RunAsync();
         while (machine.Vcpus[0].Counters.Retired == 0)
             Thread.Yield();
-        await machine.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20));
-        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+        await machine.DisposeAsync().AsTask().WaitAsync(Hang.Limit);
+        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit)).Reason);
         Assert.True(engine.PartitionDisposed);
         Assert.All(engine.Cores, core => Assert.True(core.Disposed));
         machine.Dispose();
@@ -59,7 +59,7 @@ public sealed class MachineTests
             while (machine.Vcpus[0].Counters.Retired == before)
                 Thread.Yield();
             Parallel.For(0, 8, i => machine.RequestStop(new VcpuExit(ExitReason.Shutdown, (ulong)i + 1)));
-            VcpuExit exit = await run.WaitAsync(TimeSpan.FromSeconds(20));
+            VcpuExit exit = await run.WaitAsync(Hang.Limit);
             Assert.Equal(ExitReason.Shutdown, exit.Reason);
             Assert.InRange(exit.Code, 1UL, 8UL);
             // A request that comes after the machine has stopped stops the next run: it is used up here, so that the rounds stay apart.
@@ -109,7 +109,7 @@ public sealed class MachineTests
         Assert.Throws<InvalidOperationException>(() => machine.Run());
         Assert.Throws<InvalidOperationException>(machine.Reset);
         machine.RequestShutdown(0);
-        await run.WaitAsync(TimeSpan.FromSeconds(20));
+        await run.WaitAsync(Hang.Limit);
     }
 
     [Fact]
@@ -159,7 +159,7 @@ public sealed class MachineTests
             Thread.Yield();
         Assert.Throws<InvalidOperationException>(() => vcpu.Run());
         vcpu.Kick();
-        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit)).Reason);
         using var source = new CancellationTokenSource(20);
         Assert.Equal(ExitReason.Kicked, vcpu.Run(cancellationToken: source.Token).Reason);
         Assert.Equal(ExitReason.Kicked, vcpu.Run(cancellationToken: source.Token).Reason);

@@ -50,7 +50,7 @@ public sealed class OwnershipTests
         machine.Vcpus[1].Pin(3).Set(true);
         Assert.True(machine.Vcpus[0].Counters.Retired > 0);
         machine.RequestShutdown(0);
-        Assert.Equal(PowerOff, await run.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Equal(PowerOff, await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken));
         AssertFree(machine);
     }
 
@@ -77,7 +77,7 @@ public sealed class OwnershipTests
         using (machine = engine.Compose(2, scheduling))
         {
             timer = machine.Clock.CreateTimer(new object(), Refused);
-            Assert.Equal(PowerOff, await Ways[way](machine).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+            Assert.Equal(PowerOff, await Ways[way](machine).WaitAsync(Hang.Limit, TestContext.Current.CancellationToken));
             Assert.All(refusals, message => Assert.Contains("from a callback of the machine", message, StringComparison.Ordinal));
             AssertFree(machine);
         }
@@ -133,7 +133,7 @@ public sealed class OwnershipTests
             }
 
             machine.Machine.RequestShutdown(4);
-            Assert.Equal(new VcpuExit(ExitReason.Shutdown, 4), await run.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+            Assert.Equal(new VcpuExit(ExitReason.Shutdown, 4), await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken));
             Assert.True(machine.State.Pc is RiscV.Support.BareMachine.Ram or RiscV.Support.BareMachine.Ram + 4);
         }
     }

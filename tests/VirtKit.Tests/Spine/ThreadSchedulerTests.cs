@@ -14,7 +14,7 @@ public sealed class ThreadSchedulerTests
         var engine = new FakeEngine(core =>
         {
             threads[core.Index] = Environment.CurrentManagedThreadId;
-            return all.SignalAndWait(TimeSpan.FromSeconds(20)) ? PowerOff : new VcpuExit(ExitReason.Fault);
+            return all.SignalAndWait(Hang.Limit) ? PowerOff : new VcpuExit(ExitReason.Fault);
         });
         using Machine machine = engine.Compose(3, VcpuScheduling.Threads);
         Assert.Equal(ExitReason.Shutdown, machine.Run().Reason);
@@ -27,7 +27,7 @@ public sealed class ThreadSchedulerTests
         var engine = new FakeEngine(_ => null);
         using Machine machine = engine.Compose(4, VcpuScheduling.Threads);
         using var source = new CancellationTokenSource(50);
-        VcpuExit exit = await machine.RunAsync(source.Token).WaitAsync(TimeSpan.FromSeconds(20));
+        VcpuExit exit = await machine.RunAsync(source.Token).WaitAsync(Hang.Limit);
         Assert.Equal(ExitReason.Kicked, exit.Reason);
     }
 
@@ -56,7 +56,7 @@ public sealed class ThreadSchedulerTests
         using (machine = engine.Compose(Vcpus, VcpuScheduling.Threads))
         {
             machine.Vcpus[0].Pin(1).Set(true);
-            Assert.Equal(PowerOff, await machine.RunAsync().WaitAsync(TimeSpan.FromSeconds(120)));
+            Assert.Equal(PowerOff, await machine.RunAsync().WaitAsync(Hang.Limit));
         }
     }
 
@@ -73,7 +73,7 @@ public sealed class ThreadSchedulerTests
         using Machine machine = engine.Compose(2, VcpuScheduling.Threads);
         using ClockTimer timer = machine.Clock.CreateTimer(machine, () => machine.Vcpus[1].Pin(0).Set(true));
         timer.Set(machine.Clock.Now + 10_000_000);
-        Assert.Equal(PowerOff, await machine.RunAsync().WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal(PowerOff, await machine.RunAsync().WaitAsync(Hang.Limit));
     }
 
     [Fact]

@@ -124,7 +124,7 @@ public sealed class VcpuRunTests
         var engine = new FakeEngine(core =>
         {
             if (core.Retired == 0)
-                all.SignalAndWait(TimeSpan.FromSeconds(20));
+                all.SignalAndWait(Hang.Limit);
             return core.Retired == 0 ? new VcpuExit(ExitReason.Hypercall, (ulong)core.Index) : PowerOff;
         });
         using Machine machine = engine.Compose(3, VcpuScheduling.Threads);

@@ -69,7 +69,7 @@ public sealed class ChurnTests
             for (int i = 0; i < 3000 && m.Machine.Vcpus.Any(v => v.Core.HasWork); i++)
                 await Task.Delay(20);
             m.Machine.RequestShutdown(0);
-            Assert.Equal(ExitReason.Shutdown, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+            Assert.Equal(ExitReason.Shutdown, (await run.WaitAsync(Hang.Limit)).Reason);
             foreach (Vcpu vcpu in m.Machine.Vcpus)
             {
                 RiscVState state = vcpu.GetState<RiscVState>();

@@ -1,5 +1,6 @@
 using VirtKit.Accel.Translator;
 using VirtKit.RiscV;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Translator;
 
@@ -34,7 +35,7 @@ public sealed class ParallelTests
         Task<VcpuExit> run = machine.RunAsync();
         await WaitFor(() => machine.Vcpus.All(v => !v.Core.HasWork));
         machine.RequestShutdown(0);
-        await run.WaitAsync(TimeSpan.FromSeconds(20));
+        await run.WaitAsync(Hang.Limit);
         Assert.Equal(Harts * Rounds, Word(machine, 0));
         Assert.Equal(Harts * Rounds, Word(machine, 64));
         Assert.Equal(Harts * Rounds, Word(machine, 128));
@@ -71,7 +72,7 @@ public sealed class ParallelTests
         Task<VcpuExit> run = machine.RunAsync();
         await WaitFor(() => machine.Vcpus.All(v => !v.Core.HasWork));
         machine.RequestShutdown(0);
-        await run.WaitAsync(TimeSpan.FromSeconds(20));
+        await run.WaitAsync(Hang.Limit);
         for (ulong round = 1; round <= Rounds; round++)
         {
             ulong first = Word(machine, 0x8000 + (round - 1) * 8), second = Word(machine, 0x28000 + (round - 1) * 8);
@@ -107,7 +108,7 @@ public sealed class ParallelTests
         Task<VcpuExit> run = machine.RunAsync();
         await WaitFor(() => machine.Vcpus.All(v => !v.Core.HasWork));
         machine.RequestShutdown(0);
-        await run.WaitAsync(TimeSpan.FromSeconds(20));
+        await run.WaitAsync(Hang.Limit);
         for (int i = 0; i < Harts; i++)
         {
             Assert.Equal(0UL, machine.X(13, i));

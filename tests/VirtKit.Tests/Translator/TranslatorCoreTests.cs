@@ -1,5 +1,6 @@
 using VirtKit.Accel.Translator;
 using VirtKit.RiscV;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Translator;
 
@@ -37,7 +38,7 @@ public sealed class TranslatorCoreTests
             machine.Vcpus[0].Kick();
         }
 
-        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(20))).Reason);
+        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit)).Reason);
     }
 
     [Fact]

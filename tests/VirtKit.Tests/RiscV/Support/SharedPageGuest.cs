@@ -1,4 +1,5 @@
 using VirtKit.RiscV;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.RiscV.Support;
 
@@ -105,7 +106,7 @@ internal sealed class SharedPageGuest : IDisposable
     public async Task Run()
     {
         Task<VcpuExit> run = _machine.Machine.RunAsync();
-        if (await Task.WhenAny(run, Task.Delay(TimeSpan.FromMinutes(2))) != run)
+        if (await Task.WhenAny(run, Task.Delay(Hang.Limit)) != run)
         {
             _machine.Machine.RequestShutdown(0);
             await run;
