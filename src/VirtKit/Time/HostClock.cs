@@ -163,7 +163,15 @@ internal sealed class HostClock : MachineClock, IDisposable
                 Alarm alarm = _alarm;
                 Action? starts = _threadStarts;
                 var thread = new Thread(() => Serve(clock, alarm, starts)) { IsBackground = true, Name = "VirtKit clock" };
-                thread.Start();
+                try
+                {
+                    thread.Start();
+                }
+                catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+                {
+                    throw new VirtKitException($"The host cannot start a thread for the machine's clock: {e.Message}", e);
+                }
+
                 _thread = thread;
             }
         }
