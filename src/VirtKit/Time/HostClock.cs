@@ -125,7 +125,11 @@ internal sealed class HostClock : MachineClock, IDisposable
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 
-    public void Dispose() => Close(waits: true);
+    public void Dispose()
+    {
+        Close(waits: true);
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>Ends the thread; timers fire no more. Any thread, also the clock's own.</summary>
     /// <param name="waits">Whether to wait for a callback that is under way, at most ten seconds; not where the current thread may hold what it waits for.</param>
@@ -140,7 +144,6 @@ internal sealed class HostClock : MachineClock, IDisposable
 
         _posts.Close();
         _alarm.Close();
-        GC.SuppressFinalize(this);
         if (waits && thread is not null && thread != Thread.CurrentThread)
             thread.Join(Patience);
     }
