@@ -15,7 +15,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     private readonly VirtualClock _clock;
     private readonly ulong _quantum;
     private readonly bool _sleepsWhenIdle;
-    private readonly AutoResetEvent _wake = new(initialState: false);
+    private readonly WakeSignal _wake = new();
     private volatile bool _waiting;
     private int _turn;
     private ulong _left;
@@ -63,7 +63,6 @@ internal sealed class DeterministicScheduler : VcpuScheduler
 
     public override void Wake(int vcpu) => WakeUp();
 
-    // The event stays for its finalizer: a device's thread that has seen _waiting may set it late.
     public override void Close(bool waits) => _clock.Close();
 
     /// <summary>The vCPU whose turn it is, or the next one that has work.</summary>
@@ -133,7 +132,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
         // TIMING POINT 1: a waker sets its pin first and reads _waiting then; here _waiting is set first and the pins are read then. One of the two sees the other.
         Interlocked.MemoryBarrier();
         if (!Machine.MustStop && !_clock.HasPosts && _clock.NextDeadline == next && Next() is null)
-            _wake.WaitOne(milliseconds);
+            _wake.Wait(milliseconds);
         _waiting = false;
     }
 

@@ -49,7 +49,6 @@ internal sealed class ThreadScheduler : VcpuScheduler
             sleeper.Signal.Set();
     }
 
-    // The sleepers' events stay for their finalizers: a device's thread that has seen one asleep may set it late.
     public override void Close(bool waits) => _clock.Close(waits);
 
     private VcpuExit RunAll()
@@ -112,7 +111,7 @@ internal sealed class ThreadScheduler : VcpuScheduler
             // TIMING POINT 2: as TIMING POINT 1, for one vCPU.
             Interlocked.MemoryBarrier();
             if (!core.HasWork && !Machine.MustStop && !EndIfHalted())
-                sleeper.Signal.WaitOne();
+                sleeper.Signal.Wait();
             sleeper.Asleep = false;
         }
     }
@@ -152,7 +151,7 @@ internal sealed class ThreadScheduler : VcpuScheduler
 
     private sealed class Sleeper
     {
-        public readonly AutoResetEvent Signal = new(initialState: false);
+        public readonly WakeSignal Signal = new();
         public volatile bool Asleep;
     }
 }

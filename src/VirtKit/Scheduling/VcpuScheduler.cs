@@ -3,7 +3,7 @@ using VirtKit.Engines;
 namespace VirtKit.Scheduling;
 
 /// <summary>Runs a machine's vCPUs until one exit or request stops them all.</summary>
-internal abstract class VcpuScheduler(Machine machine)
+internal abstract class VcpuScheduler(Machine machine) : IDisposable
 {
     protected Machine Machine { get; } = machine;
 
@@ -23,6 +23,8 @@ internal abstract class VcpuScheduler(Machine machine)
     /// <summary>Ends the clock. No vCPU runs any more; <see cref="Wake"/> may still come.</summary>
     /// <param name="waits">Whether to wait for a callback of the clock that is under way.</param>
     public abstract void Close(bool waits);
+
+    public void Dispose() => Close(waits: true);
 
     /// <summary>Runs one vCPU and stops the machine if its exit concerns more than the schedule.</summary>
     protected ExitReason RunCore(Vcpu vcpu, ulong budget)

@@ -125,7 +125,11 @@ internal sealed class HostClock : MachineClock, IDisposable
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 
-    public void Dispose() => Close(waits: true);
+    public void Dispose()
+    {
+        Close(waits: true);
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>Ends the thread; timers fire no more. Any thread, also the clock's own.</summary>
     /// <param name="waits">Whether to wait for a callback that is under way, at most ten seconds; not where the current thread may hold what it waits for.</param>
@@ -140,7 +144,6 @@ internal sealed class HostClock : MachineClock, IDisposable
 
         _posts.Close();
         _alarm.Close();
-        GC.SuppressFinalize(this);
         if (waits && thread is not null && thread != Thread.CurrentThread)
             thread.Join(Patience);
     }
@@ -163,7 +166,15 @@ internal sealed class HostClock : MachineClock, IDisposable
                 Alarm alarm = _alarm;
                 Action? starts = _threadStarts;
                 var thread = new Thread(() => Serve(clock, alarm, starts)) { IsBackground = true, Name = "VirtKit clock" };
-                thread.Start();
+                try
+                {
+                    thread.Start();
+                }
+                catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+                {
+                    throw new VirtKitException($"The host cannot start a thread for the machine's clock: {e.Message}", e);
+                }
+
                 _thread = thread;
             }
         }

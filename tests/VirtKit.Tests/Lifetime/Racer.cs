@@ -14,7 +14,7 @@ internal sealed class Racer
 {
     private static readonly byte[] Frame = [.. Enumerable.Repeat((byte)0xff, 64)];
 
-    private readonly ConcurrentBag<Task> _runs = [];
+    private readonly ConcurrentBag<Task<VcpuExit>> _runs = [];
     private readonly (string Name, Action Call)[] _calls;
     private Exception? _unexpected;
 
@@ -54,6 +54,9 @@ internal sealed class Racer
             ("Ports", () => _ = machine.Ports?.Regions),
             ("Clock", () => _ = machine.Clock),
             ("Engine", () => _ = machine.Engine.Name),
+            ("EngineSelection", () => _ = machine.EngineSelection),
+            ("Name", () => _ = machine.Name),
+            ("Scheduling", () => _ = machine.Scheduling),
             ("Partition", () => _ = machine.Partition),
             ("Architecture", () => _ = machine.Architecture.Name),
             ("Vcpus", () => _ = machine.Vcpus.Count),
@@ -68,6 +71,7 @@ internal sealed class Racer
             ("Set", () => line.Set(false)),
             ("Regions", () => _ = memory.Regions.Count),
             ("IsDisposed", () => _ = memory.IsDisposed),
+            ("Loaded", () => { memory.Loaded.Release(memory.Loaded.Write("the race", data + (ulong)Random.Shared.Next(0x1000), Frame)); memory.Loaded.Clear(); }),
             ("Find", () => _ = memory.Find(data)),
             ("MapRam", () => memory.Unmap(memory.MapRam(new Gpa(0x70_0000_0000), 0x1000))),
             ("MapRom", () => memory.Unmap(memory.MapRom(new Gpa(0x71_0000_0000), 0x1000))),
@@ -86,6 +90,7 @@ internal sealed class Racer
             ("Changed", () => { memory.Changed += handler; memory.Changed -= handler; }),
             ("DeviceFailed", () => { memory.DeviceFailed += failed; memory.DeviceFailed -= failed; }),
             ("Now", () => _ = machine.Clock.Now),
+            ("Post", () => machine.Clock.Post(new object(), () => line.Set(true))),
             ("After", () => _ = machine.Clock.After(1000)),
             ("CalendarNow", () => _ = machine.Clock.CalendarNow),
             ("CreateTimer", () => machine.Clock.CreateTimer(new object(), () => { }).Dispose()),
@@ -114,11 +119,15 @@ internal sealed class Racer
             ("Output", () => _ = console.Output),
             ("Resize", () => console.Resize(new ConsoleSize((ushort)Random.Shared.Next(80, 90), 24))),
             ("Size", () => _ = console.Size),
+            ("Follow", () => { if (_runs.TryPeek(out Task<VcpuExit>? run)) Observe(console.Follow(run)); }),
+            ("ExpectAsync", () => Observe(serial.ExpectAsync("never", TimeSpan.FromMilliseconds(1)))),
+            ("SendLineAsync", () => Observe(serial.SendLineAsync("a line"))),
             ("WaitFor", () => serial.WaitFor("never", TimeSpan.Zero)),
             ("Changed", () => { console.Changed += other; console.Changed -= other; }),
             ("Refill", () => { foreach (RaceDriver driver in drivers) driver.Refill(); }),
             ("Send", () => far.Send(Frame)),
             ("IsConnected", () => _ = port.IsConnected),
+            ("Failure", () => _ = port.Failure),
             ("Dropped", () => _ = port.Dropped),
             ("FrameAvailable", () => { port.FrameAvailable += handler; port.FrameAvailable -= handler; }),
             ("HostAddress", () => { unsafe { *(byte*)region.HostAddress = 1; } GC.KeepAlive(region); }),
@@ -160,7 +169,12 @@ internal sealed class Racer
         }
     }
 
-    public bool WaitForRuns(TimeSpan limit) => Task.WaitAll([.. _runs], limit);
+    /// <summary>Whether every run that was begun has come to its end.</summary>
+    public bool WaitForRuns(TimeSpan limit)
+    {
+        Task all = Task.WhenAll(_runs);
+        return Task.WaitAny([all], limit) == 0;
+    }
 
     private static void Limited(Action<CancellationToken> run)
     {
@@ -171,8 +185,13 @@ internal sealed class Racer
     private void RunAsync()
     {
         var limit = new CancellationTokenSource(20);
-        _runs.Add(Machine.RunAsync(limit.Token).ContinueWith(_ => limit.Dispose(), TaskScheduler.Default));
+        Task<VcpuExit> run = Machine.RunAsync(limit.Token);
+        _runs.Add(run);
+        Observe(run.ContinueWith(_ => limit.Dispose(), TaskScheduler.Default));
     }
+
+    /// <summary>What comes of it is none of the race's business, but that it comes.</summary>
+    private static void Observe(Task task) => task.ContinueWith(static ended => _ = ended.Exception, TaskScheduler.Default);
 
     private static void SetState(bool isX64, Vcpu vcpu)
     {
