@@ -344,8 +344,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         }
         catch (Exception e)
         {
-            // No exception may cross translated code. The state is that before the instruction, which is run again if the host goes on.
-            core._failure = e.ToString();
+            // No exception may cross translated code. The state is as in front of the instruction, which has not retired.
+            core._failure = Failure.Exit($"vCPU {core._hart.Id}", e).Detail;
             context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;
