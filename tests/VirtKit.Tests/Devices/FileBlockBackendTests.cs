@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using VirtKit.Devices.Storage;
-using VirtKit.Samples.BootLinux.Fetch;
 using VirtKit.Tests.Samples;
 using VirtKit.Tests.Support;
 
@@ -85,7 +84,7 @@ public sealed class FileBlockBackendTests : IDisposable
     [Fact]
     public void Open_HeldHere_IsRefusedToAnotherHost()
     {
-        Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+        DebianFiles.RiscV();
         string image = Image("disk.img");
         using var disk = new FileBlockBackend(image);
         (int code, _, string errors) = SampleProgram.Run("BootLinux", "--engine", "interpreter", "--disk", image, "--run", "true");

@@ -1,7 +1,7 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
 using VirtKit.Boot;
-using VirtKit.Samples.BootLinux;
+using VirtKit.Boot.Linux;
 using VirtKit.Tests.Boot;
 using VirtKit.Tests.Support;
 using VirtKit.X86;

@@ -163,7 +163,7 @@ public sealed class X64GuestTests
     private static byte[] DebianKernel()
     {
         Require.Kvm();
-        return File.ReadAllBytes(Require.File(DebianGuest.X64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's x86-64 kernel", "samples/BootLinux --guest x86-64 --fetch-only fetches it"));
+        return File.ReadAllBytes(DebianFiles.X64().Kernel);
     }
 
     private static X64MicroVm CreateBoard(MemoryConsole console) => new(new X64MicroVmOptions
