@@ -32,6 +32,9 @@ internal sealed record BootOptions
 
     public string? Run { get; init; }
 
+    /// <summary>The time that the guest sees, one of <see cref="GuestTime"/>'s names. Somebody at a terminal lives in the host's.</summary>
+    public string Time { get; init; } = GuestTime.Host;
+
     /// <summary>Only what is in the cache is used.</summary>
     public bool NoFetch { get; init; }
 

@@ -122,6 +122,7 @@ internal sealed class BootSession : IDisposable
         string init = _timeToInit is { } time ? time.TotalSeconds.ToString("0.00", CultureInfo.InvariantCulture) : "-";
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"retired={retired} seconds={_time.Elapsed.TotalSeconds:0.00} init={init} engine={_options.Engine}"));
+        Console.Error.WriteLine(GuestTime.Describe(_options.Time, _board.Machine, _time.Elapsed.TotalSeconds));
         if (_byHand.Count > 0)
             Console.Error.WriteLine($"Instructions that the engine left to the host and the host carried out: {string.Join(", ", _byHand.Select(i => $"{i.Key} {i.Value}"))}");
         if (exit.Reason == ExitReason.Shutdown)

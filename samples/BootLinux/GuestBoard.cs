@@ -47,7 +47,9 @@ internal abstract class GuestBoard : IDisposable
         Architecture = architecture,
         Engine = engine,
         VcpuCount = options.Cpus,
-        Scheduling = VcpuScheduling.Threads,
+        Scheduling = GuestTime.Scheduling(options.Time),
+        // Skipped idle time would run the guest's clock ahead of its user.
+        IdleTime = options.Run is null ? IdleTime.RealTime : IdleTime.Skipped,
     };
 
     private sealed class RiscV(BootOptions options, GuestConsoles consoles, IReadOnlyList<IBlockBackend> disks, string commandLine) : GuestBoard

@@ -20,6 +20,7 @@ var cpu = new Option<string>("--cpu") { Description = "The processor of an x86-6
 cpu.AcceptOnlyFromAmong([.. CpuName.All]);
 var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that starts in machine mode and then starts the kernel, such as OpenSBI. Default: none, VirtKit answers SBI calls", HelpName = "FILE" };
 var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };
+Option<string> time = SharedOptions.Time(GuestTime.Host);
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
 var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
 var mirror = new Option<Uri>("--mirror") { Description = "Debian archive to fetch from. Default: those of this host's apt, then deb.debian.org", HelpName = "URL", CustomParser = ParseMirror };
@@ -31,7 +32,7 @@ disk.AcceptExistingOnly();
 
 var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
 {
-    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, run, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, time, run, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
 };
 command.Validators.Add(result =>
 {
@@ -40,6 +41,8 @@ command.Validators.Add(result =>
     bool x64 = result.GetValue(guest) == BootOptions.X64Guest, kvm = result.GetValue(engine) == GuestBoard.X64Engine, isNamed = result.GetResult(engine) is { Implicit: false };
     if (isNamed && x64 != kvm)
         result.AddError($"The engine {result.GetValue(engine)} does not run {(x64 ? BootOptions.X64Guest : BootOptions.RiscVGuest)} guests: {GuestBoard.X64Engine} runs x86-64, the others riscv64.");
+    if (x64 && result.GetValue(time) == GuestTime.Virtual)
+        result.AddError("--time virtual is for riscv64 guests: KVM does not count instructions.");
     if (!x64 && result.GetResult(cpu) is { Implicit: false })
         result.AddError("--cpu is for --guest x86-64.");
     if (x64 && result.GetValue(firmware) is not null)
@@ -59,6 +62,7 @@ command.SetAction(parsed =>
         Engine = parsed.GetValue(guest) == BootOptions.X64Guest ? GuestBoard.X64Engine : parsed.GetValue(engine)!,
         Cpu = parsed.GetValue(cpu)!,
         Firmware = parsed.GetValue(firmware),
+        Time = parsed.GetValue(time)!,
         Run = parsed.GetValue(run),
         NoFetch = parsed.GetValue(noFetch),
         Mirror = parsed.GetValue(mirror),

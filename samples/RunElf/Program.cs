@@ -17,14 +17,20 @@ Option<string> engine = SharedOptions.Engine();
 Option<int> cpus = SharedOptions.Cpus();
 Option<MemorySize> memory = SharedOptions.Memory(new MemorySize(128 << 20));
 var budget = new Option<ulong?>("--budget") { Description = "Stop after so many instructions, with exit code 124", HelpName = "N" };
+Option<string> time = SharedOptions.Time(GuestTime.Virtual);
 var metrics = new Option<bool>("--metrics") { Description = "Write the counts of the meter VirtKit to standard error at the end" };
 
-var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, budget, metrics };
+var command = new RootCommand("Runs a bare-metal RISC-V ELF program on the RiscVVirt board, its console on standard output.") { image, engine, cpus, memory, time, budget, metrics };
+command.Validators.Add(result =>
+{
+    if (result.GetValue(budget) is not null && result.GetValue(time) == GuestTime.Host)
+        result.AddError("--budget needs virtual time: in the host's, vCPUs cannot stop at a common count.");
+});
 command.SetAction(parsed =>
 {
     try
     {
-        return Run(parsed.GetRequiredValue(image), parsed.GetValue(engine)!, parsed.GetValue(cpus), parsed.GetValue(memory), parsed.GetValue(budget), parsed.GetValue(metrics));
+        return Run(parsed.GetRequiredValue(image), parsed.GetValue(engine)!, parsed.GetValue(cpus), parsed.GetValue(memory), parsed.GetValue(time)!, parsed.GetValue(budget), parsed.GetValue(metrics));
     }
     catch (Exception e) when (e is VirtKitException or IOException or UnauthorizedAccessException or ArgumentException)
     {
@@ -34,13 +40,13 @@ command.SetAction(parsed =>
 });
 return command.Parse(args).Invoke();
 
-static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong? budget, bool metrics)
+static int Run(FileInfo file, string engine, int cpus, MemorySize memory, string guestTime, ulong? budget, bool metrics)
 {
     ElfImage image = ElfImage.Parse(File.ReadAllBytes(file.FullName), ElfMachine.RiscV);
     using Stream output = Console.OpenStandardOutput();
     using var console = new StreamConsole(input: null, output);
     using MetricsReport? report = metrics ? new MetricsReport() : null;
-    var options = new MachineOptions { Architecture = new RiscVArchitecture(), Engine = EngineName.Create(engine), VcpuCount = cpus };
+    var options = new MachineOptions { Architecture = new RiscVArchitecture(), Engine = EngineName.Create(engine), VcpuCount = cpus, Scheduling = GuestTime.Scheduling(guestTime) };
     using var board = new RiscVVirt(new RiscVVirtOptions { Machine = options, MemorySize = memory.Bytes, Console = console });
     image.Load(board.Machine.Memory);
     board.BootFirmware(image.Entry, RiscVVirt.KernelAddress);
@@ -50,9 +56,13 @@ static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong?
     var time = Stopwatch.StartNew();
     VcpuExit exit = board.Machine.Run();
     double seconds = time.Elapsed.TotalSeconds;
+    // A program that has written its result may wait for ever after.
+    if (exit.Reason == ExitReason.Halted && watch.TryReadResult(out int result))
+        exit = new VcpuExit(ExitReason.Shutdown, (uint)result);
     console.Flush(Timeout.InfiniteTimeSpan);
     ulong retired = board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
     Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"retired={retired} seconds={seconds:0.000000} mips={retired / seconds / 1e6:0.00} engine={engine}"));
+    Console.Error.WriteLine(GuestTime.Describe(guestTime, board.Machine, seconds));
     report?.Write(Console.Error);
     switch (exit.Reason)
     {

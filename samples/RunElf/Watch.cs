@@ -14,7 +14,7 @@ internal sealed class Watch : IDisposable
     private readonly ClockTimer _timer;
     private ulong _retired;
 
-    /// <param name="machine">The machine, with deterministic scheduling.</param>
+    /// <param name="machine">The machine; with a budget, one with deterministic scheduling.</param>
     /// <param name="options">The options that it was made with.</param>
     /// <param name="budget">Instructions, or <see langword="null"/> for no limit.</param>
     /// <param name="toHost">Where the program's symbol <c>tohost</c> lies, or <see langword="null"/>.</param>
@@ -34,13 +34,22 @@ internal sealed class Watch : IDisposable
     /// <summary>The exit code that a value in <c>tohost</c> means: 1 is success, anything else a failure's number above bit 0.</summary>
     public static int ExitCode(ulong toHost) => toHost == 1 ? 0 : (int)Math.Min(toHost >> 1, int.MaxValue);
 
+    /// <summary>Whether the program has written its result, and which exit code that means.</summary>
+    public bool TryReadResult(out int code)
+    {
+        ulong value = 0;
+        bool isThere = _toHost is { } address && _machine.Memory.TryRead(address, out value) && value != 0;
+        code = isThere ? ExitCode(value) : 0;
+        return isThere;
+    }
+
     public void Dispose() => _timer.Dispose();
 
     private void Look()
     {
-        if (_toHost is { } address && _machine.Memory.TryRead(address, out ulong value) && value != 0)
+        if (TryReadResult(out int code))
         {
-            _machine.RequestShutdown(ExitCode(value));
+            _machine.RequestShutdown(code);
         }
         else if (_machine.Clock.Now >= _end)
         {

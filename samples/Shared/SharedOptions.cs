@@ -40,6 +40,17 @@ internal static class SharedOptions
         }
     }
 
+    /// <param name="byDefault">One of <see cref="GuestTime"/>'s names.</param>
+    public static Option<string> Time(string byDefault)
+    {
+        var option = new Option<string>("--time")
+        {
+            Description = "The time that the guest sees: the host's, or virtual, counted in instructions, in which a run repeats exactly", HelpName = "host|virtual", DefaultValueFactory = _ => byDefault,
+        };
+        option.AcceptOnlyFromAmong(GuestTime.Host, GuestTime.Virtual);
+        return option;
+    }
+
     private static void Check(OptionResult result, bool valid, string message)
     {
         if (!valid)

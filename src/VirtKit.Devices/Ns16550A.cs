@@ -31,6 +31,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
     // Wiring.
     private readonly IConsoleBackend _console;
     private readonly InterruptLine _line;
+    private readonly Doorbell _changed;
     private readonly WeakListener<Ns16550A> _listener;
 
     // Guest-visible state.
@@ -38,14 +39,17 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     /// <summary>Creates a port.</summary>
     /// <param name="console">The other end of the serial line; until the port is disposed of, no other device has it.</param>
+    /// <param name="clock">The machine's clock, by whose door the console's changes come in (<see cref="MachineClock.Post"/>).</param>
     /// <param name="line">The interrupt.</param>
     /// <exception cref="ArgumentException">Another device has the console.</exception>
-    public Ns16550A(IConsoleBackend console, InterruptLine line)
+    public Ns16550A(IConsoleBackend console, MachineClock clock, InterruptLine line)
     {
         ArgumentNullException.ThrowIfNull(console);
+        ArgumentNullException.ThrowIfNull(clock);
         _console = console;
         _line = line;
-        _listener = new WeakListener<Ns16550A>(this, static port => port.OnConsoleChanged());
+        _changed = new Doorbell(clock, this, OnConsoleChanged);
+        _listener = new WeakListener<Ns16550A>(this, static port => port._changed.Ring());
         AttachedBackends.Attach(console, this, nameof(console));
         console.Changed += _listener.OnEvent;
     }
@@ -163,12 +167,9 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     private void OnConsoleChanged()
     {
-        lock (this)
-        {
-            SendOutput();
-            ReceiveInput();
-            UpdateLine();
-        }
+        SendOutput();
+        ReceiveInput();
+        UpdateLine();
     }
 
     private void Transmit(byte value)

@@ -261,7 +261,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Machine.Memory.Map(Clint, _aclint);
         Machine.Memory.Map(Test, _finisher);
         _bus.Attach("the clock", new BoardDevice(slot => new GoldfishRtc(Machine.Clock, slot.TakeInterrupt(RtcSource))) { Address = Rtc });
-        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartSource)) { Undeclared = UndeclaredAccess.Pad }) { Address = Uart });
+        _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, Machine.Clock, slot.TakeInterrupt(UartSource)) { Undeclared = UndeclaredAccess.Pad }) { Address = Uart });
         _virtio.Attach(_bus, Virtio, FirstVirtioSource);
         _bus.Attach(_options.Devices, nameof(BoardOptions.Devices));
     }

@@ -230,7 +230,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 
     private void Attach()
     {
-        Port("the serial port", SerialPort, slot => new Ns16550A(_options.Console, slot.TakeInterrupt(UartInput)));
+        Port("the serial port", SerialPort, slot => new Ns16550A(_options.Console, Machine.Clock, slot.TakeInterrupt(UartInput)));
         Port("the clock", CmosPort, slot => new CmosRtc(Machine.Clock, slot.TakeInterrupt(RtcInput)));
         Port("the keyboard's reset", 0x64, _ => new KeyboardReset(Machine.RequestReset));
         Port("the debug exit", 0xf4, _ => new DebugExitPort(Machine.RequestShutdown));

@@ -67,13 +67,15 @@ public abstract class VirtioDevice
     /// <param name="bit">The feature bit, 0 to 63.</param>
     protected bool IsNegotiated(int bit) => _transport is { } transport && (transport.NegotiatedFeatures >> bit & 1) != 0;
 
-    /// <summary>Lets <see cref="Process"/> run for a queue because something changed on the host's side. Any thread, without locks that the device's calls take.</summary>
+    /// <summary>Lets <see cref="Process"/> run for a queue because something changed on the host's side: between two slices of the machine, once however
+    /// often it is called before. Any thread.</summary>
     /// <param name="queue">The queue's index.</param>
     protected void Wake(int queue) => _transport?.Wake(queue);
 
     /// <summary>Changes what the configuration space shows, counts its generation and interrupts the driver, in one step for the driver (virtio-1.2 §2.5): who reads the
-    /// generation, the space and the same generation again has read a space of one moment. Any thread, without locks that the device's calls take.</summary>
-    /// <param name="change">Makes the change and returns whether there was one. Called once, under the gate.</param>
+    /// generation, the space and the same generation again has read a space of one moment. Any thread.</summary>
+    /// <param name="change">Makes the change and returns whether there was one. Called under the gate, between two slices of the machine; several calls that ask for the same
+    /// method before that are one.</param>
     protected void ChangeConfiguration(Func<bool> change)
     {
         ArgumentNullException.ThrowIfNull(change);

@@ -41,11 +41,13 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     // Wiring.
     private readonly VirtioDevice _device;
-    private readonly AddressSpace _memory;
     private readonly MachineClock _clock;
     private readonly InterruptLine _line;
     private readonly ClockTimer _nextTurn;
     private readonly Virtqueue[] _queues;
+    private readonly Doorbell[] _woken;
+    private readonly Doorbell _configurationChanged;
+    private readonly List<Func<bool>> _changes = [];
 
     // Guest-visible state; the queues have their own.
     private State _state;
@@ -53,7 +55,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     /// <summary>Puts a device behind the transport.</summary>
     /// <param name="device">The device, not attached yet.</param>
     /// <param name="memory">The memory where the queues and buffers lie.</param>
-    /// <param name="clock">Spaces out the turns of a queue that has more to do than one turn allows.</param>
+    /// <param name="clock">Spaces out the turns of a queue that has more to do than one turn allows; what happens on the host's side comes in by its door
+    /// (<see cref="MachineClock.Post"/>).</param>
     /// <param name="line">The interrupt.</param>
     /// <exception cref="InvalidOperationException">The device is attached to another transport, which has not been disposed of.</exception>
     public VirtioMmio(VirtioDevice device, AddressSpace memory, MachineClock clock, InterruptLine line)
@@ -62,11 +65,12 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(clock);
         _device = device;
-        _memory = memory;
         _clock = clock;
         _line = line;
         _nextTurn = clock.CreateTimer(this, TakeDeferredTurns);
         _queues = [.. device.QueueSizes.Select(size => new Virtqueue(memory, size, () => Interrupt(UsedBuffer), Fail))];
+        _woken = [.. Enumerable.Range(0, _queues.Length).Select(queue => new Doorbell(clock, this, () => ProcessWoken(queue)))];
+        _configurationChanged = new Doorbell(clock, this, ChangeConfiguration);
         device.Attach(this);
     }
 
@@ -180,52 +184,47 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     internal Virtqueue Queue(int index) => _queues[index];
 
-    internal void Wake(int queue)
-    {
-        lock (this)
-        {
-            if (IsDisposed || !IsRunning)
-                return;
-            try
-            {
-                TakeTurn(queue);
-            }
-            catch (Exception e)
-            {
-                EndOutside(e);
-            }
-        }
-    }
+    internal void Wake(int queue) => _woken[queue].Ring();
 
     internal void ChangeConfiguration(Func<bool> change)
     {
-        lock (this)
+        // Not the device's gate: the thread may be a backend's, with a lock of its own.
+        lock (_changes)
         {
-            if (IsDisposed)
-                return;
-            try
-            {
-                if (!change())
-                    return;
-                _state.Generation++;
-                if ((_state.Status & DriverOk) != 0)
-                    Interrupt(ConfigurationChange);
-                else
-                    _state.ChangedBeforeOk = true;
-            }
-            catch (Exception e)
-            {
-                EndOutside(e);
-            }
+            if (!_changes.Contains(change))
+                _changes.Add(change);
         }
+
+        _configurationChanged.Ring();
     }
 
-    /// <summary>What was thrown on a backend's thread ends here: no bus is around it that would stop the machine, and the thread is not ours to end.</summary>
-    private void EndOutside(Exception error)
+    private void ProcessWoken(int queue)
     {
-        // A machine that has been disposed of meanwhile has no guest to serve.
-        if (error is not ObjectDisposedException || !_memory.IsDisposed)
-            _memory.ReportFailure(this, error);
+        if (!IsDisposed && IsRunning)
+            TakeTurn(queue);
+    }
+
+    private void ChangeConfiguration()
+    {
+        Func<bool>[] changes;
+        lock (_changes)
+        {
+            changes = [.. _changes];
+            _changes.Clear();
+        }
+
+        if (IsDisposed)
+            return;
+        foreach (Func<bool> change in changes)
+        {
+            if (!change())
+                continue;
+            _state.Generation++;
+            if ((_state.Status & DriverOk) != 0)
+                Interrupt(ConfigurationChange);
+            else
+                _state.ChangedBeforeOk = true;
+        }
     }
 
     private Virtqueue? Selected => _state.QueueSel < (uint)_queues.Length ? _queues[_state.QueueSel] : null;

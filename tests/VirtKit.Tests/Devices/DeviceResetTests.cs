@@ -29,7 +29,7 @@ public sealed class DeviceResetTests
             new("IER", 1, 0x05), new("IIR", 2), new("FCR", 2, 0x81, IsWriteOnly: true), new("LCR", 3, 0x03), new("MCR", 4, 0x1b), new("LSR", 5), new("MSR", 6), new("SCR", 7, 0x5a),
             new("RBR", 0), new("THR", 0, 0x41, IsWriteOnly: true), new("DLAB", 3, 0x83, IsWriteOnly: true), new("DLL", 0, 0x12), new("DLM", 1, 0x34), new("LCR", 3, 0x03),
         ];
-        yield return new Subject("uart (PC16550D table 1; without DLAB, then with it)", 1, w => new Ns16550A(w.Console, w.Lines[0]), uart)
+        yield return new Subject("uart (PC16550D table 1; without DLAB, then with it)", 1, w => new Ns16550A(w.Console, w.Clock, w.Lines[0]), uart)
         {
             Events = { ["FCR off"] = (d, _) => d.Write(2, 1, 0) },
             Prepare = d => d.Write(3, 1, 0),

@@ -81,6 +81,19 @@ public sealed partial class SampleProgramTests
     }
 
     [Theory]
+    [InlineData("host", "what the guest timed itself is real")]
+    [InlineData("virtual", "what the guest timed itself counts instructions")]
+    public void RunElf_WithATime_SaysWhatTheGuestsFiguresMean(string time, string meaning)
+    {
+        (int code, _, string errors) = SampleProgram.Run("RunElf", "--time", time, SampleProgram.Guest("tohost-pass.elf"));
+        Assert.True(code == 0, errors);
+        Assert.Contains($"time={time} guest-seconds=", errors, StringComparison.Ordinal);
+        Assert.Contains(meaning, errors, StringComparison.Ordinal);
+        if (time == "host")
+            Assert.Contains("--budget needs virtual time", SampleProgram.Run("RunElf", "--time", time, "--budget", "9", SampleProgram.Guest("spin.elf")).Errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("finish-pass.elf", 0)]
     [InlineData("finish-fail.elf", 42)]
     [InlineData("tohost-pass.elf", 0)]

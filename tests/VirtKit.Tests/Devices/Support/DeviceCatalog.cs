@@ -13,7 +13,7 @@ internal static class DeviceCatalog
 {
     private static readonly Dictionary<string, Func<Wiring, IDevice>> Devices = new()
     {
-        ["uart"] = w => new Ns16550A(w.Console, w.Lines[0]),
+        ["uart"] = w => new Ns16550A(w.Console, w.Clock, w.Lines[0]),
         ["clint"] = w => new Aclint(w.Clock, new RiscVTimebase(w.Clock, 10_000_000), [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
         ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
         ["test"] = _ => new TestFinisher(_ => { }, () => { }),
