@@ -9,7 +9,9 @@ namespace VirtKit;
 /// <summary>The guest physical address space of a machine, or its port space: RAM, ROM and device windows, and the bus that dispatches to devices.</summary>
 /// <remarks>
 /// The map is an immutable snapshot that is swapped when something is mapped or unmapped. Reading, writing and dispatching are thread-safe; accesses to one device
-/// are serialised. Spans and pointers into RAM stay valid until the region is unmapped or the space is disposed, which the caller does only while no vCPU runs.
+/// are serialised. Code that is written while no vCPU runs is what runs when one starts, on every engine; for code that is written while vCPUs run, also by devices, the
+/// guest's architecture says when it shows (on RISC-V at a fence.i). Spans and pointers into RAM stay valid until the region is unmapped or the space is disposed, which
+/// the caller does only while no vCPU runs.
 /// </remarks>
 public sealed unsafe class AddressSpace : IDisposable
 {

@@ -35,6 +35,7 @@ public sealed unsafe class MemoryRegion
     public bool IsMemory => Memory is not null;
 
     /// <summary>The address of the first byte in the host's process, for engines that map guest memory; 0 for a device. Page-aligned.</summary>
+    /// <remarks>A host that writes code uses the <see cref="AddressSpace"/>, which software engines ask whether code may have changed.</remarks>
     public nint HostAddress { get; }
 
     /// <summary>The memory file descriptor behind RAM on Linux, or -1. Owned by the region.</summary>

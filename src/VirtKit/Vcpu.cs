@@ -71,8 +71,13 @@ public sealed class Vcpu : IInterruptSink
         return state;
     }
 
-    /// <summary>Copies the architectural state in. The vCPU is not running.</summary>
-    /// <inheritdoc cref="GetState"/>
+    /// <summary>Copies the architectural state in, which may be any bytes, for example of a snapshot. What a register cannot hold is dropped as a write by the guest would
+    /// drop it. The vCPU is not running.</summary>
+    /// <typeparam name="TState">The ISA's state struct.</typeparam>
+    /// <param name="state">The state.</param>
+    /// <exception cref="ArgumentException">The vCPU's ISA has another state struct, or a field has a value that does not exist; the message names it. Nothing has
+    /// changed.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
     public void SetState<TState>(in TState state) where TState : struct => StateOf<TState>().SetState(in state);
 
     /// <summary>Returns the vCPU to its state at power-on. It is not running.</summary>
