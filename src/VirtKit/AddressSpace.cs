@@ -11,7 +11,9 @@ namespace VirtKit;
 /// <summary>The guest physical address space of a machine, or its port space: RAM, ROM and device windows, and the bus that dispatches to devices.</summary>
 /// <remarks>
 /// The map is an immutable snapshot that is swapped when something is mapped or unmapped. Reading, writing and dispatching are thread-safe; accesses to one device
-/// are serialised. A machine's memory is released with the machine: from then on every member but the events throws <see cref="ObjectDisposedException"/>. A space of
+/// are serialised. Code that is written while no vCPU runs is what runs when one starts, on every engine; for code that is written while vCPUs run, also by devices, the
+/// guest's architecture says when it shows (on RISC-V at a fence.i).
+/// A machine's memory is released with the machine: from then on every member but the events throws <see cref="ObjectDisposedException"/>. A space of
 /// its own is released by the garbage collector.
 /// A span holds the guest's bytes until its region is unmapped or the machine disposed of; who uses it later, on another thread, reads unspecified bytes and stores to
 /// nowhere, but reaches no memory of anybody else as long as something still refers to the <see cref="MemoryRegion"/> or, after the machine's disposal, to this object.

@@ -39,6 +39,7 @@ public sealed unsafe class MemoryRegion
 
     /// <summary>The address of the first byte in the host's process, for engines that map guest memory; 0 for a device. Page-aligned. It holds the guest's bytes as long
     /// as the region is mapped, and is nobody else's as long as anything refers to this object.</summary>
+    /// <remarks>A host that writes code uses the <see cref="AddressSpace"/>, which software engines ask whether code may have changed.</remarks>
     public nint HostAddress { get; }
 
     /// <summary>The memory file descriptor behind RAM on Linux, or -1: also for a device, and once the region is no longer mapped. Owned by the region.</summary>

@@ -64,8 +64,14 @@ public sealed class Vcpu : IInterruptSink
         return state;
     }
 
-    /// <summary>Copies the architectural state in. The machine is not running.</summary>
-    /// <inheritdoc cref="GetState"/>
+    /// <summary>Copies the architectural state in, which may be any bytes, for example of a snapshot. What a register cannot hold is dropped as a write by the guest would
+    /// drop it. The machine is not running.</summary>
+    /// <typeparam name="TState">The ISA's state struct.</typeparam>
+    /// <param name="state">The state.</param>
+    /// <exception cref="ArgumentException">The vCPU's ISA has another state struct, or a field has a value that does not exist; the message names it. Nothing has
+    /// changed.</exception>
+    /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
+    /// <exception cref="ObjectDisposedException">Its machine has been disposed of.</exception>
     public void SetState<TState>(in TState state) where TState : struct
     {
         using MachineHold hold = _machine.Hold("Vcpu.SetState");

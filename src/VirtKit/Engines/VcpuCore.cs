@@ -67,7 +67,10 @@ public interface IVcpuState<TState> where TState : struct
     /// <summary>Copies the state out.</summary>
     void GetState(out TState state);
 
-    /// <summary>Copies the state in. Bits that the architecture does not hold are dropped as a write by the guest would drop them.</summary>
+    /// <summary>Copies the state in, which may be any bytes: bits that the architecture does not hold are dropped as a write by the guest would drop them (RV-Priv §2.3,
+    /// WARL), starting from the registers at power-on.</summary>
+    /// <exception cref="ArgumentException">A field that no write could set so, which the message names, for example a privilege mode that does not exist. The state of the
+    /// core has not changed.</exception>
     void SetState(in TState state);
 }
 

@@ -7,7 +7,7 @@ internal sealed unsafe partial class Hart
     /// <summary>A hart that takes this many traps in a row without retiring an instruction does not get out of them any more.</summary>
     private const int TrapLimit = 1000;
 
-    private ulong _firstCause, _firstPc, _firstValue;
+    private ulong _firstCause, _firstPc, _firstValue, _lastCause;
     private ulong _chainRetired = ulong.MaxValue;
     private int _chainLength;
 
@@ -18,11 +18,12 @@ internal sealed unsafe partial class Hart
     public VcpuExit TrapExit()
     {
         var first = new GuestTrap(_firstCause, new Gva(_firstPc), _firstValue, TrapName.Of(_firstCause));
-        return new VcpuExit(ExitReason.Fault, _firstCause, $"Hart {Id} traps without end, now at {new Gva(State.Pc)}. The first trap: {first}.") { FirstTrap = first };
+        return new VcpuExit(ExitReason.Fault, _lastCause, $"Hart {Id} traps without end, now at {new Gva(State.Pc)}. The first trap: {first}.") { FirstTrap = first };
     }
 
     private void NoteTrap(ulong causeRegister, ulong value)
     {
+        _lastCause = causeRegister;
         if (_chainRetired == Context->Retired)
         {
             if (_chainLength <= TrapLimit)

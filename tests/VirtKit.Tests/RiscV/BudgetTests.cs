@@ -95,7 +95,8 @@ public sealed class BudgetTests
         Assert.Equal(ExitReason.Fault, illegal.Vcpu.Run().Reason);
         using var nowhere = new BareMachine(engine, "li t0, 0x1000\ncsrw mtvec, t0\necall");
         VcpuExit exit = nowhere.Vcpu.Run();
-        Assert.Equal(new VcpuExit(ExitReason.Fault, 1), exit with { Detail = null });
+        Assert.Equal(new VcpuExit(ExitReason.Fault, 1), exit with { Detail = null, FirstTrap = null });
+        Assert.Equal((11UL, new Gva(BareMachine.Ram + 8)), (exit.FirstTrap!.Value.Cause, exit.FirstTrap.Value.Pc));
         Assert.Equal(0x1000UL, nowhere.State.Mtval);
     }
 }

@@ -26,7 +26,8 @@ public sealed class ContentionTests
         TimeSpan? soak = Soak.Time / (Activities.Length * (Activities.Length + 1) / 2);
         for (int machines = both.Contains("dispose") ? 3 : 1; machines > 0 || time.Elapsed < soak; machines--)
         {
-            using var guest = new ContentionGuest(engine, first, second);
+            // Not disposed of where the test fails: a machine that hangs would hang there too.
+            var guest = new ContentionGuest(engine, first, second);
             using var over = new CancellationTokenSource();
             Task writer = both.Contains("dma") ? Task.Run(() => WriteCode(guest, over.Token)) : Task.CompletedTask;
             TimeSpan slice = TimeSpan.FromMilliseconds(both.Contains("stop") ? 2 : 50);
@@ -41,6 +42,7 @@ public sealed class ContentionTests
             await writer;
             if (both.Contains("dispose"))
                 await DisposeWhileItRuns(guest);
+            guest.Dispose();
         }
     }
 
