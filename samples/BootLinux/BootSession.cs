@@ -14,12 +14,16 @@ internal sealed class BootSession : IDisposable
     private const int SoftwareError = 70;
     private const int Interrupted = 130;
 
+    /// <summary>How long a terminal that stands still holds up the last lines when the user has left.</summary>
+    private static readonly TimeSpan ReportLimit = TimeSpan.FromSeconds(1);
+
     private readonly BootOptions _options;
     private readonly Guest _guest;
     private readonly List<IBlockBackend> _disks = [];
     private readonly CancellationTokenSource _leave = new();
     private readonly OutputLog _log = new();
     private readonly StreamConsole _terminal;
+    private readonly GuestConsoles _consoles;
     private readonly GuestBoard _board;
     private readonly Stopwatch _time = new();
     private TimeSpan? _timeToInit;
@@ -37,7 +41,7 @@ internal sealed class BootSession : IDisposable
         if (input is not null && RawTerminal.IsPresent)
             input = new EscapeStream(input, () => Leave(0));
         _terminal = new StreamConsole(input, output);
-        var consoles = new GuestConsoles(_terminal, command ? _log.Append : _terminal.Write, () => _timeToInit ??= _time.Elapsed)
+        _consoles = new GuestConsoles(_terminal, command ? _log.Append : _terminal.Write, () => _timeToInit ??= _time.Elapsed)
         {
             KeysToVirtio = guest.Kind == GuestKind.Debian,
         };
@@ -45,7 +49,7 @@ internal sealed class BootSession : IDisposable
             _disks.Add(new FileBlockBackend(disk.FullName));
         if (guest.Kind == GuestKind.Default && _disks.Count == 0)
             _disks.Add(ScratchDisk());
-        _board = GuestBoard.Create(options, consoles, _disks, CommandLine());
+        _board = GuestBoard.Create(options, _consoles, _disks, CommandLine());
     }
 
     /// <summary>Boots, and boots again when the guest asks for it.</summary>
@@ -66,8 +70,14 @@ internal sealed class BootSession : IDisposable
         }
 
         _time.Stop();
+        // A terminal or pipe that stands still is waited for as by every program, but not against the user's will.
+        while (!_leave.IsCancellationRequested && !_consoles.Flush(TimeSpan.FromMilliseconds(100)))
+        {
+        }
+
         terminal?.Dispose();
-        return Report(exit);
+        var report = Task.Run(() => Report(exit));
+        return !_leave.IsCancellationRequested || report.Wait(ReportLimit) ? report.GetAwaiter().GetResult() : _leaveCode;
     }
 
     /// <summary>Runs until the host cannot go on. What the engine leaves to the host and the host can carry out is resumed.</summary>

@@ -50,6 +50,7 @@ static int Run(FileInfo file, string engine, int cpus, MemorySize memory, ulong?
     var time = Stopwatch.StartNew();
     VcpuExit exit = board.Machine.Run();
     double seconds = time.Elapsed.TotalSeconds;
+    console.Flush(Timeout.InfiniteTimeSpan);
     ulong retired = board.Machine.Vcpus.Aggregate(0UL, (sum, vcpu) => sum + vcpu.Counters.Retired);
     Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"retired={retired} seconds={seconds:0.000000} mips={retired / seconds / 1e6:0.00} engine={engine}"));
     report?.Write(Console.Error);

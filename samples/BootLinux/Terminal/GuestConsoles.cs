@@ -7,6 +7,12 @@ namespace VirtKit.Samples.BootLinux.Terminal;
 internal sealed class GuestConsoles
 {
     private readonly StreamConsole _terminal;
+    private readonly Output _serialOutput;
+    private readonly InitMarker _marker;
+    private readonly Lock _serialGate = new();
+
+    /// <summary>What of the serial line's output is to be shown and found no room yet: at most what the guest wrote at once.</summary>
+    private byte[] _held = [];
     private volatile bool _keysToVirtio;
 
     /// <param name="terminal">The terminal.</param>
@@ -15,14 +21,10 @@ internal sealed class GuestConsoles
     public GuestConsoles(StreamConsole terminal, Output serialOutput, Action initStarted)
     {
         _terminal = terminal;
-        var marker = new InitMarker(initStarted);
-        Serial = new Port(this, bytes =>
-        {
-            byte[] shown = marker.Filter(bytes);
-            if (shown.Length > 0)
-                serialOutput(shown);
-            return bytes.Length;
-        }, forVirtio: false);
+        _serialOutput = serialOutput;
+        _marker = new InitMarker(initStarted);
+        terminal.Changed += () => TryShowHeld();
+        Serial = new Port(this, WriteSerial, forVirtio: false);
         Virtio = new Port(this, bytes =>
         {
             KeysToVirtio = true;
@@ -44,6 +46,33 @@ internal sealed class GuestConsoles
     }
 
     internal delegate int Output(ReadOnlySpan<byte> bytes);
+
+    /// <summary>Waits until the terminal has taken all output.</summary>
+    /// <returns>Whether it did in time.</returns>
+    public bool Flush(TimeSpan timeout) => _terminal.Flush(timeout) && TryShowHeld() && _terminal.Flush(timeout);
+
+    /// <summary>Takes all of it or nothing: the marker is taken out, so that what was shown does not tell how much was taken.</summary>
+    private int WriteSerial(ReadOnlySpan<byte> bytes)
+    {
+        lock (_serialGate)
+        {
+            if (!TryShowHeld())
+                return 0;
+            _held = _marker.Filter(bytes);
+            TryShowHeld();
+            return bytes.Length;
+        }
+    }
+
+    private bool TryShowHeld()
+    {
+        lock (_serialGate)
+        {
+            if (_held.Length > 0)
+                _held = _held[_serialOutput(_held)..];
+            return _held.Length == 0;
+        }
+    }
 
     private sealed class Port(GuestConsoles owner, Output output, bool forVirtio) : IConsoleBackend
     {

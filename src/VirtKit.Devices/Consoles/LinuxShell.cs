@@ -94,7 +94,7 @@ public sealed class LinuxShell
         if (!match.Match.Groups["status"].Success)
             match = await _console.ExpectAsync(Pattern(end, $"the end of the command '{command}'"), Left(deadline), cancellationToken).ConfigureAwait(false);
         string status = Regex.Replace(match.Match.Groups["status"].Value, KernelMessages, "");
-        return new ShellResult(int.Parse(status, CultureInfo.InvariantCulture), match.Before.Replace("\r\n", "\n", StringComparison.Ordinal), _console.Dropped != dropped);
+        return new ShellResult(int.Parse(status, CultureInfo.InvariantCulture), match.Before.Replace("\r\n", "\n", StringComparison.Ordinal)) { IsTruncated = _console.Dropped != dropped };
     }
 
     /// <summary>Types a line that prints nothing and waits until the shell has read it, so that no more is typed than a terminal keeps.</summary>

@@ -1,6 +1,7 @@
 namespace VirtKit.Devices.Consoles;
 
-/// <summary>The input half of a <see cref="StreamConsole"/>: the thread that reads the stream, a buffer ahead of the guest.</summary>
+/// <summary>The input half of a <see cref="StreamConsole"/>: the thread that reads the stream, up to a buffer ahead of the guest. A stream that acts on what is
+/// read (an escape key that ends the machine) still sees it when the guest reads nothing any more.</summary>
 internal sealed class StreamConsoleInput
 {
     private const int BufferSize = 4096;
@@ -9,8 +10,7 @@ internal sealed class StreamConsoleInput
     private readonly Action _arrived;
     private readonly Action<Exception> _failure;
     private readonly object _gate = new();
-    private readonly byte[] _buffer = new byte[BufferSize];
-    private int _start, _end;
+    private readonly ConsoleBuffer _buffer = new(BufferSize);
     private bool _closed;
 
     public StreamConsoleInput(Stream stream, Action arrived, Action<Exception> failure)
@@ -26,10 +26,10 @@ internal sealed class StreamConsoleInput
     {
         lock (_gate)
         {
-            int count = Math.Min(buffer.Length, _end - _start);
-            _buffer.AsSpan(_start, count).CopyTo(buffer);
-            _start += count;
-            if (count > 0 && _start == _end)
+            int count = Math.Min(buffer.Length, _buffer.Count);
+            _buffer.Bytes[..count].CopyTo(buffer);
+            _buffer.Drop(count);
+            if (count > 0)
                 Monitor.PulseAll(_gate);
             return count;
         }
@@ -50,7 +50,7 @@ internal sealed class StreamConsoleInput
         byte[] bytes = new byte[BufferSize];
         try
         {
-            while (_stream.Read(bytes, 0, bytes.Length) is > 0 and int count && TryGive(bytes.AsSpan(0, count)))
+            while (WaitForRoom() is > 0 and int room && _stream.Read(bytes, 0, room) is > 0 and int count && TryGive(bytes.AsSpan(0, count)))
                 _arrived();
         }
         catch (Exception e)
@@ -65,17 +65,25 @@ internal sealed class StreamConsoleInput
         }
     }
 
-    /// <summary>Waits until the guest has taken what was there before.</summary>
+    /// <summary>Waits until the guest has taken some of a full buffer.</summary>
+    /// <returns>How many bytes there is room for; 0 at the end.</returns>
+    private int WaitForRoom()
+    {
+        lock (_gate)
+        {
+            while (_buffer.Room == 0 && !_closed)
+                Monitor.Wait(_gate);
+            return _closed ? 0 : _buffer.Room;
+        }
+    }
+
     private bool TryGive(ReadOnlySpan<byte> bytes)
     {
         lock (_gate)
         {
-            while (_start < _end && !_closed)
-                Monitor.Wait(_gate);
             if (_closed)
                 return false;
-            bytes.CopyTo(_buffer);
-            (_start, _end) = (0, bytes.Length);
+            _buffer.Append(bytes);
             return true;
         }
     }

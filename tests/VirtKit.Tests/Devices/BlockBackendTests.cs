@@ -21,7 +21,8 @@ public sealed class BlockBackendTests
             using FileBlockBackend? file = kind.EndsWith("file", StringComparison.Ordinal)
                 ? new FileBlockBackend(path, kind == "file" ? BlockAccess.ReadWrite : BlockAccess.ReadOnly) : null;
             IBlockBackend origin = file ?? (IBlockBackend)new MemoryBlockBackend((byte[])model.Clone());
-            IBlockBackend backend = kind.StartsWith("overlay", StringComparison.Ordinal) ? new OverlayBlockBackend(origin) : origin;
+            using OverlayBlockBackend? above = kind.StartsWith("overlay", StringComparison.Ordinal) ? new OverlayBlockBackend(origin) : null;
+            IBlockBackend backend = above ?? origin;
             byte[] before = (byte[])model.Clone();
             var random = new Random(8);
             for (int i = 0; i < 500; i++)
@@ -49,12 +50,12 @@ public sealed class BlockBackendTests
             backend.Flush();
             if (backend is OverlayBlockBackend overlay)
             {
-                byte[] below = new byte[Length], above = new byte[Length];
+                byte[] below = new byte[Length], reverted = new byte[Length];
                 origin.Read(0, below);
                 Assert.Equal(before, below);
                 overlay.Revert();
-                overlay.Read(0, above);
-                Assert.Equal(before, above);
+                overlay.Read(0, reverted);
+                Assert.Equal(before, reverted);
             }
             else if (file is not null)
             {

@@ -47,6 +47,71 @@ public sealed class NetworkTests
     }
 
     [Fact]
+    public void Port_HandlerThrows_IsToldAndGoesOn()
+    {
+        var hub = new NetworkSwitch();
+        using NetworkPort a = hub.AddPort(), b = hub.AddPort();
+        int calls = 0;
+        b.FrameAvailable += () =>
+        {
+            Interlocked.Increment(ref calls);
+            throw new InvalidOperationException("handler");
+        };
+        for (int i = 1; i <= 3; i++)
+        {
+            a.Send(Frame(Broadcast, Mac(1), 60));
+            int round = i;
+            Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref calls) >= round, TimeSpan.FromSeconds(20)));
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => b.Failure is not null, TimeSpan.FromSeconds(20)));
+        Assert.Equal("handler", b.Failure!.Message);
+        b.Dispose();
+        b.Dispose();
+    }
+
+    [Fact]
+    public void Port_Unplugged_NeitherSendsNorReceives()
+    {
+        var hub = new NetworkSwitch();
+        NetworkPort a = hub.AddPort(), b = hub.AddPort();
+        int unplugged = 0;
+        b.FrameAvailable += () => unplugged += b.IsConnected ? 0 : 1;
+        a.Send(Frame(Broadcast, Mac(1), 60));
+        b.Dispose();
+        Assert.False(Take(b));
+        Assert.True(unplugged > 0);
+        b.Send(Frame(Broadcast, Mac(2), 60));
+        Assert.False(Take(a));
+        a.Send(Frame(Mac(2), Mac(1), 60));
+        Assert.False(Take(b));
+        Assert.Equal(0, b.Dropped);
+    }
+
+    /// <summary>Ports come and go while all of them send: no frame, handler or disposal waits for another for ever.</summary>
+    [Fact]
+    public async Task Switch_PortsComeAndGoWhileAllSend_GoesOn()
+    {
+        var hub = new NetworkSwitch();
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        Task[] workers = [.. Enumerable.Range(0, 4).Select(worker => Task.Run(() =>
+        {
+            byte[] frame = Frame(Broadcast, Mac(worker), 64), received = new byte[INetworkBackend.MaximumFrameLength];
+            for (int i = 0; i < 2000; i++)
+            {
+                using NetworkPort port = hub.AddPort();
+                port.FrameAvailable += () => port.TryReceive(received, out _);
+                for (int j = 0; j < 4; j++)
+                    port.Send(frame);
+            }
+        }, cancellation))];
+        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(60), cancellation);
+        using NetworkPort a = hub.AddPort(), b = hub.AddPort();
+        a.Send(Frame(Broadcast, Mac(1), 60));
+        Assert.True(Take(b));
+    }
+
+    [Fact]
     public void Net_FramesBothWays_CrossTheSwitch()
     {
         var hub = new NetworkSwitch();

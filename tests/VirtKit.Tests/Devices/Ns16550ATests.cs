@@ -133,7 +133,7 @@ public sealed class Ns16550ATests
     public void Transmit_ConsoleFull_WaitsAndGoesOn()
     {
         var lines = new LineRecorder();
-        var console = new MemoryConsole(capacity: 4);
+        var console = new MemoryConsole(capacity: 4, ConsoleOverflow.Wait);
         using var uart = new Ns16550A(console, lines[0]);
         uart.Write(2, 1, 0x01);
         uart.Write(1, 1, 0x02);

@@ -9,7 +9,7 @@ public sealed class VirtioConsoleTests
     [Fact]
     public void Transmit_ConsoleFull_TakesUpWhereItStopped()
     {
-        var console = new MemoryConsole(capacity: 5);
+        var console = new MemoryConsole(capacity: 5, ConsoleOverflow.Wait);
         using VirtioDriver driver = new VirtioDriver(new VirtioConsole(console)).Start();
         driver.Offer(1, 0, (driver.Allocate("hel"u8), 3, false), (driver.Allocate("lo world"u8), 8, false));
         driver.Notify(1);

@@ -1,3 +1,4 @@
+using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
 using VirtKit.Tests.RiscV.Support;
 using VirtKit.Tests.Support;
@@ -7,7 +8,7 @@ namespace VirtKit.Tests.RiscV;
 /// <summary>SBI 2.0 as a guest in S-mode sees it.</summary>
 public sealed class SbiTests
 {
-    private const long NotSupported = -2, InvalidParameter = -3, InvalidAddress = -5, AlreadyAvailable = -6;
+    private const long Failed = -1, NotSupported = -2, InvalidParameter = -3, InvalidAddress = -5, AlreadyAvailable = -6;
     private const ulong Base = 0x10, Time = 0x54494d45, Ipi = 0x735049, Fence = 0x52464e43, Hsm = 0x48534d, Reset = 0x53525354, Console = 0x4442434e;
 
     private static readonly string Caller = $"""
@@ -95,6 +96,23 @@ public sealed class SbiTests
         Assert.Equal((0L, 2UL), Call(m, Console, 1, 8, BareMachine.Ram + 0x2000));
         Assert.Equal(0x6968UL, m.Read(BareMachine.Ram + 0x2000));
         Assert.Equal(NotSupported, Call(m, Console, 3).Error);
+    }
+
+    /// <summary>A console without room is not waited for: the guest learns how much was taken (SBI §12.1), and goes on with the rest.</summary>
+    [Theory]
+    [MemberData(nameof(RiscVEngines.Names), MemberType = typeof(RiscVEngines))]
+    public void DebugConsole_WithLittleRoom_TakesAPart(string engine)
+    {
+        var console = new MemoryConsole(capacity: 3, ConsoleOverflow.Wait);
+        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions { Console = new SbiConsole(console) });
+        m.Write(BareMachine.Ram + 0x1000, 0x6f6c6c6568);
+        Assert.Equal((0L, 3UL), Call(m, Console, 0, 5, BareMachine.Ram + 0x1000));
+        Assert.Equal((0L, 0UL), Call(m, Console, 0, 2, BareMachine.Ram + 0x1003));
+        Assert.Equal(Failed, Call(m, Console, 2, 'x').Error);
+        Assert.Equal("hel"u8.ToArray(), console.TakeOutput());
+        Assert.Equal((0L, 2UL), Call(m, Console, 0, 2, BareMachine.Ram + 0x1003));
+        Assert.Equal((0L, 0UL), Call(m, Console, 2, 'x'));
+        Assert.Equal("lox"u8.ToArray(), console.TakeOutput());
     }
 
     private static (long Error, ulong Value) Call(BareMachine m, ulong extension, ulong function, params ReadOnlySpan<ulong> arguments)

@@ -18,8 +18,7 @@ public sealed class CrossCheckBootTests
     public async Task Debian_WithCrossCheck_ReachesInitWithoutADifference()
     {
         Translators.Require();
-        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
-        LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())!;
+        LinuxGuestFiles files = DebianFiles.RiscV();
         var console = new MemoryConsole();
         using var board = new RiscVVirt(new RiscVVirtOptions
         {

@@ -2,6 +2,7 @@ using System.Text;
 using VirtKit.Devices.Consoles;
 using VirtKit.Samples;
 using VirtKit.Samples.BootLinux.Terminal;
+using VirtKit.Tests.Devices.Support;
 
 namespace VirtKit.Tests.Samples;
 
@@ -62,9 +63,28 @@ public sealed class TerminalTests
         consoles.Serial.Write("serial "u8);
         Assert.Equal(0, consoles.Virtio.Read(buffer));
         consoles.Virtio.Write("virtio"u8);
+        Assert.True(consoles.Flush(TimeSpan.FromSeconds(10)));
         Assert.Equal(0, consoles.Serial.Read(buffer));
         Assert.True(SpinWait.SpinUntil(() => consoles.Virtio.Read(buffer) == 1, TimeSpan.FromSeconds(10)));
         Assert.Equal("serial virtio", Encoding.ASCII.GetString(screen.ToArray()));
+    }
+
+    [Fact]
+    public void GuestConsoles_TerminalStandsStill_TakesSerialOutputAsAWholeOrNotAtAll()
+    {
+        using var screen = new StalledStream();
+        using var terminal = new StreamConsole(null, screen, outputCapacity: 64);
+        var consoles = new GuestConsoles(terminal, terminal.Write, () => { });
+        byte[] line = Encoding.ASCII.GetBytes("0123456789abcdef"), sent = [];
+        while (consoles.Serial.Write(line) is > 0 and int taken)
+        {
+            Assert.Equal(line.Length, taken);
+            sent = [.. sent, .. line];
+        }
+
+        screen.Resume();
+        Assert.True(SpinWait.SpinUntil(() => consoles.Flush(TimeSpan.FromSeconds(10)), TimeSpan.FromSeconds(10)));
+        Assert.Equal(sent, screen.Written);
     }
 
     [Theory]
