@@ -36,7 +36,7 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         // An instruction at a page's end may reach into the next: it is listed for both.
         bool atEnd = (pc & 0xfff) == 0xffe;
-        if (_free == 0 && _count + (atEnd ? 2 : 1) > MaxNodes)
+        if (_count > MaxNodes - 2 && (_free == 0 || _nodes[_free].Next == 0))
             Forget();
         entry->Pc = pc;
         entry->Code = code;

@@ -9,7 +9,8 @@ internal sealed unsafe class Tlb : IDisposable
     private const int DataModes = 4, Privileges = 3, CodeSets = 256, CodeWays = 4, FirstCapacity = 64, MaxFilled = 4096;
     private const int TableCount = DataModes * 2;
 
-    // Zeroes are invalid entries: of all pages only page 0 has the tag 0, and its entry is the first of a table.
+    // Zeroes are invalid entries: of all pages only page 0 has the tag 0, and it is looked for in the first entry of a table alone, or, by a lookup that several accesses
+    // share and that begins below the page, in the last.
     private readonly NativeBlock _block = NativeBlock.LazilyZeroed(TableCount * TlbEntry.Count * sizeof(TlbEntry));
     private readonly TlbEntry* _tables;
     private readonly CodeTable?[] _code = new CodeTable?[Privileges];
@@ -25,7 +26,7 @@ internal sealed unsafe class Tlb : IDisposable
     public Tlb()
     {
         _tables = (TlbEntry*)_block.Pointer;
-        InvalidateFirstEntries();
+        InvalidateEnds();
         _user.Clear();
         _supervisor.Clear();
     }
@@ -98,7 +99,7 @@ internal sealed unsafe class Tlb : IDisposable
         if (_filledCount > MaxFilled)
         {
             new Span<TlbEntry>(_tables, TableCount * TlbEntry.Count).Clear();
-            InvalidateFirstEntries();
+            InvalidateEnds();
         }
         else
         {
@@ -148,10 +149,10 @@ internal sealed unsafe class Tlb : IDisposable
     // The two halves of an address space are a program's and its kernel's: a superpage of one says nothing of the other.
     private ref LargePages LargePagesOf(ulong address) => ref (long)address < 0 ? ref _supervisor : ref _user;
 
-    private void InvalidateFirstEntries()
+    private void InvalidateEnds()
     {
         for (int table = 0; table < TableCount; table++)
-            _tables[table * TlbEntry.Count].Tag = TlbEntry.Invalid;
+            _tables[table * TlbEntry.Count].Tag = _tables[(table + 1) * TlbEntry.Count - 1].Tag = TlbEntry.Invalid;
     }
 
     /// <summary>One range that covers every superpage whose pieces were filled since the last flush.</summary>
