@@ -4,7 +4,7 @@ namespace VirtKit.Bench.Micro;
 
 /// <summary>Memory and device access through a map as large as that of the virt board: fourteen devices and RAM.</summary>
 [MemoryDiagnoser]
-public class AddressSpaceBenchmarks : IDisposable
+public class AddressSpaceBenchmarks
 {
     private static readonly Gpa Ram = new(0x80000000), DeviceBase = new(0x10000000), Nowhere = new(0x70000000);
 
@@ -19,13 +19,6 @@ public class AddressSpaceBenchmarks : IDisposable
         for (ulong i = 0; i < 14; i++)
             _space.Map(DeviceBase + i * 0x1000, new Registers());
         _device = DeviceBase + 0x5008;
-    }
-
-    [GlobalCleanup]
-    public void Dispose()
-    {
-        _space.Dispose();
-        GC.SuppressFinalize(this);
     }
 
     /// <summary>A guest's load from a device register, from the engine's call to the value.</summary>

@@ -18,13 +18,18 @@ internal sealed record LinuxFiles(string Kernel, string Initrd)
     }
 
     /// <summary>The kernel in the cache, and the initramfs that the sample would make for it.</summary>
-    private static LinuxFiles FindCached()
+    private static LinuxFiles FindCached() => Build(new BusyboxInitramfsOptions(), "initramfs.cpio");
+
+    /// <summary>The kernel in the cache, and an initramfs that runs a script with the disks' file systems at hand and then powers off.</summary>
+    public static LinuxFiles ForCommand(string script) => Build(new BusyboxInitramfsOptions { Command = script, MountsDisks = true }, "userland.cpio");
+
+    private static LinuxFiles Build(BusyboxInitramfsOptions options, string name)
     {
         LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())
             ?? throw new BenchException("No kernel in the cache: run samples/BootLinux once, or name --kernel and --initrd.");
-        string initrd = Repository.PathOf("artifacts", "bench", "initramfs.cpio");
+        string initrd = Repository.PathOf("artifacts", "bench", name);
         Directory.CreateDirectory(Path.GetDirectoryName(initrd)!);
-        File.WriteAllBytes(initrd, BusyboxInitramfs.Build(files));
+        File.WriteAllBytes(initrd, BusyboxInitramfs.Build(files, options));
         return new LinuxFiles(files.Kernel, initrd);
     }
 }

@@ -3,56 +3,58 @@ using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>Finds translations by virtual address, for one vCPU; a table for each privilege mode.</summary>
+/// <summary>Finds translations by virtual address, for one vCPU in one address space; a table for each privilege mode. Memory is committed as it is filled.</summary>
+/// <remarks>The entries of a page are listed, so that forgetting a page costs what was filled of it, and forgetting all costs what was filled at all.</remarks>
 internal sealed unsafe class JumpCache : IDisposable
 {
-    private const int Modes = 3, PageSlots = 4096;
+    private const int Modes = 3, PageSlots = 2048, MaxNodes = 16384;
 
-    private readonly NativeBlock _block = new(Modes * CodeEntry.Count * sizeof(CodeEntry));
+    // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
+    private readonly NativeBlock _entryBlock = NativeBlock.LazilyZeroed(Modes * CodeEntry.Count * sizeof(CodeEntry));
+    private readonly NativeBlock _nodeBlock = NativeBlock.LazilyZeroed((MaxNodes + 1) * sizeof(Node));
     private readonly CodeEntry* _entries;
+    private readonly Node* _nodes;
 
-    /// <summary>The entries that were filled since everything was forgotten, so that forgetting costs what was filled; past the end all are cleared.</summary>
-    private readonly nint[] _filled = new nint[8192];
-    private int _filledCount = int.MaxValue;
+    /// <summary>For each mode and the low bits of a page's number, the first node of the entries of such pages; 0 for none.</summary>
+    private readonly int[] _first = new int[Modes * PageSlots];
 
-    /// <summary>For each mode and the low bits of a page's number, whether entries of such a page may be there.</summary>
-    private readonly bool[] _pages = new bool[Modes * PageSlots];
+    /// <summary>The nodes handed out since everything was forgotten; they count from 1. Those given back are chained behind <see cref="_free"/>.</summary>
+    private int _count, _free;
 
     public JumpCache()
     {
-        _entries = (CodeEntry*)_block.Pointer;
-        Forget();
+        _entries = (CodeEntry*)_entryBlock.Pointer;
+        _nodes = (Node*)_nodeBlock.Pointer;
+        for (int mode = 0; mode < Modes; mode++)
+            _entries[mode * CodeEntry.Count].Pc = CodeEntry.Invalid;
     }
 
     public CodeEntry* TableOf(PrivilegeMode privilege) => _entries + (privilege == PrivilegeMode.Machine ? 2 : (int)privilege) * CodeEntry.Count;
 
-    /// <summary>An entry has been filled.</summary>
-    public void Filled(CodeEntry* entry)
+    /// <summary>Fills an entry of a table.</summary>
+    public void Fill(CodeEntry* entry, ulong pc, byte* code)
     {
-        int mode = (int)((entry - _entries) / CodeEntry.Count);
-        PageOf(mode, entry->Pc) = true;
-        // An instruction at a page's end may reach into the next.
-        PageOf(mode, entry->Pc + 2) = true;
-        if (_filledCount < _filled.Length)
-            _filled[_filledCount] = (nint)entry;
-        if (_filledCount < int.MaxValue)
-            _filledCount++;
+        // An instruction at a page's end may reach into the next: it is listed for both.
+        bool atEnd = (pc & 0xfff) == 0xffe;
+        if (_count > MaxNodes - 2 && (_free == 0 || _nodes[_free].Next == 0))
+            Forget();
+        entry->Pc = pc;
+        entry->Code = code;
+        int number = (int)(entry - _entries);
+        List(number, pc);
+        if (atEnd)
+            List(number, pc + 2);
     }
 
+    /// <summary>Forgets everything.</summary>
     public void Forget()
     {
-        if (_filledCount > _filled.Length)
-        {
-            new Span<CodeEntry>(_entries, Modes * CodeEntry.Count).Fill(new CodeEntry { Pc = CodeEntry.Invalid });
-        }
-        else
-        {
-            foreach (nint entry in _filled.AsSpan(0, _filledCount))
-                ((CodeEntry*)entry)->Pc = CodeEntry.Invalid;
-        }
-
-        _filledCount = 0;
-        Array.Clear(_pages);
+        if (_count == 0)
+            return;
+        for (int node = 1; node <= _count; node++)
+            _entries[_nodes[node].Entry].Pc = CodeEntry.Invalid;
+        Array.Clear(_first);
+        _count = _free = 0;
     }
 
     /// <summary>Forgets what begins in a page, or reaches into it.</summary>
@@ -61,23 +63,56 @@ internal sealed unsafe class JumpCache : IDisposable
         ulong page = address & ~0xfffUL;
         for (int mode = 0; mode < Modes; mode++)
         {
-            if (!PageOf(mode, page))
-                continue;
-            CodeEntry* table = _entries + mode * CodeEntry.Count;
-            // The 2048 possible addresses of a page stand in a row.
-            foreach (ref CodeEntry entry in new Span<CodeEntry>((byte*)table + CodeEntry.OffsetOf(page), 2048))
+            ref int link = ref FirstOf(mode, page);
+            while (link != 0)
             {
-                if ((entry.Pc & ~0xfffUL) == page)
+                int number = link;
+                ref Node node = ref _nodes[number];
+                ref CodeEntry entry = ref _entries[node.Entry];
+                bool isOfPage = (entry.Pc & ~0xfffUL) == page || entry.Pc == page - 2;
+                if (isOfPage)
                     entry.Pc = CodeEntry.Invalid;
+                // Nodes of entries that another address has taken are given back too.
+                if (isOfPage || !IsOfSlot(entry.Pc, page))
+                {
+                    link = node.Next;
+                    node.Next = _free;
+                    _free = number;
+                }
+                else
+                {
+                    link = ref node.Next;
+                }
             }
-
-            var crossing = (CodeEntry*)((byte*)table + CodeEntry.OffsetOf(page - 2));
-            if (crossing->Pc == page - 2)
-                crossing->Pc = CodeEntry.Invalid;
         }
     }
 
-    private ref bool PageOf(int mode, ulong address) => ref _pages[mode * PageSlots + (int)(address >> 12 & (PageSlots - 1))];
+    public void Dispose()
+    {
+        _entryBlock.Dispose();
+        _nodeBlock.Dispose();
+    }
 
-    public void Dispose() => _block.Dispose();
+    private void List(int entry, ulong address)
+    {
+        int number = _free;
+        if (number != 0)
+            _free = _nodes[number].Next;
+        else
+            number = ++_count;
+        ref int first = ref FirstOf(entry / CodeEntry.Count, address);
+        _nodes[number] = new Node { Entry = entry, Next = first };
+        first = number;
+    }
+
+    private static bool IsOfSlot(ulong pc, ulong page) => SlotOf(pc) == SlotOf(page) || SlotOf(pc + 2) == SlotOf(page);
+
+    private static int SlotOf(ulong address) => (int)(address >> 12 & (PageSlots - 1));
+
+    private ref int FirstOf(int mode, ulong address) => ref _first[mode * PageSlots + SlotOf(address)];
+
+    private struct Node
+    {
+        public int Entry, Next;
+    }
 }

@@ -74,10 +74,13 @@ internal unsafe struct CodeEntry
     /// <summary>Odd, as no instruction address is.</summary>
     public const ulong Invalid = ulong.MaxValue;
 
+    /// <summary>By how much an address is shifted and mixed with itself: pages whose numbers differ in the low bits use different entries for the same offset.</summary>
+    public const int PageShift = 11;
+
     public ulong Pc;
 
     public byte* Code;
 
     /// <summary>The byte offset of an address's entry.</summary>
-    public static int OffsetOf(ulong pc) => (int)(pc << 3 & (Count - 1) * 16);
+    public static int OffsetOf(ulong pc) => (int)((pc ^ pc >> PageShift) << 3 & (Count - 1) * 16);
 }

@@ -16,12 +16,15 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private readonly TranslatorContext* _context;
     private readonly TranslationCache _cache;
     private readonly FallbackTable _fallbacks;
-    private readonly JumpCache _jumps = new();
+    /// <summary>The jump caches of the address spaces that the hart keeps apart.</summary>
+    private readonly JumpCache?[] _spaces = new JumpCache?[Mmu.Spaces];
     private readonly Stepper _stepper;
     private readonly Func<ulong, CodePlace?> _nextPage;
     private GCHandle _self;
     private string? _failure;
     private bool _endSlice;
+    /// <summary>That of the current address space.</summary>
+    private JumpCache _jumps;
     private bool _codeChanged;
     private int _inCode;
     private long _epoch;
@@ -36,6 +39,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
     {
         Shadow = shadow;
+        _spaces[0] = _jumps = new JumpCache();
         _cache = cache;
         _fallbacks = fallbacks;
         _hart = new Hart(system, index, sizeof(TranslatorContext), this);
@@ -118,18 +122,25 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     void IHartEngine.DataMappingChanged(ulong address) => _context->Recent.Forget(address & ~0xfffUL);
 
     // What is mapped anew between an exit and the code that is found for it is not to be linked: the exit may belong to what was there before.
-    void IHartEngine.CodeMappingChanged()
+    void IHartEngine.SpaceChanged(int space)
     {
         _codeChanged = true;
         _wantsLink = -1;
-        _jumps.Forget();
+        _jumps = _spaces[space] ??= new JumpCache();
     }
 
-    void IHartEngine.CodeMappingChanged(ulong address)
+    void IHartEngine.CodeMappingChanged(int space)
     {
         _codeChanged = true;
         _wantsLink = -1;
-        _jumps.Forget(address);
+        _spaces[space]?.Forget();
+    }
+
+    void IHartEngine.CodeMappingChanged(int space, ulong address)
+    {
+        _codeChanged = true;
+        _wantsLink = -1;
+        _spaces[space]?.Forget(address);
     }
 
     void IHartEngine.CodeBytesChanged()
@@ -137,7 +148,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         _codeChanged = true;
         _wantsLink = -1;
         _cache.BytesChanged();
-        _jumps.Forget();
+        ForgetJumps();
     }
 
     /// <summary>While it waits for others, this core is not running guest code: fences of theirs do not wait for it.</summary>
@@ -175,7 +186,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         if (disposing)
         {
             _hart.Dispose();
-            _jumps.Dispose();
+            foreach (JumpCache? space in _spaces)
+                space?.Dispose();
             _stepper.Dispose();
         }
 
@@ -277,9 +289,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
                 ForgetCode();
             if (Shadow is null && !lone)
             {
-                entry->Pc = pc;
-                entry->Code = code;
-                _jumps.Filled(entry);
+                _jumps.Fill(entry, pc, code);
             }
 
             return code;
@@ -294,7 +304,13 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     {
         _epoch = _cache.Epoch;
         _wantsLink = -1;
-        _jumps.Forget();
+        ForgetJumps();
+    }
+
+    private void ForgetJumps()
+    {
+        foreach (JumpCache? space in _spaces)
+            space?.Forget();
     }
 
     private void Enter(byte* code)

@@ -13,7 +13,9 @@ internal sealed unsafe class CodeCache : IDisposable
     private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
     private readonly CodeArena _arena = new();
     private readonly BlockBuilder _builder;
-    private readonly NativeBlock _jumpBlock = new(Modes * JumpEntry.Count * sizeof(JumpEntry));
+
+    // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
+    private readonly NativeBlock _jumpBlock = NativeBlock.LazilyZeroed(Modes * JumpEntry.Count * sizeof(JumpEntry));
     private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
     private readonly JumpEntry* _jumps;
     private readonly bool[] _used = new bool[Modes];
@@ -36,11 +38,11 @@ internal sealed unsafe class CodeCache : IDisposable
         _builder = new BlockBuilder(set, handlers);
         _jumps = (JumpEntry*)_jumpBlock.Pointer;
         _scratch = (Op*)_scratchBlock.Pointer;
-        _used.AsSpan().Fill(true);
+        for (int mode = 0; mode < Modes; mode++)
+            _jumps[mode * JumpEntry.Count].Pc = JumpEntry.Invalid;
         _allocate = slots => (nint)_arena.Allocate(slots);
         _fetch = at => (at & ~0xfffUL) == _source!.VirtualPage ? _source.HalfAt((int)(at & 0xfff)) : null;
         _allocateScratch = _ => (nint)_scratch;
-        ForgetJumps();
     }
 
     /// <summary>Bytes that blocks and pages take.</summary>

@@ -11,6 +11,7 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     private readonly CodeCache _code;
     private readonly InterpreterDispatch _dispatch;
     private readonly BlockBuilder.FetchHalf _fetchOnce;
+    private int _space;
     private bool _endSlice;
     private ulong _exits;
 
@@ -85,14 +86,26 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     {
     }
 
-    void IHartEngine.CodeMappingChanged()
+    void IHartEngine.SpaceChanged(int space)
     {
+        _space = space;
         ForgetLink();
         _code.ForgetJumps();
     }
 
-    void IHartEngine.CodeMappingChanged(ulong address)
+    void IHartEngine.CodeMappingChanged(int space)
     {
+        // Of other address spaces no jumps are kept.
+        if (space != _space)
+            return;
+        ForgetLink();
+        _code.ForgetJumps();
+    }
+
+    void IHartEngine.CodeMappingChanged(int space, ulong address)
+    {
+        if (space != _space)
+            return;
         ForgetLink();
         _code.ForgetJumps(address);
     }

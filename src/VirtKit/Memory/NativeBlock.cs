@@ -8,9 +8,17 @@ internal sealed unsafe class NativeBlock : SafeHandle
 {
     private const int CacheLine = 64;
 
+    private readonly bool _aligned;
+
     /// <summary>Allocates a block whose bytes are unspecified, at a multiple of 64.</summary>
     /// <param name="length">Its length in bytes.</param>
-    public NativeBlock(nint length) : base(0, ownsHandle: true) => SetHandle((nint)NativeMemory.AlignedAlloc((nuint)length, CacheLine));
+    public NativeBlock(nint length) : this(NativeMemory.AlignedAlloc((nuint)length, CacheLine), aligned: true) { }
+
+    private NativeBlock(void* pointer, bool aligned) : base(0, ownsHandle: true)
+    {
+        _aligned = aligned;
+        SetHandle((nint)pointer);
+    }
 
     public byte* Pointer => (byte*)handle;
 
@@ -24,9 +32,15 @@ internal sealed unsafe class NativeBlock : SafeHandle
         return block;
     }
 
+    /// <summary>A block of zeroes at a multiple of 16, whose pages the host commits as they are touched, if it is large: for tables that are never filled whole.</summary>
+    public static NativeBlock LazilyZeroed(int length) => new(NativeMemory.AllocZeroed((nuint)length), aligned: false);
+
     protected override bool ReleaseHandle()
     {
-        NativeMemory.AlignedFree((void*)handle);
+        if (_aligned)
+            NativeMemory.AlignedFree((void*)handle);
+        else
+            NativeMemory.Free((void*)handle);
         return true;
     }
 }

@@ -140,9 +140,8 @@ internal static class CsrFile
     {
         ulong old = hart.State.Satp;
         hart.State.Satp = Warl.Satp(old, value);
-        if (hart.State.Satp == old)
-            return;
-        hart.Mmu.Flush();
+        if (hart.State.Satp != old)
+            hart.Mmu.SelectSpace();
     }
 
     private static void WriteMenvcfg(Hart hart, ulong value)

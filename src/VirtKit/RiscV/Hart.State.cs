@@ -50,7 +50,7 @@ internal sealed unsafe partial class Hart
         WriteCounter(InstretInhibit, ref State.Minstret, state.Minstret, afterThis: 0);
         SoftwarePending = State.Mip;
         Mmu.Pmp.Update(State);
-        Mmu.Flush();
+        Mmu.Restart();
         StatusChanged();
         UpdateStimecmp();
         Engine?.CodeBytesChanged();

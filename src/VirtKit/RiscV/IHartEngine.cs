@@ -9,11 +9,15 @@ internal interface IHartEngine
     /// <summary>Loads and stores may reach other memory now at the virtual page of this address.</summary>
     void DataMappingChanged(ulong address);
 
-    /// <summary>Every virtual address may mean other code now.</summary>
-    void CodeMappingChanged();
+    /// <summary>Virtual addresses mean what they do in another address space from now on.</summary>
+    /// <param name="space">Its number, 0 to <see cref="Mmu.Spaces"/> - 1. An engine that keeps code by virtual address keeps it apart by this number, or forgets it here.</param>
+    void SpaceChanged(int space);
 
-    /// <summary>The virtual page of this address may mean other code now.</summary>
-    void CodeMappingChanged(ulong address);
+    /// <summary>Every virtual address of an address space may mean other code now.</summary>
+    void CodeMappingChanged(int space);
+
+    /// <summary>The virtual page of this address may mean other code now in an address space.</summary>
+    void CodeMappingChanged(int space, ulong address);
 
     /// <summary>Code bytes may have changed (fence.i).</summary>
     void CodeBytesChanged();

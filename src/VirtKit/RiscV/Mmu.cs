@@ -1,9 +1,7 @@
-using VirtKit.Memory;
-
 namespace VirtKit.RiscV;
 
 /// <summary>Address translation of one hart: page walks through Sv39, Sv48 and Sv57 (RV-Priv §12.3-12.6, Svnapot §15), PMP, and the software TLBs that hold their results.</summary>
-/// <remarks>Data TLBs exist once per <see cref="Mode"/>, so that a trap into the kernel and back keeps them.</remarks>
+/// <remarks>A guest that gives its address spaces ASIDs keeps the translations of the last few; one without, that is with ASID 0, loses them when it writes satp.</remarks>
 internal sealed unsafe class Mmu : IDisposable
 {
     public const int Bare = 0, Sv39 = 8, Sv48 = 9, Sv57 = 10;
@@ -11,8 +9,10 @@ internal sealed unsafe class Mmu : IDisposable
     private const ulong PteV = 1, PteR = 2, PteW = 4, PteX = 8, PteU = 16, PteA = 64, PteD = 128, PteN = 1UL << 63;
     private const ulong PteReserved = 0x7fUL << 54 | 3UL << 61;
 
-    /// <summary>A kernel's code: an entry that makes room for another costs the engine what it knows of the page.</summary>
-    private const int CodeEntries = 1024;
+    /// <summary>How many address spaces' translations are kept.</summary>
+    public const int Spaces = 4;
+
+    private const ulong AsidMask = 0xffffUL << 44;
 
     /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
     private const int MaxEntryUpdates = 1000;
@@ -22,20 +22,11 @@ internal sealed unsafe class Mmu : IDisposable
     private readonly IHartEngine? _engine;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
-    private readonly NativeBlock _block = new(Modes * 2 * TlbEntry.Count * sizeof(TlbEntry));
-    private readonly TlbEntry* _tables;
-    private readonly CodeEntry[] _code = new CodeEntry[CodeEntries * 3];
-
-    /// <summary>The entries that were filled since the last flush, so that a flush costs what was filled; past the end it clears everything.</summary>
-    private readonly nint[] _filled = new nint[4096];
-    private int _filledCount;
-
-    /// <summary>Entries of other flushes are invalid.</summary>
-    private ulong _codeFlushes = 1;
+    private readonly Tlb?[] _spaces = new Tlb?[Spaces];
+    private Tlb _tlb;
+    private int _space;
+    private ulong _switches;
     private MemoryRegion? _lastRegion;
-    private ulong _largeBase = TlbEntry.Invalid, _largeMask = ulong.MaxValue;
-
-    private const int Modes = 4;
 
     public Mmu(HartContext* context, RiscVSystem system, IHartEngine? engine)
     {
@@ -44,19 +35,9 @@ internal sealed unsafe class Mmu : IDisposable
         _engine = engine;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
-        _tables = (TlbEntry*)_block.Pointer;
-        new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
+        _spaces[0] = _tlb = new Tlb();
         SelectMode();
         _memory.Changed += OnMapChanged;
-    }
-
-    /// <summary>Which data accesses share their permissions, and with them a TLB.</summary>
-    private enum Mode
-    {
-        User,
-        Supervisor,
-        SupervisorWithUserMemory,
-        Machine,
     }
 
     public Pmp Pmp { get; } = new();
@@ -78,13 +59,13 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>Points the context at the TLBs of the mode that privilege and mstatus now give.</summary>
     public void SelectMode()
     {
-        Mode mode = DataPrivilege switch
+        DataMode mode = DataPrivilege switch
         {
-            PrivilegeMode.User => Mode.User,
-            PrivilegeMode.Supervisor => (_context->State.Mstatus & Mstatus.Sum) != 0 ? Mode.SupervisorWithUserMemory : Mode.Supervisor,
-            _ => Mode.Machine,
+            PrivilegeMode.User => DataMode.User,
+            PrivilegeMode.Supervisor => (_context->State.Mstatus & Mstatus.Sum) != 0 ? DataMode.SupervisorWithUserMemory : DataMode.Supervisor,
+            _ => DataMode.Machine,
         };
-        TlbEntry* table = _tables + (int)mode * 2 * TlbEntry.Count;
+        TlbEntry* table = _tlb.ReadTable(mode);
         if (_context->ReadTlb == table)
             return;
         _context->ReadTlb = table;
@@ -92,39 +73,64 @@ internal sealed unsafe class Mmu : IDisposable
         _engine?.DataMappingChanged();
     }
 
-    /// <summary>Forgets every translation.</summary>
-    public void Flush()
+    /// <summary>Switches to the address space of the satp that was just written (RV-Priv §12.1.11). What is known of it still holds if it has an ASID, for then the guest
+    /// fences what it changes; otherwise it is forgotten, which the architecture allows and simple guests rely on.</summary>
+    public void SelectSpace()
     {
-        FlushData();
-        _codeFlushes++;
-        _engine?.CodeMappingChanged();
+        ulong satp = _context->State.Satp;
+        bool hasAsid = (satp & AsidMask) != 0;
+        int space = SpaceFor(satp, hasAsid);
+        Tlb tlb = _spaces[space] ??= new Tlb();
+        if (tlb.Satp != satp || !hasAsid)
+            Flush(space);
+        tlb.Satp = satp;
+        tlb.LastUsed = ++_switches;
+        if (space == _space)
+            return;
+        _space = space;
+        _tlb = tlb;
+        SelectMode();
+        _engine?.SpaceChanged(space);
     }
 
-    /// <summary>Forgets the translations of one page, and of the superpage that it may lie in.</summary>
+    /// <summary>The hart begins anew: forgets everything, and goes on in the address space of its satp.</summary>
+    public void Restart()
+    {
+        Flush();
+        SelectSpace();
+    }
+
+    /// <summary>Forgets every translation of every address space.</summary>
+    public void Flush()
+    {
+        for (int space = 0; space < Spaces; space++)
+            Flush(space);
+    }
+
+    /// <summary>Forgets the translations of one page in every address space, and of the superpage that it may lie in.</summary>
     public void Flush(ulong address)
     {
-        if ((address & _largeMask) == _largeBase)
+        for (int space = 0; space < Spaces; space++)
+            Flush(space, address);
+    }
+
+    /// <summary>As <see cref="Flush()"/>, in the address spaces with an ASID.</summary>
+    public void FlushAsid(ulong asid)
+    {
+        for (int space = 0; space < Spaces; space++)
         {
-            Flush();
-            return;
+            if (HasAsid(space, asid))
+                Flush(space);
         }
+    }
 
-        for (int mode = 0; mode < Modes * 2; mode++)
+    /// <summary>As <see cref="Flush(ulong)"/>, in the address spaces with an ASID.</summary>
+    public void FlushAsid(ulong address, ulong asid)
+    {
+        for (int space = 0; space < Spaces; space++)
         {
-            TlbEntry* entry = TlbEntry.At(_tables + mode * TlbEntry.Count, address);
-            if (entry->Tag == (address & ~0xfffUL))
-                entry->Tag = TlbEntry.Invalid;
-        }
-
-        _engine?.DataMappingChanged();
-
-        for (int mode = 0; mode < 3; mode++)
-        {
-            ref CodeEntry entry = ref _code[mode * CodeEntries + (int)(address >> 12 & (CodeEntries - 1))];
-            if (entry.Page != (address & ~0xfffUL) || entry.Flushes != _codeFlushes)
-                continue;
-            entry.Flushes = 0;
-            _engine?.CodeMappingChanged(address);
+            if (HasAsid(space, asid))
+                Flush(space, address);
         }
     }
 
@@ -136,13 +142,8 @@ internal sealed unsafe class Mmu : IDisposable
     public TrapCause? TranslateCode(ulong address, out ulong page, out byte* host, out bool cached)
     {
         cached = true;
-        ref CodeEntry entry = ref CodeEntryOf((int)_context->State.Privilege, address);
-        if (entry.Page == (address & ~0xfffUL) && entry.Flushes == _codeFlushes)
-        {
-            page = entry.Physical;
-            host = (byte*)entry.Host;
+        if (_tlb.TryFindCode(_context->State.Privilege, address, out page, out host))
             return null;
-        }
 
         Misses++;
         host = null;
@@ -153,13 +154,8 @@ internal sealed unsafe class Mmu : IDisposable
         if (Find(page) is not { IsMemory: true } region)
             return TrapCause.InstructionAccessFault;
         host = (byte*)region.HostAddress + (page - region.Start.Value);
-        if (cached)
-        {
-            if (entry.Flushes == _codeFlushes)
-                _engine?.CodeMappingChanged(entry.Page);
-            entry = new CodeEntry { Page = address & ~0xfffUL, Flushes = _codeFlushes, Physical = page, Host = (nint)host };
-        }
-
+        if (cached && _tlb.AddCode(_context->State.Privilege, address, page, host) is var replaced and not TlbEntry.Invalid)
+            _engine?.CodeMappingChanged(_space, replaced);
         return null;
     }
 
@@ -184,11 +180,7 @@ internal sealed unsafe class Mmu : IDisposable
                 _engine?.DataMappingChanged(entry->Tag);
             entry->Addend = addend;
             entry->Tag = tag;
-            if (_filledCount < _filled.Length)
-                _filled[_filledCount] = (nint)entry;
-            // One more than fit says that some are not listed; a guest that never flushes must not count on.
-            if (_filledCount <= _filled.Length)
-                _filledCount++;
+            _tlb.Filled(entry);
         }
 
         return null;
@@ -197,7 +189,58 @@ internal sealed unsafe class Mmu : IDisposable
     public void Dispose()
     {
         _memory.Changed -= OnMapChanged;
-        _block.Dispose();
+        foreach (Tlb? space in _spaces)
+            space?.Dispose();
+    }
+
+    /// <summary>Where translations under a satp are kept: where they are already; for a guest without ASIDs where it is; else where none have been used for the longest.</summary>
+    private int SpaceFor(ulong satp, bool hasAsid)
+    {
+        if (!hasAsid && (_tlb.Satp & AsidMask) == 0)
+            return _space;
+        int oldest = 0;
+        for (int space = 0; space < Spaces; space++)
+        {
+            if (_spaces[space] is not { } tlb)
+                return space;
+            if (tlb.Satp == satp)
+                return space;
+            if (tlb.LastUsed < _spaces[oldest]!.LastUsed)
+                oldest = space;
+        }
+
+        return oldest;
+    }
+
+    private bool HasAsid(int space, ulong asid) => _spaces[space] is { } tlb && (tlb.Satp & AsidMask) == (asid << 44 & AsidMask);
+
+    private void Flush(int space)
+    {
+        if (_spaces[space] is not { } tlb)
+            return;
+        tlb.Flush();
+        _engine?.CodeMappingChanged(space);
+        if (space == _space)
+        {
+            SelectMode();
+            _engine?.DataMappingChanged();
+        }
+    }
+
+    private void Flush(int space, ulong address)
+    {
+        if (_spaces[space] is not { } tlb)
+            return;
+        if (tlb.MayBeLarge(address))
+        {
+            Flush(space);
+            return;
+        }
+
+        if (tlb.Flush(address))
+            _engine?.CodeMappingChanged(space, address);
+        if (space == _space)
+            _engine?.DataMappingChanged();
     }
 
     private TrapCause? Translate(ulong address, int size, MemoryAccess access, PrivilegeMode privilege, out ulong physical, out bool cacheable)
@@ -274,7 +317,7 @@ internal sealed unsafe class Mmu : IDisposable
                 }
 
                 if (offsetMask != 0)
-                    NoteLargePage(address, offsetMask);
+                    _tlb.NoteLargePage(address, offsetMask);
                 physical = (pageNumber | address >> 12 & offsetMask) << 12 | address & 0xfff;
                 return null;
             }
@@ -327,41 +370,6 @@ internal sealed unsafe class Mmu : IDisposable
         return region;
     }
 
-    /// <summary>Keeps one range that covers every superpage whose pieces are in the TLB: an address inside flushes everything.</summary>
-    private void NoteLargePage(ulong address, ulong offsetMask)
-    {
-        ulong mask = ~(offsetMask << 12 | 0xfff);
-        if (_largeBase == TlbEntry.Invalid)
-        {
-            _largeMask = mask;
-        }
-        else
-        {
-            _largeMask &= mask;
-            while (((_largeBase ^ address) & _largeMask) != 0)
-                _largeMask <<= 1;
-        }
-
-        _largeBase = address & _largeMask;
-    }
-
-    private void FlushData()
-    {
-        if (_filledCount > _filled.Length)
-            new Span<TlbEntry>(_tables, Modes * 2 * TlbEntry.Count).Fill(new TlbEntry { Tag = TlbEntry.Invalid });
-        else
-        {
-            foreach (nint entry in _filled.AsSpan(0, _filledCount))
-                ((TlbEntry*)entry)->Tag = TlbEntry.Invalid;
-        }
-
-        _filledCount = 0;
-        _largeBase = TlbEntry.Invalid;
-        _largeMask = ulong.MaxValue;
-        SelectMode();
-        _engine?.DataMappingChanged();
-    }
-
     private void OnMapChanged()
     {
         // Only done while no vCPU runs, so the caches are nobody's. What is mapped at an address now may have other bytes than what was.
@@ -369,9 +377,6 @@ internal sealed unsafe class Mmu : IDisposable
         Flush();
         _engine?.CodeBytesChanged();
     }
-
-    private ref CodeEntry CodeEntryOf(int privilege, ulong address) =>
-        ref _code[(privilege == 3 ? 2 : privilege) * CodeEntries + (int)(address >> 12 & (CodeEntries - 1))];
 
     private static TrapCause PageFault(MemoryAccess access) => access switch
     {
@@ -386,12 +391,4 @@ internal sealed unsafe class Mmu : IDisposable
         MemoryAccess.Store => TrapCause.StoreAccessFault,
         _ => TrapCause.InstructionAccessFault,
     };
-
-    private struct CodeEntry
-    {
-        public ulong Page;
-        public ulong Flushes;
-        public ulong Physical;
-        public nint Host;
-    }
 }

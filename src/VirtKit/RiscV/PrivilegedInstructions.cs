@@ -73,10 +73,22 @@ internal static class PrivilegedInstructions
         ref RiscVState state = ref hart.State;
         if (state.Privilege == PrivilegeMode.User || (state.Privilege == PrivilegeMode.Supervisor && (state.Mstatus & Mstatus.Tvm) != 0))
             return hart.IllegalInstruction();
-        if (o.Rs1 == 0)
-            hart.Mmu.Flush();
-        else
-            hart.Mmu.Flush(state.X[o.Rs1]);
+        switch (o.Rs1, o.Rs2)
+        {
+            case (0, 0):
+                hart.Mmu.Flush();
+                break;
+            case (_, 0):
+                hart.Mmu.Flush(state.X[o.Rs1]);
+                break;
+            case (0, _):
+                hart.Mmu.FlushAsid(state.X[o.Rs2]);
+                break;
+            default:
+                hart.Mmu.FlushAsid(state.X[o.Rs1], state.X[o.Rs2]);
+                break;
+        }
+
         return true;
     }
 

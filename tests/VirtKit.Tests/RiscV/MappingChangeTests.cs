@@ -42,7 +42,7 @@ public sealed class MappingChangeTests
     {
         ["sfence.vma"] = new("sd s5, 0(s2)\nsfence.vma", 2),
         ["sfence.vma of the address"] = new("sd s5, 0(s2)\nsfence.vma a1, zero", 2),
-        ["sfence.vma of the address space"] = new("sd s5, 0(s2)\nsfence.vma zero, a6", 2),
+        ["sfence.vma of the address space"] = new("sd s5, 0(s2)\nli a6, 0\nsfence.vma zero, a6", 2),
         ["sfence.vma of the address in the address space"] = new("sd s5, 0(s2)\nli a6, 0\nsfence.vma a1, a6", 2),
         ["sinval.vma"] = new("sd s5, 0(s2)\nsfence.w.inval\nsinval.vma a1, zero\nsfence.inval.ir", 2),
         ["unmapped"] = new("sd zero, 0(s2)\nsfence.vma a1, zero", Fault: LoadFault),
@@ -50,6 +50,13 @@ public sealed class MappingChangeTests
         ["other tables of another address space, without a fence"] = new("csrw satp, s6", 2),
         ["other tables and back"] = new("csrw satp, s6\ncall hot\ncsrw satp, s7", 1),
         ["changed tables of another address space"] = new("sd s5, 0(s2)\ncsrw satp, s8", 2),
+        ["two address spaces in turns"] = new("csrw satp, s8\ncall hot\ncsrw satp, s6\ncall hot\ncsrw satp, s8", 1),
+        ["the address, fenced from another address space"] = new(Elsewhere + "sfence.vma a1, zero\ncsrw satp, s8", 2),
+        ["the address and address space, fenced from another"] = new(Elsewhere + "li a6, 2\nsfence.vma a1, a6\ncsrw satp, s8", 2),
+        ["the address space, fenced from another"] = new(Elsewhere + "li a6, 2\nsfence.vma zero, a6\ncsrw satp, s8", 2),
+        ["all, fenced from another address space"] = new(Elsewhere + "sfence.vma\ncsrw satp, s8", 2),
+        ["a number that others have used"] = new(
+            $"li s9, {2 * Mmu.Spaces}\nli s10, {1UL << 44}\nmv s11, s8\nnext: csrw satp, s11\ncall hot\nadd s11, s11, s10\naddi s9, s9, -1\nbnez s9, next\nsd s5, 0(s2)\nsfence.vma a1, zero\ncsrw satp, s8", 2),
         ["SUM"] = new($"li t0, {Sum}\ncsrc sstatus, t0", Fault: LoadFault, Entry: All | U, Status: Sum),
         ["SUM there and back"] = new($"li t0, {Sum}\ncsrc sstatus, t0\nsd s5, 0(s2)\nsfence.vma a1, zero\ncsrs sstatus, t0", 2, Entry: All | U, Status: Sum),
         ["MXR"] = new($"li t0, {Mxr}\ncsrc sstatus, t0", Fault: LoadFault, Entry: V | X | A, Status: Mxr, LoadsOnly: true),
@@ -61,6 +68,9 @@ public sealed class MappingChangeTests
         ["PMP address"] = new($"li t0, 0x18\ncsrw pmpcfg0, t0\ncall hot\nli t0, {First >> 2 | 0x1ff}\ncsrw pmpaddr0, t0", Fault: LoadAccess, IsMachine: true),
         ["PMP of half the page"] = new($"li t0, {First >> 2 | 0xff}\ncsrw pmpaddr0, t0\nli t0, 0x18\ncsrw pmpcfg0, t0", Fault: LoadAccess, IsMachine: true),
     };
+
+    /// <summary>The page is known in one address space, and is changed in the other, which has the same tables.</summary>
+    private const string Elsewhere = "csrw satp, s8\ncall hot\ncsrw satp, s7\nsd s5, 0(s2)\n";
 
     public static TheoryData<string, string> GuestCases => [.. from engine in RiscVEngines.All from change in Changes.Keys select (engine, change)];
 
@@ -96,17 +106,35 @@ public sealed class MappingChangeTests
             m.Write(First, "addi a4, a4, 1\naddi a4, a4, 1\naddi a4, a4, 1\nret");
             m.Write(Second, "addi a4, a4, 64\naddi a4, a4, 64\naddi a4, a4, 64\nret");
             m.Write(Second + 0x2000, "ret");
-            for (int i = 0; i < 3; i++)
+            for (int i = 0; i < 4; i++)
                 tables.Map(Page + (1UL << (20 + i)), Second + 0x2000, All);
             RiscVState state = m.RunToWait();
             return $"{state.X[14]} {state.X[25]} {state.Mcause}";
         }
 
-        foreach (string between in (ReadOnlySpan<string>)["nop", "li a7, 0x100000", "li a7, 0x200000", "li a7, 0x400000"])
+        foreach (string between in (ReadOnlySpan<string>)["nop", "li a7, 0x100000", "li a7, 0x200000", "li a7, 0x400000", "all four"])
         {
-            string code = between == "nop" ? between : between + "\nadd a7, a7, a1\njalr ra, 0(a7)";
+            string code = string.Join('\n', between switch
+            {
+                "nop" => [between],
+                "all four" => Enumerable.Range(20, 4).Select(bit => Call($"li a7, {1 << bit}")),
+                _ => (string[])[Call(between)],
+            });
             Assert.Single(RiscVEngines.All.Select(engine => (between, Outcome(engine, code))).Distinct());
         }
+
+        static string Call(string distance) => distance + "\nadd a7, a7, a1\njalr ra, 0(a7)";
+    }
+
+    [Theory]
+    [MemberData(nameof(RiscVEngines.Names), MemberType = typeof(RiscVEngines))]
+    public void Code_OfTwoAddressSpacesAtOneAddress_IsThatOfTheCurrentOne(string engine)
+    {
+        string turn = "csrw satp, s6\njalr ra, 0(a1)\ncsrw satp, s8\njalr ra, 0(a1)\n";
+        using BareMachine m = Prepare(engine, "group", new Change($"li a4, 0\n{turn}{turn}{turn}mv s9, a4", 0), out _);
+        m.Write(First, "addi a4, a4, 1\nret");
+        m.Write(Second, "addi a4, a4, 64\nret");
+        Assert.Equal(3UL * (64 + 1), m.RunToWait().X[25]);
     }
 
     [Theory]

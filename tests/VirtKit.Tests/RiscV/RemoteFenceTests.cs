@@ -60,11 +60,15 @@ public sealed class RemoteFenceTests
         {
         }
 
-        public void CodeMappingChanged()
+        public void SpaceChanged(int space)
         {
         }
 
-        public void CodeMappingChanged(ulong address)
+        public void CodeMappingChanged(int space)
+        {
+        }
+
+        public void CodeMappingChanged(int space, ulong address)
         {
         }
 

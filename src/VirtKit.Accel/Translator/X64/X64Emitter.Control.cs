@@ -130,7 +130,9 @@ internal sealed unsafe partial class X64Emitter
     {
         _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
         X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
-        _asm.Rorx(Gp.Rcx, Gp.Rax, 29, Size.Bits32);
+        _asm.Rorx(Gp.Rcx, Gp.Rax, CodeEntry.PageShift, Size.Bits64);
+        _asm.Alu(Alu.Xor, Gp.Rcx, Gp.Rax, Size.Bits32);
+        _asm.Rorx(Gp.Rcx, Gp.Rcx, 29, Size.Bits32);
         _asm.Alu(Alu.And, Gp.Rcx, (CodeEntry.Count - 1) * 16, Size.Bits32);
         _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
         _asm.Alu(Alu.Cmp, Gp.Rax, new Mem(Gp.Rcx, 0));

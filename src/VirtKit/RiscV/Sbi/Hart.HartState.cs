@@ -102,7 +102,7 @@ internal sealed unsafe partial class Hart
         State.X[10] = (ulong)Id;
         State.X[11] = opaque;
         Wake();
-        Mmu.Flush();
+        Mmu.Restart();
         StatusChanged();
     }
 
