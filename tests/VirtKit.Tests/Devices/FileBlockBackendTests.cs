@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Storage;
-using VirtKit.Samples.BootLinux.Fetch;
+using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Samples;
 using VirtKit.Tests.Support;
 
@@ -85,7 +86,7 @@ public sealed class FileBlockBackendTests : IDisposable
     [Fact]
     public void Open_HeldHere_IsRefusedToAnotherHost()
     {
-        Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
         string image = Image("disk.img");
         using var disk = new FileBlockBackend(image);
         (int code, _, string errors) = SampleProgram.Run("BootLinux", "--engine", "interpreter", "--disk", image, "--run", "true");

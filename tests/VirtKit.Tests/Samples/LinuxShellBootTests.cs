@@ -1,9 +1,9 @@
 using VirtKit.Boot;
+using VirtKit.Boot.Linux;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
 using VirtKit.Samples.BootLinux;
-using VirtKit.Samples.BootLinux.Fetch;
 using VirtKit.Tests.Support;
 using VirtKit.Tests.Translator;
 
@@ -22,8 +22,8 @@ public sealed class LinuxShellBootTests
     public async Task Debian_CommandsAtItsShell_GiveOutputAndStatus(bool virtio)
     {
         Translators.Require();
-        Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
-        GuestFiles files = GuestFiles.FindCached(DebianGuest.RiscV)!;
+        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+        LinuxGuestFiles files = DebianGuest.RiscV64.FindCached(Guest.CacheFolder())!;
         MemoryConsole serial = new(), console = virtio ? new MemoryConsole() : serial;
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
@@ -33,7 +33,7 @@ public sealed class LinuxShellBootTests
             CommandLine = "console=ttyS0 earlycon=sbi",
         });
         Gpa entry = LinuxImage.Parse(File.ReadAllBytes(files.Kernel)).Load(board.Machine.Memory, RiscVVirt.KernelAddress);
-        board.LoadInitrd(InitramfsArchives.Build(File.ReadAllBytes(files.Busybox), new ModuleFolder(files.Modules)));
+        board.LoadInitrd(BusyboxInitramfs.Build(files));
         board.BootSupervisor(entry);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         Task<VcpuExit> run = console.Follow(board.Machine.RunAsync(stop.Token));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using VirtKit.Samples.BootLinux.Fetch;
+using VirtKit.Boot.Linux;
+using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
@@ -14,7 +15,7 @@ public sealed class StoppedTerminalTests
     public void BootLinux_TerminalStandsStill_CtrlAXLeaves(string engine, string option, string value)
     {
         Assert.SkipUnless(RiscVEngines.All.Contains(engine), $"The {engine} does not run on this host.");
-        Require.File(GuestFiles.FindCached(DebianGuest.RiscV)?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
+        Require.File(DebianGuest.RiscV64.FindCached(Guest.CacheFolder())?.Kernel ?? "Debian's kernel", "samples/BootLinux fetches it when it first runs");
         using var terminal = new PseudoTerminal();
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec \"$0\" \"$@\" < \"$TERMINAL\" > \"$TERMINAL\" 2>&1", "dotnet",
             Path.Combine(AppContext.BaseDirectory, "BootLinux.dll"), "--engine", engine, option, value]);
