@@ -58,7 +58,7 @@ public sealed class VirtioConsoleTests
     [Fact]
     public void Transmit_QueueStoppedInTheMiddleOfAChain_NextOneGoesOutWhole()
     {
-        var console = new MemoryConsole(capacity: 3);
+        var console = new MemoryConsole(capacity: 3, ConsoleOverflow.Wait);
         using VirtioDriver driver = new VirtioDriver(new VirtioConsole(console)).Start();
         driver.Offer(1, 0, (driver.Allocate("abcdef"u8), 6, false));
         driver.Notify(1);
