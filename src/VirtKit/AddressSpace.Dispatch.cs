@@ -128,11 +128,17 @@ public sealed unsafe partial class AddressSpace
         }
     }
 
-    /// <summary>What becomes of an access that no device takes as it is. One that begins where nothing is may still end on a bus that splits it.</summary>
+    /// <summary>What becomes of an access that no device takes as it is. One that begins where nothing is may still reach a device on a bus that splits it.</summary>
     private UndeclaredAccess UndeclaredAt(MemoryRegion? region, Gpa address, int size)
     {
+        for (int i = 1; region is null && i < size; i++)
+        {
+            if (Find(address + (ulong)i) is { Undeclared: UndeclaredAccess.Split })
+                return UndeclaredAccess.Split;
+        }
+
         if (region is null)
-            return size > 1 && Find(address + (ulong)(size - 1)) is { Undeclared: UndeclaredAccess.Split } ? UndeclaredAccess.Split : UndeclaredAccess.Fault;
+            return UndeclaredAccess.Fault;
         return region.Undeclared != UndeclaredAccess.Split || region.CanSplit(address, size) ? region.Undeclared : UndeclaredAccess.Fault;
     }
 

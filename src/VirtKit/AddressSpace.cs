@@ -121,6 +121,7 @@ public sealed unsafe partial class AddressSpace
             }
 
             Changed?.Invoke();
+            _loaded?.Forget(region.Start, region.Size);
             Release(region);
         }
     }

@@ -183,7 +183,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         Interrupt(except: null);
     }
 
-    /// <summary>Returns every vCPU and device to its state at power-on. Memory keeps its bytes, <see cref="AddressSpace.Loaded"/> forgets
+    /// <summary>Resets every vCPU and device; what a battery keeps (a clock's time, CMOS memory) stays. Memory keeps its bytes, <see cref="AddressSpace.Loaded"/> forgets
     /// what was loaded, and time goes on. The machine is not running.</summary>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>

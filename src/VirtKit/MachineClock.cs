@@ -15,11 +15,7 @@ public abstract class MachineClock
     /// <summary>The time so many nanoseconds from now, or <see cref="ulong.MaxValue"/> (never, for a timer) where that is past the clock's end after 584 years. Devices compute
     /// deadlines with it: a guest chooses the distance, and a sum that wraps would be a deadline in the past, which expires at once and for ever.</summary>
     /// <param name="nanoseconds">The distance, any value.</param>
-    public ulong After(ulong nanoseconds)
-    {
-        ulong now = Now;
-        return nanoseconds > ulong.MaxValue - now ? ulong.MaxValue : now + nanoseconds;
-    }
+    public ulong After(ulong nanoseconds) => Add(Now, nanoseconds);
 
     /// <summary>Creates a timer that is not set.</summary>
     /// <param name="gate">Held around every call of <paramref name="expired"/>: the device whose state the callback touches.</param>

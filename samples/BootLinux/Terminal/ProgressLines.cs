@@ -31,7 +31,7 @@ internal sealed class ProgressLines(TextWriter output, bool isTerminal) : IProgr
         {
             output.Write("\r" + line);
         }
-        else if (value.Size is > LargeFile and { } whole && 10 * value.Received / whole is var tenth && tenth > _tenth)
+        else if (value.Size is > LargeFile and { } whole && 10 * value.Received / whole is var tenth && tenth > _tenth && tenth < 10)
         {
             _tenth = tenth;
             output.WriteLine(line);

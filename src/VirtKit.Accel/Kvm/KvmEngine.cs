@@ -9,6 +9,8 @@ namespace VirtKit.Accel.Kvm;
 /// scheduled by <see cref="VcpuScheduling.Threads"/>, which is their default. A thread that runs a vCPU keeps real-time signal 63 blocked; the signal is never delivered.
 /// Of KVM's paravirtual features a guest has those that its CPUID shows, and no others; the kernel's local APIC is needed for some (<see cref="KvmParavirtualFeatures"/>).
 /// Writes that a device lets be posted (<see cref="IPostedWrites"/>) are gathered by the kernel and carried out when a vCPU leaves the guest next.
+/// A state that is set is taken whole or refused whole, by the field's name. Of a triple fault, <see cref="VcpuExit.FirstTrap"/> is what began it as far as KVM has taken part:
+/// AMD's processors forget it, Intel's report it only where KVM delivered the exception itself.
 /// What KVM cannot carry out comes back as <see cref="ExitReason.Unsupported"/>, in front of the instruction, with the kernel's suberror as code.
 /// </remarks>
 public sealed class KvmEngine : ExecutionEngine

@@ -9,6 +9,7 @@ public sealed unsafe partial class KvmEvent : IDisposable
 {
     private readonly KvmDescriptor _descriptor;
     private readonly Action<int>? _unbind;
+    private int _disposed;
 
     internal KvmEvent(Action<int> bind, Action<int>? unbind = null)
     {
@@ -48,10 +49,10 @@ public sealed unsafe partial class KvmEvent : IDisposable
         return read(_descriptor, &count, 8) == 8 ? count : 0;
     }
 
-    /// <summary>Unbinds and closes the event.</summary>
+    /// <summary>Unbinds and closes the event. Any thread, any number of times; one that is forgotten is closed by its finalizer, and unbound with its machine.</summary>
     public void Dispose()
     {
-        if (_descriptor.IsClosed)
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         _unbind?.Invoke(_descriptor.Number);
         _descriptor.Dispose();

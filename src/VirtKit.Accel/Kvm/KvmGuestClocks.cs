@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>The clocks that the kernel keeps for a guest: each vCPU's time-stamp counter and the paravirtual clock. The kernel lets them run on while no vCPU runs.</summary>
-internal sealed class KvmGuestClocks(KvmDescriptor vm, KvmSystem system)
+internal sealed unsafe class KvmGuestClocks(KvmDescriptor vm, KvmSystem system)
 {
     private const uint TimeStampCounter = 0x10;
 
@@ -40,11 +40,12 @@ internal sealed class KvmGuestClocks(KvmDescriptor vm, KvmSystem system)
 
     private void SetBack(ulong nanoseconds)
     {
-        if (system.Check(KvmCap.GetTscKhz) > 0)
+        foreach (KvmDescriptor vcpu in _vcpus)
         {
-            // The kernel takes writes of nearly the same value in the same second for one: counters that were in step stay in step.
-            foreach (KvmDescriptor vcpu in _vcpus)
-                SetCounterBack(vcpu, nanoseconds);
+            int kilohertz = system.Check(KvmCap.GetTscKhz) > 0 ? vcpu.TryCall(KvmIoctl.GetTscKhz, 0) : 0;
+            ulong ticks = kilohertz > 0 ? (ulong)((UInt128)nanoseconds * (uint)kilohertz / 1_000_000) : 0;
+            if (ticks != 0 && !TryMoveOffset(vcpu, ticks))
+                SetCounterBack(vcpu, ticks);
         }
 
         KvmClock clock = default;
@@ -54,18 +55,27 @@ internal sealed class KvmGuestClocks(KvmDescriptor vm, KvmSystem system)
         vm.TryCall(KvmIoctl.SetClock, ref clock);
     }
 
-    /// <summary>A guest that has set its counter to a smaller value than what it stood still for keeps it: a counter does not wrap backwards.</summary>
-    private static void SetCounterBack(KvmDescriptor vcpu, ulong nanoseconds)
+    /// <summary>Moves a counter's distance from the host's (Linux 5.16 and later). Counters that were in step stay in step: their distances were equal, and are.</summary>
+    private static bool TryMoveOffset(KvmDescriptor vcpu, ulong ticks)
     {
-        int kilohertz = vcpu.TryCall(KvmIoctl.GetTscKhz, 0);
+        ulong offset = 0;
+        var attribute = new KvmDeviceAttr { Group = KvmDeviceAttr.TscControl, Attr = KvmDeviceAttr.TscOffset, Addr = (ulong)&offset };
+        // SAFETY: the kernel reads and writes the eight bytes of the local variable during the two calls.
+        if (vcpu.TryCall(KvmIoctl.GetDeviceAttr, ref attribute) < 0)
+            return false;
+        offset = unchecked(offset - ticks);
+        return vcpu.TryCall(KvmIoctl.SetDeviceAttr, ref attribute) >= 0;
+    }
+
+    /// <summary>Sets a counter itself. The kernel takes a value within a second of what it expects for an attempt to synchronise vCPUs and ignores it, so that a shorter pause
+    /// is not held. A counter does not wrap backwards.</summary>
+    private static void SetCounterBack(KvmDescriptor vcpu, ulong ticks)
+    {
         var list = new KvmMsrs { Nmsrs = 1 };
         list.Entries[0].Index = TimeStampCounter;
-        if (kilohertz <= 0 || vcpu.TryCall(KvmIoctl.GetMsrs, ref list) != 1)
+        if (vcpu.TryCall(KvmIoctl.GetMsrs, ref list) != 1 || ticks > list.Entries[0].Data)
             return;
-        UInt128 ticks = (UInt128)nanoseconds * (uint)kilohertz / 1_000_000;
-        if (ticks > list.Entries[0].Data)
-            return;
-        list.Entries[0].Data -= (ulong)ticks;
+        list.Entries[0].Data -= ticks;
         vcpu.TryCall(KvmIoctl.SetMsrs, ref list);
     }
 }

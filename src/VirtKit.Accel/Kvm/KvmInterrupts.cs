@@ -17,6 +17,9 @@ internal sealed unsafe class KvmInterrupts
     private byte _priority;
     private volatile bool _intr;
 
+    /// <summary>RFLAGS.IF as of the last exit: what <see cref="HasWork"/> tells other threads must not touch the shared pages, which go away with the machine.</summary>
+    private volatile bool _enabled;
+
     /// <summary>The edges that have come and have not been taken.</summary>
     private int _edges;
 
@@ -54,7 +57,7 @@ internal sealed unsafe class KvmInterrupts
     };
 
     /// <summary>Whether what a halted vCPU waits for has come.</summary>
-    public bool IsWoken => (Volatile.Read(ref _edges) & Nmi) != 0 || (_intr && _run->IfFlag != 0);
+    public bool IsWoken => (Volatile.Read(ref _edges) & Nmi) != 0 || (_intr && _enabled);
 
     /// <summary>Whether <see cref="TakeSignals"/> has something to do. A start-up message is lost on a vCPU that does not wait for one.</summary>
     public bool IsSignaled => Volatile.Read(ref _edges) is var edges && ((edges & Init) != 0 || ((edges & StartUp) != 0 && Activity is X64Activity.WaitForSipi or X64Activity.Uninitialized));
@@ -138,9 +141,10 @@ internal sealed unsafe class KvmInterrupts
         Activity = X64Activity.Running;
     }
 
-    /// <summary>Tells the controller of a MOV to CR8. The guest has been left.</summary>
-    public void NoteTaskPriority()
+    /// <summary>Takes note of what the guest has changed, and tells the controller of a MOV to CR8. The guest has been left.</summary>
+    public void NoteExit()
     {
+        _enabled = _run->IfFlag != 0;
         byte priority = (byte)_run->Cr8;
         if (priority == _priority)
             return;
@@ -163,8 +167,14 @@ internal sealed unsafe class KvmInterrupts
     {
         Activity = state.Activity;
         _run->Cr8 = _priority = (byte)state.Cr8;
-        // The shared copies are as old as the last exit.
-        _run->IfFlag = (byte)((state.Registers.Rflags >> 9) & 1);
+        SetFlags(state.Registers.Rflags);
+    }
+
+    /// <summary>Takes RFLAGS that were set from outside: the shared copies are as old as the last exit.</summary>
+    public void SetFlags(ulong rflags)
+    {
+        _enabled = (rflags & 0x200) != 0;
+        _run->IfFlag = _enabled ? (byte)1 : (byte)0;
         _run->ReadyForInterruptInjection = 0;
     }
 

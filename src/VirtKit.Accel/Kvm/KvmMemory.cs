@@ -15,8 +15,8 @@ internal sealed unsafe class KvmMemory : IDisposable
     {
         _vm = vm;
         _memory = memory;
-        _memory.Changed += Follow;
         Follow();
+        _memory.Changed += Follow;
     }
 
     /// <summary>Starts or stops recording which pages of a region the guest writes.</summary>

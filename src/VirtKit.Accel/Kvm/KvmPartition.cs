@@ -52,6 +52,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         }
         catch
         {
+            _memory?.Dispose();
             _vm.Dispose();
             throw;
         }
@@ -128,7 +129,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             _tscDeadline?.Add(vcpu, table);
             _clocks.Add(vcpu);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table.Lookup(1, 0).Eax, index == 0 && HasKernelController ? ResetChips : null);
+                _tscDeadline, table, index == 0 && HasKernelController ? ResetChips : null);
         }
         catch
         {

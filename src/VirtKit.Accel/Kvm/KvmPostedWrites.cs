@@ -23,10 +23,10 @@ internal sealed unsafe class KvmPostedWrites : IDisposable
         _hasPorts = system.Check(KvmCap.CoalescedPio) > 0;
         if (_ringPage == 0)
             return;
+        Follow();
         _memory.Changed += Follow;
         if (_ports is not null && _hasPorts)
             _ports.Changed += Follow;
-        Follow();
     }
 
     /// <summary>Hands the gathered stores to their devices, in order. Another vCPU's drain under way is waited for: what it took comes before this vCPU's own access.</summary>

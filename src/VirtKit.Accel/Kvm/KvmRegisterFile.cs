@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using VirtKit.X86;
 
@@ -63,7 +64,8 @@ internal sealed unsafe class KvmRegisterFile
         };
     }
 
-    /// <exception cref="ArgumentException">The processor cannot be in this state.</exception>
+    /// <summary>Sets the whole state, part after part: where the kernel refuses one, those before it are set.</summary>
+    /// <exception cref="ArgumentException">The kernel refuses a part; the message names it.</exception>
     public void Set(in X64State state)
     {
         SetSystemRegisters(in state);
@@ -73,11 +75,12 @@ internal sealed unsafe class KvmRegisterFile
         if (_hasLapic)
         {
             X64State.LapicPage lapic = state.Lapic;
-            Require(_vcpu.TryCall(KvmIoctl.SetLapic, ref lapic), "local APIC");
+            Require(_vcpu.TryCall(KvmIoctl.SetLapic, ref lapic), "Lapic");
         }
 
         // After the local APIC: its timer takes a deadline only in that mode.
-        Require(_msrs.Set(in state), "MSRs");
+        (int error, X64Msr refused) = _msrs.Set(in state);
+        Require(error, error < 0 ? string.Create(CultureInfo.InvariantCulture, $"Msrs[0x{refused.Index:x}] = 0x{refused.Value:x}") : "");
         if (_hasLapic)
         {
             KvmMpState activity = state.Activity switch
@@ -87,7 +90,7 @@ internal sealed unsafe class KvmRegisterFile
                 X64Activity.Halted => KvmMpState.Halted,
                 _ => KvmMpState.Runnable,
             };
-            Require(_vcpu.TryCall(KvmIoctl.SetMpState, ref activity), "activity state");
+            Require(_vcpu.TryCall(KvmIoctl.SetMpState, ref activity), "Activity");
         }
 
         SetEvents(in state);
@@ -105,7 +108,7 @@ internal sealed unsafe class KvmRegisterFile
     private static void Require(int result, string part)
     {
         if (result < 0)
-            throw new ArgumentException($"KVM refuses the state's {part}: {Libc.Message(-result)}.", nameof(result));
+            throw new ArgumentException($"KVM refuses the state's {part}: {Libc.Message(-result)}.", "state");
     }
 
     private void GetSystemRegisters(ref X64State state)
@@ -142,7 +145,7 @@ internal sealed unsafe class KvmRegisterFile
             Efer = state.Efer,
             ApicBase = state.ApicBase,
         };
-        Require(_vcpu.TryCall(KvmIoctl.SetSregs, ref s), "segment and control registers");
+        Require(_vcpu.TryCall(KvmIoctl.SetSregs, ref s), "segment registers, Cr0 to Cr8, Efer or ApicBase");
     }
 
     private void SetDebugRegisters(in X64State state)
@@ -150,7 +153,7 @@ internal sealed unsafe class KvmRegisterFile
         var debug = new KvmDebugregs { Dr6 = state.Dr6, Dr7 = state.Dr7 };
         for (int i = 0; i < 4; i++)
             debug.Db[i] = state.Dr[i];
-        Require(_vcpu.TryCall(KvmIoctl.SetDebugregs, ref debug), "debug registers");
+        Require(_vcpu.TryCall(KvmIoctl.SetDebugregs, ref debug), "Dr, Dr6 or Dr7");
     }
 
     private void GetFloatingPoint(ref X64State state)
@@ -184,7 +187,7 @@ internal sealed unsafe class KvmRegisterFile
         {
             var xcrs = new KvmXcrs { NrXcrs = 1 };
             xcrs.Xcrs[0].Value = state.Xcr0;
-            Require(_vcpu.TryCall(KvmIoctl.SetXcrs, ref xcrs), "XCR0");
+            Require(_vcpu.TryCall(KvmIoctl.SetXcrs, ref xcrs), "Xcr0");
         }
 
         int size = Math.Max(_xsaveSize, sizeof(X64State.XsaveArea));
@@ -195,10 +198,12 @@ internal sealed unsafe class KvmRegisterFile
             ((ReadOnlySpan<byte>)state.Xsave).CopyTo(rented);
         }
 
+        int result;
         fixed (byte* pointer = rented ?? (ReadOnlySpan<byte>)state.Xsave)
-            Require(_vcpu.TryCall(KvmIoctl.SetXsave, (nint)pointer), "floating-point state");
+            result = _vcpu.TryCall(KvmIoctl.SetXsave, (nint)pointer);
         if (rented is not null)
             System.Buffers.ArrayPool<byte>.Shared.Return(rented);
+        Require(result, "Xsave");
     }
 
     private void GetEvents(ref X64State state)
@@ -242,7 +247,7 @@ internal sealed unsafe class KvmRegisterFile
             SipiVector = from.SipiVector,
             Flags = KvmVcpuEvents.ValidNmiPending | KvmVcpuEvents.ValidShadow | (_hasLapic ? KvmVcpuEvents.ValidSipiVector : 0),
         };
-        Require(_vcpu.TryCall(KvmIoctl.SetVcpuEvents, ref e), "pending events");
+        Require(_vcpu.TryCall(KvmIoctl.SetVcpuEvents, ref e), "Events");
     }
 
     private static byte Bit(bool value) => value ? (byte)1 : (byte)0;

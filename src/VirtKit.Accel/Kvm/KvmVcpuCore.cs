@@ -15,6 +15,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private readonly KvmRunPages _pages;
     private readonly KvmRun* _run;
     private readonly KvmRegisterFile _registers;
+    private readonly X64StateRules _rules;
     private readonly KvmKick _kick;
     private readonly KvmBus _bus;
     private readonly KvmPostedWrites _postedWrites;
@@ -33,7 +34,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private ulong _exits;
 
     public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
-        bool kernelController, KvmTscDeadline? tscDeadline, uint signature, Action? resetChips)
+        bool kernelController, KvmTscDeadline? tscDeadline, CpuidTable cpuid, Action? resetChips)
     {
         _resetChips = resetChips;
         _index = index;
@@ -48,7 +49,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         _kick = new KvmKick(vcpu, _pages);
         if (!kernelController && architecture.InterruptController is IX64LocalApics apics)
             _apicPage = new KvmApicPage(_run, apics, index, context.Events);
-        _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, signature);
+        _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, cpuid.Lookup(1, 0).Eax);
+        _rules = new X64StateRules(cpuid);
         _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs, _apicPage);
         // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
         if (kernelController && index > 0)
@@ -82,14 +84,22 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         Touch();
         if (budget != ulong.MaxValue)
             StartSliceTimer(budget);
-        _kick.Enter();
+        // What is disposed of meanwhile, against the rule, stays until the guest has been left.
+        bool hasVcpu = false, hasPages = false;
         try
         {
+            _vcpu.DangerousAddRef(ref hasVcpu);
+            _pages.DangerousAddRef(ref hasPages);
+            _kick.Enter();
             return Enter();
         }
         finally
         {
             _kick.Leave();
+            if (hasPages)
+                _pages.DangerousRelease();
+            if (hasVcpu)
+                _vcpu.DangerousRelease();
             _exits++;
             if (budget != ulong.MaxValue)
             {
@@ -115,7 +125,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     {
         Interlocked.Exchange(ref _requests, 0);
         if (_touched)
-            SetState(in _powerOn);
+            Write(in _powerOn);
         if (!_kernelController)
             _interrupts.Reset();
         _resetChips?.Invoke();
@@ -131,31 +141,46 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             return;
         }
 
-        _registers.Get(out state);
-        if (!_kernelController)
-            _interrupts.Save(ref state);
+        Read(out state);
     }
 
+    /// <exception cref="ArgumentException">The processor cannot be in this state, or the kernel refuses it; the message names the field. Nothing has changed then.</exception>
     public void SetState(in X64State state)
     {
+        X64State next = state;
+        _rules.Apply(ref next);
         Touch();
-        _registers.Set(in state);
-        _interrupts.Restore(in state);
-        if (_apicPage is null)
-            return;
-        _apicPage.Apic.SetRegisters(state.Lapic);
-        _tscDeadline?.TryWrite(_index, KvmTscDeadline.Msr, state.FindMsr(KvmTscDeadline.Msr) ?? 0);
+        Read(out X64State before);
+        try
+        {
+            Write(in next);
+        }
+        catch
+        {
+            Restore(in before);
+            throw;
+        }
     }
 
     public void GetState(out X64Registers state) => _registers.Get(out state);
 
+    /// <inheritdoc cref="SetState(in X64State)"/>
     public void SetState(in X64Registers state)
     {
+        X64Registers next = state;
+        if (!_rules.Apply(ref next))
+        {
+            // Virtual-8086 mode: whether it can be is for the rest of the state to say.
+            GetState(out X64State whole);
+            (whole.Registers, whole.Activity) = (next, X64Activity.Running);
+            SetState(in whole);
+            return;
+        }
+
         Touch();
-        _registers.Set(in state);
+        _registers.Set(in next);
         _interrupts.Activity = X64Activity.Running;
-        _run->IfFlag = (byte)((state.Rflags >> 9) & 1);
-        _run->ReadyForInterruptInjection = 0;
+        _interrupts.SetFlags(next.Rflags);
     }
 
     protected override void Dispose(bool disposing)
@@ -172,6 +197,35 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         base.Dispose(disposing);
     }
 
+    private void Read(out X64State state)
+    {
+        _registers.Get(out state);
+        if (!_kernelController)
+            _interrupts.Save(ref state);
+    }
+
+    private void Write(in X64State state)
+    {
+        _registers.Set(in state);
+        _interrupts.Restore(in state);
+        if (_apicPage is null)
+            return;
+        _apicPage.Apic.SetRegisters(state.Lapic);
+        _tscDeadline?.TryWrite(_index, KvmTscDeadline.Msr, state.FindMsr(KvmTscDeadline.Msr) ?? 0);
+    }
+
+    /// <summary>Takes back what was set before a part was refused. What the kernel handed out itself it takes, but for values that go on by themselves.</summary>
+    private void Restore(in X64State state)
+    {
+        try
+        {
+            Write(in state);
+        }
+        catch (Exception e) when (e is ArgumentException or VirtKitException)
+        {
+        }
+    }
+
     /// <summary>Keeps the state at power-on before the first change. A dozen requests to the kernel, and mostly the host asks for that state first anyway.</summary>
     private void Touch()
     {
@@ -185,9 +239,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     {
         if (_captured)
             return;
-        _registers.Get(out _powerOn);
-        if (!_kernelController)
-            _interrupts.Save(ref _powerOn);
+        Read(out _powerOn);
         _captured = true;
     }
 
@@ -204,7 +256,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
             int error = Libc.ioctl(_vcpu.Number, KvmIoctl.Run, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
             _postedWrites.Drain(_run, _bus);
             if (!_kernelController)
-                _interrupts.NoteTaskPriority();
+                _interrupts.NoteExit();
             if (error != 0)
             {
                 if (error is not (Libc.Eintr or Libc.Eagain))
@@ -220,7 +272,17 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     if (due.Reason != ExitReason.Hypercall || !_hypercalls.TryAnswer(ref due, out X64Registers? after))
                         return due;
                     if (after is { } changed)
-                        SetState(in changed);
+                    {
+                        try
+                        {
+                            SetState(in changed);
+                        }
+                        catch (ArgumentException e)
+                        {
+                            return new VcpuExit(ExitReason.InternalError, due.Code, $"Hypercall handler, number 0x{due.Code:x}: {e.Message}");
+                        }
+                    }
+
                     // What came meanwhile had this same turning back to be seen at.
                     if (!TakeSignals())
                         return new VcpuExit(ExitReason.Halted);

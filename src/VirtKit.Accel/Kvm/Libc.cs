@@ -5,7 +5,7 @@ namespace VirtKit.Accel.Kvm;
 /// <summary>The system calls of this engine. Constants are Linux's on x86-64.</summary>
 internal static unsafe partial class Libc
 {
-    public const int Eintr = 4, Enoent = 2, Enxio = 6, E2big = 7, Ebadf = 9, Eagain = 11, Eacces = 13, Enodev = 19, Eperm = 1;
+    public const int Eintr = 4, Enoent = 2, Enxio = 6, E2big = 7, Ebadf = 9, Eagain = 11, Eacces = 13, Enodev = 19, Einval = 22, Eperm = 1;
     public const int ORdwr = 2, OCloexec = 0x80000;
     public const int ProtRead = 1, ProtWrite = 2, MapShared = 1;
     public const int SigBlock = 0;

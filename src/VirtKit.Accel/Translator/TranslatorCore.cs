@@ -190,10 +190,11 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         ref HartContext hart = ref c->Interpreter.Hart;
         while (true)
         {
-            if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
-                return exit;
+            // An end comes before the interrupts that are due with it: they are taken when the hart goes on, from among all that are pending then.
             if (c->Budget <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
+            if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
+                return exit;
             byte* code = Find(hart.State.Pc, out bool stepsOnce);
             if (code != null)
                 Enter(code);
@@ -216,11 +217,11 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     private VcpuExit? LookAround()
     {
-        _hart.LookAround();
         if (_hart.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
         if (_endSlice)
             return new VcpuExit(ExitReason.BudgetExhausted);
+        _hart.LookAround();
         return _hart.CanRun() ? null : new VcpuExit(ExitReason.Halted);
     }
 
@@ -343,8 +344,8 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         }
         catch (Exception e)
         {
-            // No exception may cross translated code. The state is that before the instruction, which is run again if the host goes on.
-            core._failure = e.ToString();
+            // No exception may cross translated code. The state is as in front of the instruction, which has not retired.
+            core._failure = Failure.Exit($"vCPU {core._hart.Id}", e).Detail;
             context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;

@@ -84,6 +84,6 @@ public abstract record BoardOptions
     private static void Refuse(bool isNull, string member)
     {
         if (isNull)
-            throw new ArgumentNullException("options", $"{member} is null.");
+            throw new ArgumentNullException(Parameter, $"{member} is null.");
     }
 }

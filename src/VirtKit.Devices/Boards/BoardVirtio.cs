@@ -64,7 +64,7 @@ internal sealed class BoardVirtio : IDisposable
         }
         catch (ArgumentException e)
         {
-            throw new ArgumentException($"{_own[slot].Member}: {e.Message}", "options", e);
+            throw BoardOptions.Refusal($"{_own[slot].Member}: {e.Message}", e);
         }
 
         if (device is IDisposable disposable)

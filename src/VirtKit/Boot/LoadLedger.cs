@@ -131,6 +131,13 @@ public sealed class LoadLedger
         }
     }
 
+    /// <summary>Drops the claims of memory that is mapped no more.</summary>
+    internal void Forget(Gpa start, ulong size)
+    {
+        lock (_gate)
+            _ranges = [.. _ranges.Where(range => range.Last < start || range.Start >= start && range.Start - start >= size)];
+    }
+
     internal void CheckMemory(LoadedRange range)
     {
         ulong left = range.Size - 1 <= ulong.MaxValue - range.Start.Value ? range.Size : throw NotMemory();

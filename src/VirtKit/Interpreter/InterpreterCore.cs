@@ -127,10 +127,11 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
         InterpreterContext* c = _context;
         while (true)
         {
-            if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
-                return exit;
+            // An end comes before the interrupts that are due with it: they are taken when the hart goes on, from among all that are pending then.
             if (left <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
+            if (Volatile.Read(ref c->Hart.Attention) != 0 && LookAround() is { } exit)
+                return exit;
             Op* op = Find(left);
             if (op != null)
                 left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;
@@ -144,11 +145,11 @@ internal sealed unsafe class InterpreterCore : VcpuCore, IVcpuState<RiscVState>,
     /// <returns>The exit that is due, or nothing.</returns>
     private VcpuExit? LookAround()
     {
-        _hart.LookAround();
         if (_hart.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
         if (_endSlice)
             return new VcpuExit(ExitReason.BudgetExhausted);
+        _hart.LookAround();
         return _hart.CanRun() ? null : new VcpuExit(ExitReason.Halted);
     }
 

@@ -86,21 +86,26 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     private ulong RunTurn(Vcpu vcpu, ulong budget)
     {
         ulong left = vcpu.Index == _turn ? _left : _quantum;
-        ulong retired = RunSlice(vcpu, Math.Min(left, budget), out ExitReason reason);
+        ulong retired = RunSlice(vcpu, Math.Min(left, budget), out bool rests);
         if (retired == 0)
             return 0;
-        bool ends = reason == ExitReason.Halted || retired >= left;
+        bool ends = rests || retired >= left;
         _turn = ends ? (vcpu.Index + 1) % Machine.Vcpus.Count : vcpu.Index;
         _left = ends ? _quantum : left - retired;
         return retired;
     }
 
-    private ulong RunSlice(Vcpu vcpu, ulong most, out ExitReason reason)
+    /// <param name="vcpu">The vCPU.</param>
+    /// <param name="most">The most instructions to retire.</param>
+    /// <param name="rests">Whether it waited at the end of the slice, before the timers that are due there.</param>
+    /// <returns>How many instructions retired.</returns>
+    private ulong RunSlice(Vcpu vcpu, ulong most, out bool rests)
     {
         VcpuCore core = vcpu.Core;
         ulong before = core.Retired;
         _clock.Begin(core);
-        reason = RunCore(vcpu, _clock.Slice(most));
+        RunCore(vcpu, _clock.Slice(most));
+        rests = !core.HasWork;
         _clock.End();
         return core.Retired - before;
     }

@@ -19,7 +19,7 @@ internal sealed class MachineGate
     private volatile bool _released;
 
     /// <summary>How long <see cref="Close"/> waits for an owner whose callback does not return.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Whether the current thread carries out the machine's run: a call that arrives here comes from a callback of the machine.</summary>
     public bool IsInside => ReferenceEquals(t_worksFor, this) || (Volatile.Read(ref _owner) is not null && Volatile.Read(ref _ownerThread) == Environment.CurrentManagedThreadId);

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Text;
 using VirtKit.Boot;
 using VirtKit.Tests.Support;
@@ -62,7 +63,7 @@ public sealed class CpioArchiveTests
         Assert.Throws<ArgumentNullException>(() => new CpioArchive().AddDirectory(null!));
     }
 
-    [Fact]
+    [Fact, UnsupportedOSPlatform("windows")]
     public void AddFolder_FilesLinksAndModes_ComeBackAsTheyWere()
     {
         string cpio = Require.Program("cpio", "cpio");
@@ -122,7 +123,7 @@ public sealed class CpioArchiveTests
         Assert.Equal([.. first, .. second], joined);
         Assert.Equal([1, 0, 0, 0, 2, 0, 0, 0], CpioArchive.Concatenate(new byte[] { 1 }, new byte[] { 2 }));
         Assert.Empty(CpioArchive.Concatenate());
-        Assert.Equal("2"u8.ToArray(), Tool.Run(cpio, joined[first.Length..], "--quiet", "-i", "--to-stdout", "second"));
+        Assert.Equal("2"u8.ToArray(), Tool.Run(cpio, joined.AsSpan(first.Length), "--quiet", "-i", "--to-stdout", "second"));
     }
 
     private static byte[] Sample() => new CpioArchive()

@@ -44,6 +44,17 @@ public sealed class LoadLedgerTests
     }
 
     [Fact]
+    public void Unmap_OfARegion_ForgetsWhatWasLoadedThere()
+    {
+        AddressSpace memory = Memory();
+        memory.Loaded.Claim("below", Ram, RamSize / 2 - 1);
+        memory.Loaded.Claim("across", Ram + (RamSize / 2 - 1), 2);
+        memory.Loaded.Claim("above", Ram + (RamSize / 2 + 1), 10);
+        memory.Unmap(memory.Find(Ram + RamSize / 2)!);
+        Assert.Equal("below", Assert.Single(memory.Loaded.Ranges).Name);
+    }
+
+    [Fact]
     public void Claims_Random_AgreeWithAMapOfBytes()
     {
         Random random = Seed.Usual(1);

@@ -219,7 +219,7 @@ public sealed class BoardDeviceTests
         {
             if (isFree)
                 return;
-            var error = Assert.Throws<ArgumentException>(build);
+            var error = Assert.Throws<ArgumentNullException>(build);
             Assert.StartsWith($"{member} is null.", error.Message, StringComparison.Ordinal);
             Assert.Equal("options", error.ParamName);
         }

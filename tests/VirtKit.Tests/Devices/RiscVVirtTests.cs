@@ -100,7 +100,7 @@ public sealed class RiscVVirtTests
         Assert.Throws<ArgumentOutOfRangeException>(() => Build(new RiscVVirtOptions { MemorySize = 1 << 20 }, sbi: true, harts: 1));
         Assert.Contains("at most 1023 bytes, and this one has 2000", Assert.Throws<ArgumentException>(() => Build(new RiscVVirtOptions { CommandLine = new string('x', 2000) }, sbi: true, harts: 1)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => Build(new RiscVVirtOptions { CommandLine = "quiet\0init=/bin/sh" }, sbi: true, harts: 1));
-        Assert.Throws<ArgumentException>(() => Build(new RiscVVirtOptions { CommandLine = null! }, sbi: true, harts: 1));
+        Assert.Throws<ArgumentNullException>(() => Build(new RiscVVirtOptions { CommandLine = null! }, sbi: true, harts: 1));
         using (Build(new RiscVVirtOptions { CommandLine = new string('x', 1023) }, sbi: true, harts: 1))
             Assert.Throws<ArgumentException>(() => Build(new RiscVVirtOptions { CommandLine = new string('ü', 512) }, sbi: true, harts: 1));
         IBlockBackend disk = new MemoryBlockBackend(512);

@@ -97,12 +97,16 @@ public sealed class KvmHypercallTests
             a.mov(r9, rax);
             a.hlt();
         });
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(3));
-        VcpuExit exit = guest.Vcpu.Run(cancellationToken: limit.Token);
-        if (exit.Reason == ExitReason.Kicked)
+        const ulong call = X64Guest.Code + 5, slice = 50_000_000;
+        int standing = 0;
+        VcpuExit exit;
+        do
+            exit = guest.Vcpu.Run(slice);
+        while (exit.Reason == ExitReason.BudgetExhausted && (guest.Registers.Rip != call || ++standing < 10));
+        if (exit.Reason == ExitReason.BudgetExhausted)
         {
             // A kernel that emulates ring 0 hands VMCALL to the processor to run it again, which never happens there: the guest stands at it until it is stopped.
-            Assert.Equal((X64Guest.Code + 5, 0x1234ul), (guest.Registers.Rip, guest.Registers.Rax));
+            Assert.Equal(0x1234ul, guest.Registers.Rax);
             Assert.Empty(handler.Calls);
             return;
         }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
 using VirtKit.X86;
@@ -23,13 +24,62 @@ public sealed class KvmLeakTests
             Assert.NotEqual((descriptors, mappings), Count());
     }
 
+    /// <summary>Machines that nobody disposes of, with all that can be made of one: the collector takes them, and the kernel's part with them.</summary>
+    [Fact]
+    public void Machines_NeverDisposedOf_AreCollected()
+    {
+        RunOne(0);
+        WeakReference[] forgotten = Forget(30);
+        for (int i = 0; i < 50 && (forgotten.Any(f => f.IsAlive) || Count() != (None, None)); i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.DoesNotContain(forgotten, f => f.IsAlive);
+        Assert.Equal((None, None), Count());
+    }
+
+    /// <summary>A constructor that fails in the middle of its vCPUs leaves nothing behind.</summary>
+    [Fact]
+    public void Machines_ThatCannotBeMade_LeaveNothingBehind()
+    {
+        RunOne(0);
+        (string descriptors, string mappings) = Count();
+        for (int i = 0; i < 100; i++)
+        {
+            // Only the third vCPU's number is in a gap of the topology.
+            Assert.Throws<VirtKitException>(() => new X64Guest(new X64Architecture { Cpuid = CpuidPolicy.Host.WithTopology(new CpuidTopology(1, 3)).Then(CpuidPolicy.Host) }, vcpuCount: 4));
+        }
+
+        Assert.Equal((descriptors, mappings), Count());
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference[] Forget(int count) => [.. Enumerable.Range(0, count).Select(_ =>
+    {
+        var guest = new X64Guest(options: new KvmOptions { InterruptController = KvmInterruptController.Kernel }, vcpuCount: 2);
+        var partition = (KvmPartition)guest.Machine.Partition;
+        partition.CreateDoorbell(new Gpa(0x1000_0000), 4);
+        partition.CreateInterruptEvent(4).Signal();
+        partition.StartDirtyLog(guest.Ram);
+        guest.Load(64, a =>
+        {
+            Label again = a.CreateLabel();
+            a.Label(ref again);
+            a.jmp(again);
+        });
+        Assert.Equal(ExitReason.BudgetExhausted, guest.Vcpu.Run(1_000_000).Reason);
+        return new WeakReference(guest.Machine);
+    })];
+
     [Fact]
     public void Run_ManyExits_AllocatesNothing()
     {
         using var guest = new X64Guest();
         var device = new Silent();
         guest.Machine.Ports!.Map(new Gpa(0x80), device);
-        guest.Machine.Memory.Map(new Gpa(0x1000_0000), device);
+        guest.Machine.Memory.Map(new Gpa(0x1000_0000), new Silent());
         guest.Load(64, a =>
         {
             Label again = a.CreateLabel();
@@ -123,14 +173,18 @@ public sealed class KvmLeakTests
         Assert.Equal(expected, guest.Run().Reason);
     }
 
+    private static readonly string[] Kinds = ["kvm", "eventfd", "memfd:virtkit"];
+
+    /// <summary>What <see cref="Count"/> says where no machine is left.</summary>
+    private static readonly string None = string.Join(", ", Kinds.Select(kind => $"{kind} 0"));
+
     /// <summary>What a machine has of the kernel, by kind. Files and memory of the runtime come and go as it likes.</summary>
     private static (string Descriptors, string Mappings) Count()
     {
-        string[] kinds = ["kvm", "eventfd", "memfd:virtkit"];
         string[] descriptors = [.. Directory.EnumerateFileSystemEntries("/proc/self/fd").Select(path => new FileInfo(path).LinkTarget ?? "")], mappings = File.ReadAllLines("/proc/self/maps");
         return (Tell(descriptors), Tell(mappings));
 
-        string Tell(string[] lines) => string.Join(", ", kinds.Select(kind => $"{kind} {lines.Count(line => line.Contains(kind, StringComparison.Ordinal))}"));
+        string Tell(string[] lines) => string.Join(", ", Kinds.Select(kind => $"{kind} {lines.Count(line => line.Contains(kind, StringComparison.Ordinal))}"));
     }
 
     /// <summary>Answers hypercalls and an MSR, and stops the vCPU at the last call.</summary>

@@ -44,9 +44,9 @@ public sealed class KvmLifetimeTests
                 a.jmp(again);
             });
             Task<VcpuExit> run = Task.Run(() => guest.Vcpu.Run());
-            Assert.True(SpinWait.SpinUntil(() => device.Reads > 0, TimeSpan.FromSeconds(20)));
+            Assert.True(SpinWait.SpinUntil(() => device.Reads > 0, X64Guest.HangLimit));
             guest.Dispose();
-            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken)).Reason);
+            Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken)).Reason);
         }
     }
 

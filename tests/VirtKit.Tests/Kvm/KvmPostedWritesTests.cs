@@ -16,7 +16,7 @@ public sealed class KvmPostedWritesTests
         using var guest = new X64Guest();
         var device = new Poster();
         guest.Machine.Memory.Map(new Gpa(Window), device);
-        guest.Machine.Ports!.Map(new Gpa(0x500), device);
+        guest.Machine.Ports!.Map(new Gpa(0x500), new Poster(device.Accesses));
         guest.Load(64, a =>
         {
             a.mov(rbx, Window);
@@ -128,7 +128,7 @@ public sealed class KvmPostedWritesTests
             a.@out(dx, al);
             a.hlt();
         });
-        guest.Machine.Ports!.Map(new Gpa(0x500), device);
+        guest.Machine.Ports!.Map(new Gpa(0x500), new Poster(device.Accesses));
         guest.Machine.Memory.Write(new Gpa(0x8000), X64Guest.Assemble(16, a =>
         {
             Label again = a.CreateLabel(), rest = a.CreateLabel();
@@ -145,7 +145,7 @@ public sealed class KvmPostedWritesTests
             a.Label(ref rest);
             a.jmp(rest);
         }, 0));
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
         Assert.Equal(ExitReason.Shutdown, guest.Machine.Run(limit.Token).Reason);
         Assert.Equal([.. Enumerable.Range(1, 50).Select(i => $"0/1={i:x}"), "8/4?"], device.Accesses);
     }
@@ -169,9 +169,9 @@ public sealed class KvmPostedWritesTests
         Assert.Empty(gone.Accesses);
     }
 
-    private sealed class Poster : IDevice, IPostedWrites
+    private sealed class Poster(List<string>? accesses = null) : IDevice, IPostedWrites
     {
-        public List<string> Accesses { get; } = [];
+        public List<string> Accesses { get; } = accesses ?? [];
 
         public DeviceWindow Window => new("poster", 0x10);
 

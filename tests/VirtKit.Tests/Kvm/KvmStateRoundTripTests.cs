@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Reflection;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Kvm;
 using VirtKit.X86;
@@ -21,7 +19,8 @@ public sealed class KvmStateRoundTripTests
         Fill(ref state, ((KvmPartition)guest.Machine.Partition).Cpuid[0], exception);
         guest.Vcpu.SetState(in state);
         X64State copy = guest.Vcpu.GetState<X64State>();
-        Assert.Equal(Describe(state), Describe(copy));
+        Assert.Equal(KvmStateFuzzTests.Describe(state), KvmStateFuzzTests.Describe(copy));
+        Assert.Equal(state.Lapic[0xa0], copy.Lapic[0xa0]);
         Assert.True(copy.FindMsr(TimeStampCounter) >= state.FindMsr(TimeStampCounter));
     }
 
@@ -77,29 +76,6 @@ public sealed class KvmStateRoundTripTests
         {
             if (state.FindMsr(msr) is not null)
                 state.SetMsr(msr, value);
-        }
-    }
-
-    /// <summary>The state as text, a line for each field, without what goes on by itself.</summary>
-    private static string Describe(X64State state)
-    {
-        var lines = new List<string>();
-        Add("", state);
-        lines.Add($"Dr {string.Join(' ', ((ReadOnlySpan<ulong>)state.Dr).ToArray())}");
-        lines.Add($"Xsave {Convert.ToHexString(state.Xsave)}");
-        ((Span<byte>)state.Lapic)[0x390..0x394].Clear(); // the timer's current count
-        lines.Add($"Lapic {Convert.ToHexString(state.Lapic)}");
-        lines.AddRange(((ReadOnlySpan<X64Msr>)state.Msrs)[..state.MsrCount].ToArray().Where(m => m.Index != TimeStampCounter).Select(m => $"MSR {m.Index:x} {m.Value:x}"));
-        return string.Join('\n', lines);
-
-        void Add(string name, object value)
-        {
-            if (value is IFormattable number)
-                lines.Add($"{name} {number.ToString(value is Enum ? "G" : "x", CultureInfo.InvariantCulture)}");
-            else if (value is bool bit)
-                lines.Add($"{name} {bit}");
-            else
-                Array.ForEach(value.GetType().GetFields(BindingFlags.Instance | BindingFlags.Public), field => Add($"{name}.{field.Name}", field.GetValue(value)!));
         }
     }
 }

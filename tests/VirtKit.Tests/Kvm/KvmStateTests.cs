@@ -220,7 +220,7 @@ public sealed class KvmStateTests
             a.mov(__word_ptr[0x9000], 0x1234);
             a.hlt();
         }, 0));
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
         Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), guest.Machine.Run(limit.Token));
     }
 

@@ -113,7 +113,7 @@ internal sealed class X64BoardGuest : IDisposable
     /// <summary>Runs the machine until the guest writes to the debug-exit port, and gives what it wrote.</summary>
     public ulong Run()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
         VcpuExit exit = Machine.Run(limit.Token);
         Assert.True(exit.Reason == ExitReason.Shutdown, $"{exit}; {Describe()}");
         return exit.Code;

@@ -175,7 +175,7 @@ public sealed class X64BootTests
 
     private static VcpuExit Run(X64MicroVm board)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(X64Guest.HangLimit);
         return board.Machine.Run(limit.Token);
     }
 
@@ -199,7 +199,7 @@ public sealed class X64BootTests
     }
 
     /// <summary>An ELF64 file of one segment, and where it is wanted the note XEN_ELFNOTE_PHYS32_ENTRY.</summary>
-    private static byte[] Elf(byte[] code, uint address, bool withNote)
+    internal static byte[] Elf(byte[] code, uint address, bool withNote)
     {
         const int headers = 64, note = headers + (2 * 56), content = 0x100;
         byte[] file = new byte[content + code.Length];
@@ -230,7 +230,7 @@ public sealed class X64BootTests
         {
             Put(at, type, 4);
             Put(at + 4, 7, 4);
-            foreach ((int field, ulong value) in new[] { (8, offset), (16, place), (24, place), (32, size), (40, size) })
+            foreach ((int field, ulong value) in new[] { (8, offset), (16, place), (24, place), (32, size), (40, size), (48, 4ul) })
                 Put(at + field, value, 8);
         }
 

@@ -9,6 +9,9 @@ namespace VirtKit.Tests.Kvm;
 /// <summary>A machine of 2 MiB of RAM at 0 that runs code assembled in the test, in 16-, 32- or 64-bit mode.</summary>
 internal sealed class X64Guest : IDisposable
 {
+    /// <summary>When a guest counts as hung: far beyond what any of them takes on a slow machine beside other load.</summary>
+    public static readonly TimeSpan HangLimit = TimeSpan.FromMinutes(5);
+
     public const ulong Code = 0x10000, Stack = 0x20000, Tables = 0x1000, RamSize = 0x20_0000;
 
     public X64Guest(X64Architecture? architecture = null, KvmOptions? options = null, int vcpuCount = 1)
@@ -57,7 +60,7 @@ internal sealed class X64Guest : IDisposable
     /// <summary>Runs with a time limit, so that a guest that does not stop fails its test instead of hanging it.</summary>
     public VcpuExit Run()
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(HangLimit);
         return Vcpu.Run(cancellationToken: limit.Token);
     }
 

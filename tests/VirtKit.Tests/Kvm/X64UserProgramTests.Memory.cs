@@ -1,6 +1,7 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
 using VirtKit.Boot;
+using VirtKit.Samples.BootLinux;
 using VirtKit.Tests.Boot;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
@@ -127,6 +128,118 @@ public sealed partial class X64UserProgramTests
         Assert.Equal(X64UserExitReason.SystemCall, Run(program).Reason);
     }
 
+    /// <summary>A refused call names its argument and has changed nothing.</summary>
+    [Fact]
+    public void Arguments_ThatCannotBe_AreRefusedAndChangeNothing()
+    {
+        using X64UserProgram program = Create(a => a.syscall());
+        ulong left = program.FreeMemory;
+        foreach (Action call in (Action[])
+        [
+            () => program.Map(new Gva(Code - 0x1000), 0x3000, X64UserAccess.Write), // the page in the middle is taken
+            () => program.Map(new Gva(0x10_0001), 0x1000, X64UserAccess.Read),
+            () => program.Map(new Gva(0x10_0000), 0x1001, X64UserAccess.Read),
+            () => program.Map(new Gva(0x10_0000), unchecked((ulong)-4096L), X64UserAccess.Read),
+            () => program.Map(new Gva(ulong.MaxValue & ~0xffful), 0x2000, X64UserAccess.Read),
+            () => program.Map(new Gva(0x10_0000), 0x1000, (X64UserAccess)4),
+            () => program.Protect(new Gva(Code), 0x1000, (X64UserAccess)(-1)),
+            () => program.Unmap(new Gva(Code), unchecked((ulong)-4096L)),
+            () => program.Load(ElfImage.Parse(ExitPortProgram.Build(), ElfMachine.X64), 0),
+            () => program.Load(ElfImage.Parse(ExitPortProgram.Build(), ElfMachine.X64), 0x1001),
+            () => program.Load(ElfImage.Parse(ExitPortProgram.Build(), ElfMachine.X64), 1ul << 47),
+            () => program.Load(ElfImage.Parse(ExitPortProgram.Build(), ElfMachine.X64), ulong.MaxValue & ~0xffful),
+            () => program.SetSegmentBases(new Gva(1ul << 63), default),
+            () => program.SetSegmentBases(default, new Gva(0x8000_0000_0000)),
+            () => program.Run(TimeSpan.Zero),
+            () => program.Run(TimeSpan.FromMilliseconds(-2)),
+            () => program.Run(TimeSpan.MaxValue),
+            () => _ = new X64UserProgram(new X64UserOptions { Engine = new KvmEngine(), MemorySize = 0x1_0001 }),
+            () => _ = new X64UserProgram(new X64UserOptions { Engine = new KvmEngine(), MemorySize = ulong.MaxValue & ~0xffful }),
+        ])
+        {
+            ArgumentException error = Assert.ThrowsAny<ArgumentException>(call);
+            Assert.NotNull(error.ParamName);
+            Assert.Equal(left, program.FreeMemory);
+        }
+
+        Assert.Throws<ArgumentNullException>(() => program.Load(null!));
+        Assert.Throws<ArgumentNullException>(() => new X64UserProgram(null!));
+        Assert.False(program.TryRead(new Gva(ulong.MaxValue - 3), new byte[8]));
+        Assert.False(program.TryWrite(new Gva(0x7fff_ffff_ffff), new byte[8]));
+        Assert.Equal(X64UserExitReason.SystemCall, Run(program).Reason);
+    }
+
+    [Fact]
+    public async Task Program_SecondThread_IsRefusedAndTheFirstKeepsItsTime()
+    {
+        using X64UserProgram program = Create(a =>
+        {
+            Label again = a.CreateLabel();
+            a.mov(rbx, (long)Stack);
+            a.Label(ref again);
+            a.inc(__qword_ptr[rbx]);
+            a.jmp(again);
+        });
+        using var stop = new CancellationTokenSource();
+        Task<X64UserExit> run = Task.Run(() => program.Run(Timeout.InfiniteTimeSpan, stop.Token));
+        byte[] count = new byte[8];
+        while (BitConverter.ToUInt64(count) == 0)
+            Assert.True(program.TryRead(new Gva(Stack), count));
+        foreach (Action call in (Action[])
+        [
+            () => program.Run(TimeSpan.FromMilliseconds(1)),
+            () => program.Map(new Gva(0x10_0000), 0x1000, X64UserAccess.Write),
+            () => program.Unmap(new Gva(Code), 0x1000),
+            () => program.Protect(new Gva(Code), 0x1000, X64UserAccess.Write),
+            () => program.SetSegmentBases(default, default),
+            () => program.Load(ElfImage.Parse(ExitPortProgram.Build(), ElfMachine.X64)),
+            () => program.Registers = default,
+            () => program.GetState(out _),
+        ])
+            Assert.Throws<InvalidOperationException>(call);
+        Assert.False(run.IsCompleted);
+        await stop.CancelAsync();
+        Assert.Equal(X64UserExitReason.Cancelled, (await run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken)).Reason);
+        Assert.Equal(X64UserExitReason.TimeExpired, program.Run(TimeSpan.FromMilliseconds(1), TestContext.Current.CancellationToken).Reason);
+    }
+
+    /// <summary>From another thread, while it runs; and everything behind it.</summary>
+    [Fact]
+    public async Task Dispose_WhileTheProgramRuns_EndsItAndRefusesTheRest()
+    {
+        for (int i = 0; i < 10; i++)
+        {
+            X64UserProgram program = Create(a =>
+            {
+                Label again = a.CreateLabel();
+                a.mov(rbx, (long)Stack);
+                a.Label(ref again);
+                a.inc(__qword_ptr[rbx]);
+                a.jmp(again);
+            });
+            Task<X64UserExit> run = Task.Run(() => program.Run(i % 2 == 0 ? Timeout.InfiniteTimeSpan : X64Guest.HangLimit));
+            byte[] count = new byte[8];
+            while (BitConverter.ToUInt64(count) == 0)
+                Assert.True(program.TryRead(new Gva(Stack), count));
+            program.Dispose();
+            await Assert.ThrowsAsync<ObjectDisposedException>(() => run.WaitAsync(X64Guest.HangLimit, TestContext.Current.CancellationToken));
+            program.Dispose();
+            foreach (Action call in (Action[])
+            [
+                () => program.Run(Timeout.InfiniteTimeSpan),
+                () => program.Run(TimeSpan.FromMilliseconds(1)),
+                () => program.Map(new Gva(0x10_0000), 0x1000, X64UserAccess.Write),
+                () => program.Unmap(new Gva(Code), 0x1000),
+                () => program.Protect(new Gva(Code), 0x1000, X64UserAccess.Write),
+                () => program.TryRead(new Gva(Code), new byte[1]),
+                () => program.TryWrite(new Gva(Code), new byte[1]),
+                () => program.SetSegmentBases(default, default),
+                () => program.GetState(out _),
+            ])
+                Assert.Throws<ObjectDisposedException>(call);
+        }
+    }
+
     [Fact]
     public void Run_StackOverflow_FaultsBelowTheStack() => Assert.Equal(new X64UserExit(X64UserExitReason.Fault, 14, 6, new Gva(Stack - 8)), RunOnce(a =>
     {
@@ -197,9 +310,11 @@ public sealed partial class X64UserProgramTests
         for (int length = 0; length < 0x218; length += 7)
             Assert.Throws<InvalidImageException>(() => ElfImage.Parse(good.AsMemory(0, length), ElfMachine.X64));
 
-        // The same field of the two segments that are loaded.
+        // The same field of the two segments that are loaded; the entry stays in the first one.
         void Patch(int field, ulong first, ulong second)
         {
+            if (field == 16)
+                BitConverter.TryWriteBytes(good.AsSpan(24), first + 4);
             BitConverter.TryWriteBytes(good.AsSpan(ElfSample.ProgramHeaders + 56 + field), first);
             BitConverter.TryWriteBytes(good.AsSpan(ElfSample.ProgramHeaders + 112 + field), second);
         }

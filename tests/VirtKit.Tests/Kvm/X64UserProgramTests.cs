@@ -278,7 +278,7 @@ public sealed partial class X64UserProgramTests
         return Run(program);
     }
 
-    private static X64UserExit Run(X64UserProgram program) => program.Run(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+    private static X64UserExit Run(X64UserProgram program) => program.Run(X64Guest.HangLimit, TestContext.Current.CancellationToken);
 
     private static X64UserProgram Create(Action<Assembler> write, ulong memory = 4 << 20)
     {

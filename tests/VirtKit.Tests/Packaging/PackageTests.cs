@@ -1,10 +1,14 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using VirtKit.Engines;
+using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Packaging;
 
-public sealed class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
+public sealed partial class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
 {
     [Theory]
     [MemberData(nameof(Repository.Assemblies), MemberType = typeof(Repository))]
@@ -20,7 +24,7 @@ public sealed class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
 
         // Zero native binaries, and nothing that nobody asked for.
         Assert.Equal([$"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"], files.Where(file => !file.StartsWith("_rels/", StringComparison.Ordinal)
-            && !file.StartsWith("package/", StringComparison.Ordinal) && file is not ("README.md" or "[Content_Types].xml") && !file.EndsWith(".nuspec", StringComparison.Ordinal)).Order());
+            && !file.StartsWith("package/", StringComparison.Ordinal) && file is not ("README.md" or "icon.png" or "[Content_Types].xml") && !file.EndsWith(".nuspec", StringComparison.Ordinal)).Order());
     }
 
     [Theory]
@@ -37,11 +41,35 @@ public sealed class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
         Assert.Equal("MIT", Value("license"));
         Assert.Equal("README.md", Value("readme"));
         Assert.NotEmpty(Value("description"));
+        Assert.Equal("icon.png", Value("icon"));
+        Assert.Contains("risc-v", Value("tags").Split(' '));
+        Assert.Equal("The VirtKit authors", Value("authors"));
+        // An address that nobody has given is worse than none.
+        Assert.DoesNotContain(metadata.Elements(), e => e.Name.LocalName == "projectUrl" || e.Attribute("url") is not null);
         Assert.Equal(dependencies.Order(), metadata.Descendants().Where(e => e.Name.LocalName == "dependency").Select(e => e.Attribute("id")!.Value).Order());
     }
 
-    [Fact]
-    public async Task Consumer_OfThePackages_ComposesAndRunsAMachine()
+    [Theory]
+    [MemberData(nameof(Repository.Assemblies), MemberType = typeof(Repository))]
+    public void Package_Page_HasAnIconAndNoLinkIntoTheRepository(string name)
+    {
+        using ZipArchive package = ZipFile.OpenRead(feed.Package(name, "nupkg"));
+        using Stream icon = package.GetEntry("icon.png")!.Open();
+        byte[] header = new byte[24];
+        icon.ReadExactly(header);
+        Assert.Equal([0x89, .. "PNG\r\n\x1a\n"u8], header[..8]);
+        Assert.Equal((128u, 128u), (BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(16)), BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(20))));
+
+        using var page = new StreamReader(package.GetEntry("README.md")!.Open());
+        string text = page.ReadToEnd().ReplaceLineEndings("\n"), repository = File.ReadAllText(Path.Combine(Repository.Root, "README.md")).ReplaceLineEndings("\n");
+        Assert.Empty(RepositoryLink().Matches(text));
+        Assert.Equal(RepositoryLink().Replace(repository, "$1").Trim(), text.Trim());
+    }
+
+    [Theory]
+    [InlineData("what is the fastest here", "VirtKit.Devices", "VirtKit.Accel")]
+    [InlineData("interpreter: The fastest engine that runs riscv64 here. Not VirtKit.Accel: The package, which has the translator and KVM, is not referenced.", "VirtKit.Devices")]
+    public async Task Consumer_OfThePackages_RunsAMachineOnTheFastestEngineThatItReferences(string engine, params string[] packages)
     {
         using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder.File("nuget.config"), $"""
@@ -61,8 +89,7 @@ public sealed class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
                 <NuGetAudit>false</NuGetAudit>
               </PropertyGroup>
               <ItemGroup>
-                <PackageReference Include="VirtKit.Devices" Version="{feed.Version}" />
-                <PackageReference Include="VirtKit.Accel" Version="{feed.Version}" />
+                {string.Concat(packages.Select(package => $"<PackageReference Include=\"{package}\" Version=\"{feed.Version}\" />"))}
               </ItemGroup>
             </Project>
             """);
@@ -79,12 +106,16 @@ public sealed class PackageTests(PackedFeed feed) : IClassFixture<PackedFeed>
             state.Pc = start.Value;
             machine.Vcpus[0].SetState(state);
             VcpuExit exit = machine.Vcpus[0].Run(budget: 2);
-            Console.WriteLine($"{exit.Reason} {machine.Vcpus[0].GetState<RiscVState>().X[10]}");
+            Console.WriteLine($"{exit.Reason} {machine.Vcpus[0].GetState<RiscVState>().X[10]} {machine.EngineSelection}");
             """);
 
         // A cache of its own: a package of the same version from an earlier run must not be taken for this one.
         var environment = new Dictionary<string, string> { ["NUGET_PACKAGES"] = folder.File("packages") };
         string output = await HostProcess.RunAsync("dotnet", ["run", "-c", "Release"], folder.Path, TimeSpan.FromMinutes(5), environment);
-        Assert.Equal("BudgetExhausted 42", output.Trim());
+        string expected = packages.Contains("VirtKit.Accel") ? EngineSelection.Choose(new RiscVArchitecture()).ToString() : engine;
+        Assert.Equal($"BudgetExhausted 42 {expected}", output.Trim());
     }
+
+    [GeneratedRegex(@"\[([^\]]*)\]\((?!https?:)[^)]*\)")]
+    private static partial Regex RepositoryLink();
 }

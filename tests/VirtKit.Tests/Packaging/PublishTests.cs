@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator;
+using VirtKit.Engines;
 using VirtKit.RiscV;
 using VirtKit.Tests.Samples;
 using VirtKit.Tests.Support;
@@ -18,7 +19,45 @@ public sealed class PublishTests
     public async Task RunElf_PublishedSo_RunsAGuest(string property, string what)
     {
         using var folder = new TemporaryFolder();
-        string project = Path.Combine(Repository.Root, "samples", "RunElf");
+        await PublishAsync(Path.Combine(Repository.Root, "samples", "RunElf"), property, what, folder);
+        await HostProcess.RunAsync(folder.File("out/RunElf"), [SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
+        if (new TranslatorEngine().Supports(new RiscVArchitecture(), out _))
+            await HostProcess.RunAsync(folder.File("out/RunElf"), ["--engine", "translator", SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
+    }
+
+    /// <summary>Nothing in the application but the reference names an engine: the trimmer has to keep what the machine finds by its name.</summary>
+    [Theory]
+    [InlineData("PublishTrimmed", "the trimmed runtime")]
+    [InlineData("PublishAot", "NativeAOT")]
+    public async Task Consumer_ThatNamesNoEngine_PublishedSo_FindsTheFastest(string property, string what)
+    {
+        using var folder = new TemporaryFolder();
+        string source = Path.Combine(Repository.Root, "src"), project = Directory.CreateDirectory(folder.File("consumer")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(project, "Consumer.csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+                <NuGetAudit>false</NuGetAudit>
+              </PropertyGroup>
+              <ItemGroup>
+                <ProjectReference Include="{source}/VirtKit/VirtKit.csproj" />
+                <ProjectReference Include="{source}/VirtKit.Accel/VirtKit.Accel.csproj" />
+              </ItemGroup>
+            </Project>
+            """);
+        await File.WriteAllTextAsync(Path.Combine(project, "Program.cs"), """
+            System.Console.WriteLine(VirtKit.Engines.EngineSelection.Choose(new VirtKit.RiscV.RiscVArchitecture()));
+            """);
+        await PublishAsync(project, property, what, folder);
+        string output = await HostProcess.RunAsync(folder.File("out/Consumer"), [], folder.Path, Limit);
+        Assert.Equal(EngineSelection.Choose(new RiscVArchitecture()).ToString(), output.Trim());
+    }
+
+    /// <summary>Publishes a project into <c>out</c>, or skips where the packs for it cannot be restored. A warning of the trimmer fails.</summary>
+    private static async Task PublishAsync(string project, string property, string what, TemporaryFolder folder)
+    {
         string runtime = RuntimeInformation.RuntimeIdentifier;
         // Folders of its own, for the build that runs these tests may still be using the others.
         string[] common = [project, "-r", runtime, $"-p:{property}=true", "--artifacts-path", folder.File("artifacts")];
@@ -34,8 +73,5 @@ public sealed class PublishTests
         string log = await HostProcess.RunAsync(
             "dotnet", ["publish", .. common, "--no-restore", "--self-contained", "true", "-c", "Release", "-o", folder.File("out")], Repository.Root, Limit);
         Assert.DoesNotContain("warning IL", log, StringComparison.Ordinal);
-        await HostProcess.RunAsync(folder.File("out/RunElf"), [SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
-        if (new TranslatorEngine().Supports(new RiscVArchitecture(), out _))
-            await HostProcess.RunAsync(folder.File("out/RunElf"), ["--engine", "translator", SampleProgram.Guest("finish-pass.elf")], folder.Path, Limit);
     }
 }

@@ -190,16 +190,21 @@ public sealed class InvisibleStopTests
     });
 
     private static void AssertInvisible(string engine, ulong quantum, Func<Machine, VcpuExit> run) =>
-        Assert.Equal(Run(engine, quantum, machine => machine.Run(TestContext.Current.CancellationToken)), Run(engine, quantum, run));
+        Assert.Equal(Run(engine, quantum, (machine, _) => machine.Run(TestContext.Current.CancellationToken)), Run(engine, quantum, (machine, _) => run(machine)));
 
-    private static string Run(string engine, ulong quantum, Func<Machine, VcpuExit> run)
+    /// <param name="engine">The engine.</param>
+    /// <param name="quantum">The quantum.</param>
+    /// <param name="run">Runs the machine to its end.</param>
+    /// <param name="waits">Whether harts wait now and then.</param>
+    /// <returns>The log, what the harts hold at the end, and the time.</returns>
+    internal static string Run(string engine, ulong quantum, Func<Machine, Aclint, VcpuExit> run, bool waits = true)
     {
-        using var guest = new BareMachine(engine, Guest, Harts, quantum: quantum);
+        using var guest = new BareMachine(engine, waits ? Guest : Guest.Replace("wfi", "nop", StringComparison.Ordinal), Harts, quantum: quantum);
         Machine machine = guest.Machine;
         machine.Memory.Map(new Gpa(0x1000), new FakeDevice { Window = new("end", 0x1000), OnWrite = (_, _, _) => machine.RequestShutdown(0) });
         using var clint = new Aclint(machine.Clock, RiscVTimebase.Of(machine), [.. machine.Vcpus.Select(v => v.Pin(3))], [.. machine.Vcpus.Select(v => v.Pin(7))]);
         machine.Memory.Map(new Gpa(0x200_0000), clint);
-        Assert.Equal(new VcpuExit(ExitReason.Shutdown), run(machine));
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown), run(machine, clint));
         IEnumerable<string> log = Enumerable.Range(0, Entries).Select(i => $"{guest.Read(guest["log"] + (ulong)i * 16):x} {guest.Read(guest["log"] + (ulong)i * 16 + 8)}");
         IEnumerable<string> harts = machine.Vcpus.Select(v => $"{v.Counters.Retired} {v.Counters.Traps} {StateText.Of(v.GetState<RiscVState>())}");
         string all = string.Join('\n', [.. log, .. harts, $"{machine.Clock.Now}"]);

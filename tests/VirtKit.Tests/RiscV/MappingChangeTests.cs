@@ -134,7 +134,8 @@ public sealed class MappingChangeTests
             memory.Unmap(region);
             region = memory.MapRom(new Gpa(Memory), 0x1000);
             memory.Write(new Gpa(Memory), [3]);
-            Assert.Equal((hot, IsLoad(hot) ? (3UL, 0UL) : (0, LoadAccess + StoreAfterLoad)), (hot, Outcome()));
+            // ROM ignores a store, and has no atomics.
+            Assert.Equal((hot, IsLoad(hot) ? (3UL, 0UL) : (0, hot == "atomic" ? LoadAccess + StoreAfterLoad : 0)), (hot, Outcome()));
         }
     }
 

@@ -1,4 +1,6 @@
 using System.Text.RegularExpressions;
+using VirtKit.Engines;
+using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Samples;
@@ -31,6 +33,17 @@ public sealed partial class SampleProgramTests
         (int code, string output, string errors) = SampleProgram.Run("CustomDevice");
         Assert.True(code == 0, errors);
         Assert.Contains("powered off with 36", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Hosting_Run_IsAServiceThatLogsByNameAndEndsWithItsGuest()
+    {
+        (int code, string output, string errors) = SampleProgram.Run("Hosting");
+        Assert.True(code == 0, output + errors);
+        Assert.Contains($"The guest runs on the {EngineSelection.Choose(new RiscVArchitecture())}", output, StringComparison.Ordinal);
+        Assert.Contains("=> machine:guest", output, StringComparison.Ordinal);
+        Assert.Contains("Machine stopped: Shutdown, code 0", output, StringComparison.Ordinal);
+        Assert.Contains("Application is shutting down", output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -87,7 +100,7 @@ public sealed partial class SampleProgramTests
         string compiler = Require.Program("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu");
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("p.s"), ".globl _start\n.type _start, @function\n_start: call victim\n.type victim, @function\nvictim: nop\nld a0, 0(zero)\nj victim\n.size victim, . - victim\n");
-        Tool.Run(compiler, [], "-nostdlib", "-static", "-Wl,--build-id=none,-Ttext=0x80000000", "-o", folder.File("p.elf"), folder.File("p.s"));
+        Tool.Run(compiler, [], "-nostdlib", "-static", "-Wl,--build-id=none,-N,-Ttext=0x80000000", "-o", folder.File("p.elf"), folder.File("p.s"));
         (int code, _, string errors) = SampleProgram.Run("RunElf", "--engine", engine, folder.File("p.elf"));
         Assert.Equal(70, code);
         Assert.Matches(@"first trap: load access fault in victim\+0x[24] \(0x8000[0-9a-f]+\), value 0x0", errors);
@@ -117,6 +130,19 @@ public sealed partial class SampleProgramTests
         (int code, _, string errors) = SampleProgram.RunWithoutCache("BootLinux", "--no-fetch", "--run", "true");
         Assert.Equal(1, code);
         Assert.Contains("the cache is empty", errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void BootLinux_ArchiveThatIsNotThere_SaysWhatToDo()
+    {
+        (int code, _, string errors) = SampleProgram.RunWithoutCache("BootLinux", "--run", "true", "--mirror", "file:///nowhere/debian", "--allow-unsigned");
+        Assert.Equal(1, code);
+        foreach (string part in (string[])["No archive has Debian's trixie for riscv64", "file:///nowhere/debian/dists/trixie", "http_proxy", "--mirror names another archive", "--kernel and --initrd boot files of yours"])
+            Assert.Contains(part, errors, StringComparison.Ordinal);
+        Assert.DoesNotContain('\r', errors);
+        (code, _, errors) = SampleProgram.RunWithoutCache("BootLinux", "--mirror", "gopher://nowhere");
+        Assert.Equal(1, code);
+        Assert.Contains("--mirror takes an address such as", errors, StringComparison.Ordinal);
     }
 
     [GeneratedRegex(@"^retired=\d+ seconds=\d+\.\d+ mips=\d+\.\d+ engine=\w+$", RegexOptions.Multiline)]

@@ -110,15 +110,15 @@ public sealed class AddressSpaceTests
         Assert.Equal(answered ? 2 : 0, calls);
     }
 
-    /// <summary>Registers of two bytes behind 0x100, of one byte behind them, and then a gap; what arrives is written down.</summary>
+    /// <summary>Registers of two bytes from 0x100 on, of one byte behind them, and a single byte at 0x20; what arrives is written down.</summary>
     private static AddressSpace Bus(UndeclaredAccess undeclared, List<string> log)
     {
         var space = new AddressSpace();
-        foreach ((string name, ulong start, AccessWidths widths) in new[] { ("a", 0x100ul, AccessWidths.HalfWord | AccessWidths.Word), ("b", 0x108ul, AccessWidths.Byte) })
+        foreach ((string name, ulong start, AccessWidths widths) in new[] { ("a", 0x100ul, AccessWidths.HalfWord | AccessWidths.Word), ("b", 0x108ul, AccessWidths.Byte), ("c", 0x20ul, AccessWidths.Byte) })
         {
             space.Map(new Gpa(start), new FakeDevice
             {
-                Window = new DeviceWindow(name, 8, widths, undeclared),
+                Window = new DeviceWindow(name, name == "c" ? 1u : 8, widths, undeclared),
                 OnRead = (offset, size) => 0x8877_6655_4433_2211ul >> (int)offset * 8,
                 OnWrite = (offset, size, value) => log.Add($"{name}{offset}/{size}={value:x}"),
             });
@@ -135,6 +135,8 @@ public sealed class AddressSpaceTests
     [InlineData(UndeclaredAccess.Split, 0x106ul, 4, "a6/2=7788 b0/1=66 b1/1=55", 0x2211_8877ul)]
     [InlineData(UndeclaredAccess.Split, 0x10eul, 4, "b6/1=88 b7/1=77", 0xffff_8877ul)]
     [InlineData(UndeclaredAccess.Split, 0x0feul, 4, "a0/2=5566", 0x2211_fffful)]
+    [InlineData(UndeclaredAccess.Split, 0x0faul, 8, "a0/2=1122", 0x2211_ffff_ffff_fffful)]
+    [InlineData(UndeclaredAccess.Split, 0x1ful, 4, "c0/1=77", 0xffff_11fful)]
     [InlineData(UndeclaredAccess.Split, 0x100ul, 1, "", null)]
     [InlineData(UndeclaredAccess.Split, 0x101ul, 4, "", null)]
     [InlineData(UndeclaredAccess.Split, 0x110ul, 4, "", null)]

@@ -81,7 +81,7 @@ public sealed class MachineTests
         machine.Memory.Map(new Gpa(0x1000), new FakeDevice { OnWrite = (_, _, _) => throw new InvalidOperationException("it broke") });
         VcpuExit exit = machine.Run();
         Assert.Equal(ExitReason.InternalError, exit.Reason);
-        Assert.Equal("Device fake: it broke (InvalidOperationException)", exit.Detail);
+        Assert.Equal("Device fake: it broke", exit.Detail);
     }
 
     [Theory]

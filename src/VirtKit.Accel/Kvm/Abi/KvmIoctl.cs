@@ -17,6 +17,7 @@ internal static unsafe class KvmIoctl
     public static readonly nuint SetClock = Iow(0x7b, sizeof(KvmClock)), GetClock = Ior(0x7c, sizeof(KvmClock));
     public static readonly nuint GetIrqchip = Iowr(0x62, sizeof(KvmIrqchip)), SetIrqchip = Ior(0x63, sizeof(KvmIrqchip));
     public static readonly nuint GetPit2 = Ior(0x9f, sizeof(KvmPitState2)), SetPit2 = Iow(0xa0, sizeof(KvmPitState2));
+    public static readonly nuint SetDeviceAttr = Iow(0xe1, sizeof(KvmDeviceAttr)), GetDeviceAttr = Iow(0xe2, sizeof(KvmDeviceAttr));
     public static readonly nuint EnableCap = Iow(0xa3, sizeof(KvmEnableCap)), SetMsrFilter = Iow(0xc6, sizeof(KvmMsrFilter));
     public static readonly nuint RegisterCoalescedMmio = Iow(0x67, sizeof(KvmCoalescedMmioZone)), UnregisterCoalescedMmio = Iow(0x68, sizeof(KvmCoalescedMmioZone));
 

@@ -77,7 +77,7 @@ internal unsafe struct KvmRunHypercall
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct KvmRunInternalError
 {
-    public const uint Emulation = 1;
+    public const uint Emulation = 1, SimultaneousExceptions = 2, Delivery = 3, UnexpectedExit = 4;
     public const ulong HasInstructionBytes = 1;
 
     public uint Suberror;

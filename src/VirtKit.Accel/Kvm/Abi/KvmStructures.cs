@@ -84,6 +84,18 @@ internal unsafe struct KvmClock
 }
 
 [StructLayout(LayoutKind.Sequential)]
+internal struct KvmDeviceAttr
+{
+    public const uint TscControl = 0;
+    public const ulong TscOffset = 0;
+
+    public uint Flags;
+    public uint Group;
+    public ulong Attr;
+    public ulong Addr;
+}
+
+[StructLayout(LayoutKind.Sequential)]
 internal unsafe struct KvmEnableCap
 {
     public uint Cap;

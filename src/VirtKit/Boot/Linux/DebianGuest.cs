@@ -41,8 +41,8 @@ public sealed record DebianGuest
     /// <exception cref="IOException">The cache cannot be read.</exception>
     public LinuxGuestFiles? FindCached(string? cacheFolder = null) => new DebianCache(this, cacheFolder).Find([]);
 
-    /// <summary>Finds the files in the cache, or fetches them: the archive's signed index, then the packages that it names by size and SHA-256. It downloads about 50 MB,
-    /// through apt's own downloader where there is one, which knows the host's proxies and credentials. Several processes may do so at once: one works, the others wait.</summary>
+    /// <summary>Finds the files in the cache, or fetches them: the archive's signed index, then the packages that it names by size and SHA-256. It downloads 125 MB for
+    /// <see cref="RiscV64"/>, through apt's own downloader where there is one, which knows the host's proxies and credentials. Several processes may do so at once: one works, the others wait.</summary>
     /// <param name="options">How; <see langword="null"/> for the defaults.</param>
     /// <param name="cancellationToken">Stops it; what is half there is removed, or by the next fetch.</param>
     /// <returns>The files, in the cache.</returns>

@@ -6,7 +6,12 @@ namespace VirtKit.Boot.Linux;
 internal sealed class DebianSignature(DebianFetchOptions options, Download download, string folder, CancellationToken cancellationToken)
 {
     private const long Limit = 16 << 20;
-    private static readonly string[] Keyrings = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+
+    /// <summary>Where the package debian-archive-keyring installs the keys, the newer name first.</summary>
+    public IReadOnlyList<string> Keyrings { get; init; } = ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+
+    /// <summary>Finds a program of the host.</summary>
+    public Func<string, string?> FindProgram { get; init; } = HostProgram.Find;
 
     /// <summary>Downloads a Release file.</summary>
     /// <param name="suite">The address of the suite.</param>
@@ -16,36 +21,41 @@ internal sealed class DebianSignature(DebianFetchOptions options, Download downl
     public string FetchRelease(string suite, string? configured)
     {
         string? keyring = options.Keyring ?? Keyrings.Append(configured).FirstOrDefault(File.Exists);
-        string? verifier = HostProgram.Find("gpgv") is not null ? "gpgv" : HostProgram.Find("sqv") is not null ? "sqv" : null;
+        string? gpgv = FindProgram("gpgv"), sqv = gpgv is null ? FindProgram("sqv") : null;
         if (options.Keyring is not null && !File.Exists(options.Keyring))
             throw new GuestFilesException($"There is no keyring {options.Keyring}.");
-        if (keyring is null || verifier is null)
-            return FetchUnsigned(suite, verifier is null ? ("gpgv", "gpgv") : ("Debian's keyring", "debian-archive-keyring"));
-        return verifier == "gpgv" ? CheckByGpgv(suite, keyring) : CheckBySqv(suite, keyring);
+        if (gpgv is null && sqv is null)
+            return FetchUnsigned(suite, "gpgv", "gpgv");
+        if (keyring is null)
+            return FetchUnsigned(suite, "Debian's keyring", "debian-archive-keyring");
+        return gpgv is not null ? CheckByGpgv(gpgv, suite, keyring) : CheckBySqv(sqv!, suite, keyring);
     }
 
-    private string CheckByGpgv(string suite, string keyring)
+    private string CheckByGpgv(string gpgv, string suite, string keyring)
     {
         string release = Fetch(suite, "InRelease");
-        return Encoding.UTF8.GetString(HostProgram.Run("gpgv", "gpgv", Limit, ["--quiet", "--keyring", Path.GetFullPath(keyring), "--output", "-", release], cancellationToken));
+        return Encoding.UTF8.GetString(HostProgram.Run(gpgv, "gpgv", Limit, ["--quiet", "--keyring", Path.GetFullPath(keyring), "--output", "-", release], cancellationToken));
     }
 
-    private string CheckBySqv(string suite, string keyring)
+    /// <summary>It takes no signed text, but a text and its signature, which the archive has, too.</summary>
+    private string CheckBySqv(string sqv, string suite, string keyring)
     {
         string release = Fetch(suite, "Release"), signature = Fetch(suite, "Release.gpg");
-        HostProgram.Run("sqv", "sqv", Limit, ["--keyring", Path.GetFullPath(keyring), signature, release], cancellationToken);
+        HostProgram.Run(sqv, "sqv", Limit, ["--keyring", Path.GetFullPath(keyring), signature, release], cancellationToken);
         return File.ReadAllText(release);
     }
 
-    private string FetchUnsigned(string suite, (string Name, string Package) missing)
+    private string FetchUnsigned(string suite, string missing, string package)
     {
         if (!options.AllowUnsigned)
         {
-            throw new GuestFilesException($"The signature of Debian's archive cannot be checked: {missing.Name} is not installed. On Debian and Ubuntu: sudo apt-get install {missing.Package}. "
-                + "To go on without the check, allow what is unsigned.") { MissingProgram = missing.Name };
+            throw new GuestFilesException($"The signature of Debian's archive cannot be checked: {missing} is not installed. On Debian and Ubuntu: sudo apt-get install {package}.")
+            {
+                MissingProgram = missing,
+            };
         }
 
-        download.Tell($"{missing.Name} is missing: the signature of the archive is not checked.");
+        download.Tell($"{missing} is missing: the signature of the archive is not checked.");
         return File.ReadAllText(Fetch(suite, "InRelease"));
     }
 

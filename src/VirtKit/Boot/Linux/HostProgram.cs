@@ -5,7 +5,7 @@ namespace VirtKit.Boot.Linux;
 /// <summary>A program of the host that a fetch leans on: apt's, dpkg's and xz's tools.</summary>
 internal static class HostProgram
 {
-    /// <summary>The program's path, or <see langword="null"/> where it is not installed.</summary>
+    /// <summary>The program's path, which may be given already, or <see langword="null"/> where it is not installed.</summary>
     public static string? Find(string name) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
         .Append("/usr/lib/apt").Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
@@ -49,7 +49,7 @@ internal static class HostProgram
         process.WaitForExit();
         cancellationToken.ThrowIfCancellationRequested();
         if (process.ExitCode != 0)
-            throw new GuestFilesException($"{name} failed: {errors.Result.Trim().Split('\n')[^1]}");
+            throw new GuestFilesException($"{Path.GetFileName(name)} failed: {errors.Result.Trim().Split('\n')[^1]}");
     }
 
     /// <summary>Says what is missing and what to install.</summary>

@@ -31,7 +31,7 @@ internal sealed class CpuidDraft
     public CpuidResult HostAnswer(uint leaf, uint subleaf) => _host.TryGetValue((leaf, subleaf), out CpuidEntry entry) ? entry.Answer : default;
 
     /// <summary>Whether the vendor is AMD or Hygon, whose leaves from 0x80000000 on say more than Intel's.</summary>
-    public bool IsAmd => this[0, 0].Ebx is 0x6874_7541 or 0x6f67_7948;
+    public bool IsAmd => this[0, 0].Ebx is CpuidTable.AuthenticAmd or CpuidTable.HygonGenuine;
 
     public void Refuse(string problem) => _problems.Add(problem);
 

@@ -6,6 +6,9 @@ namespace VirtKit.X86;
 /// <summary>What CPUID answers on one vCPU, with the reason of everything that is not the host's own answer. Immutable.</summary>
 public sealed class CpuidTable
 {
+    /// <summary>The first four letters of the vendor strings whose leaves are AMD's: EBX of leaf 0.</summary>
+    internal const uint AuthenticAmd = 0x6874_7541, HygonGenuine = 0x6f67_7948;
+
     private readonly CpuidEntry[] _entries;
 
     internal CpuidTable(CpuidEntry[] entries, CpuidAuditLine[] audit)
@@ -61,10 +64,9 @@ public sealed class CpuidTable
     {
         if (TryFind(leaf, subleaf, out CpuidResult answer) || !TryFind(0, 0, out CpuidResult basic))
             return answer;
-        const uint authenticAmd = 0x6874_7541, hygonGenuine = 0x6f67_7948;
         uint range = leaf is >= 0x4000_0000 and <= 0x4fff_ffff ? leaf & 0xffff_ff00 : leaf & 0x8000_0000;
         bool inside = TryFind(range, 0, out CpuidResult head) && leaf <= head.Eax;
-        if (!inside && basic.Ebx is not (authenticAmd or hygonGenuine))
+        if (!inside && !IsAmd)
             TryFind(basic.Eax, subleaf, out answer);
         return answer;
     }
@@ -83,6 +85,12 @@ public sealed class CpuidTable
         answer = default;
         return false;
     }
+
+    /// <summary>Whether the vendor is AMD or Hygon.</summary>
+    internal bool IsAmd => TryFind(0, 0, out CpuidResult basic) && basic.Ebx is (AuthenticAmd or HygonGenuine);
+
+    /// <summary>Whether a leaf is in the table.</summary>
+    internal bool HasLeaf(uint leaf) => TryFind(leaf, 0, out _);
 
     /// <summary>Whether a feature is shown.</summary>
     /// <exception cref="ArgumentException">No feature is called so.</exception>

@@ -56,9 +56,6 @@ internal static class UserSupervisor
 
     public const ulong FrameAddress = StackTop - FrameSize;
 
-    /// <summary>The exceptions that push an error code (SDM 3A §6.13).</summary>
-    public static bool HasErrorCode(int vector) => vector is 8 or (>= 10 and <= 14) or 17 or 21 or 29 or 30;
-
     /// <summary>Which vector's stub a vCPU stands in: behind its HLT, or in front of it where a kick came first.</summary>
     public static bool TryDecode(ulong rip, out int vector)
     {

@@ -9,28 +9,42 @@ public sealed partial class X64UserProgram
     /// <param name="address">The first address, a multiple of 4096, at least 4096.</param>
     /// <param name="size">The length in bytes, a positive multiple of 4096.</param>
     /// <param name="access">What the program may do with it.</param>
-    /// <exception cref="ArgumentException">Not aligned, outside the program's half, or mapped already.</exception>
+    /// <exception cref="ArgumentException">Not aligned, outside the program's half, or mapped already: then nothing has changed. Or there is no such access.</exception>
+    /// <exception cref="InvalidOperationException">Another thread runs or changes the program.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
     /// <exception cref="VirtKitException">The memory is used up; a part may be mapped.</exception>
     public void Map(Gva address, ulong size, X64UserAccess access)
     {
         CheckRange(address, size);
+        CheckAccess(access);
+        using Ownership owner = Own();
+        MapOwned(address, size, access);
+    }
+
+    private void MapOwned(Gva address, ulong size, X64UserAccess access)
+    {
         if (size / PageSize > _tables.FreeFrames)
             throw new VirtKitException($"{size} bytes are to be mapped; {FreeMemory} are left.");
         for (ulong page = address.Value; page < address.Value + size; page += PageSize)
         {
             if (_tables.TryFind(page, out _, out _))
                 throw new ArgumentException($"0x{page:x} is mapped already.", nameof(address));
-            _tables.Map(page, _tables.TakeFrame(), user: true, access);
         }
+
+        for (ulong page = address.Value; page < address.Value + size; page += PageSize)
+            _tables.Map(page, _tables.TakeFrame(), user: true, access);
     }
 
     /// <summary>Takes mappings away. Their memory can be mapped again, zeroed; page tables stay.</summary>
     /// <param name="address">The first address, a multiple of 4096.</param>
     /// <param name="size">The length in bytes, a positive multiple of 4096.</param>
     /// <exception cref="ArgumentException">Not aligned, outside the program's half, or not all of it mapped: then nothing has changed.</exception>
+    /// <exception cref="InvalidOperationException">Another thread runs or changes the program.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
     /// <exception cref="VirtKitException">The engine cannot do it.</exception>
     public void Unmap(Gva address, ulong size)
     {
+        using Ownership owner = Own();
         CheckMapped(address, size);
         var frames = new List<ulong>();
         for (ulong page = address.Value; page < address.Value + size; page += PageSize)
@@ -50,6 +64,8 @@ public sealed partial class X64UserProgram
     /// <param name="size">The length in bytes, a positive multiple of 4096.</param>
     public void Protect(Gva address, ulong size, X64UserAccess access)
     {
+        CheckAccess(access);
+        using Ownership owner = Own();
         CheckMapped(address, size);
         Edit(address.Value, size, ~UserPageTables.AccessMask, UserPageTables.AccessBits(access));
     }
@@ -58,11 +74,16 @@ public sealed partial class X64UserProgram
     /// <param name="image">The executable. Its segments are mapped at their virtual addresses with the access that the file gives them.</param>
     /// <param name="stackSize">The stack's length in bytes, a positive multiple of 4096; it ends below 0x7fff_ffff_f000, with nothing mapped under it.</param>
     /// <exception cref="InvalidImageException">A segment lies outside the program's half or shares a page with another.</exception>
-    /// <exception cref="ArgumentException">The stack's length is not possible.</exception>
+    /// <exception cref="ArgumentException">The stack's length is not possible: then nothing has changed.</exception>
+    /// <exception cref="InvalidOperationException">Another thread runs or changes the program.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
     /// <exception cref="VirtKitException">The memory is used up; a part may be mapped.</exception>
     public void Load(ElfImage image, ulong stackSize = 1 << 20)
     {
         ArgumentNullException.ThrowIfNull(image);
+        if (stackSize == 0 || stackSize % PageSize != 0 || stackSize > UserEnd - PageSize)
+            throw new ArgumentOutOfRangeException(nameof(stackSize), stackSize, "A stack has whole pages, in the program's half.");
+        using Ownership owner = Own();
         ulong entry = image.Entry.Value;
         foreach (ElfSegment segment in image.Segments.Where(s => s.MemorySize > 0))
         {
@@ -72,7 +93,9 @@ public sealed partial class X64UserProgram
             X64UserAccess access = (segment.Access.HasFlag(ElfAccess.Write) ? X64UserAccess.Write : 0) | (segment.Access.HasFlag(ElfAccess.Execute) ? X64UserAccess.Execute : 0);
             try
             {
-                Map(new Gva(start), (padding + segment.MemorySize + PageSize - 1) & ~(PageSize - 1), access);
+                ulong size = (padding + segment.MemorySize + PageSize - 1) & ~(PageSize - 1);
+                CheckRange(new Gva(start), size);
+                MapOwned(new Gva(start), size, access);
             }
             catch (ArgumentException e)
             {
@@ -84,9 +107,18 @@ public sealed partial class X64UserProgram
                 entry = segment.VirtualAddress.Value + (image.Entry - segment.PhysicalAddress);
         }
 
-        Map(new Gva(UserEnd - stackSize), stackSize, X64UserAccess.Write);
+        try
+        {
+            MapOwned(new Gva(UserEnd - stackSize), stackSize, X64UserAccess.Write);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidImageException($"The stack of {stackSize} bytes cannot be mapped: {e.Message}", e);
+        }
+
         // An empty vector of arguments, of environment strings and of auxiliary values: all zero already.
-        Registers = new X64Registers { Rip = entry, Rsp = UserEnd - 64, Rflags = 0x202 };
+        _changed = true;
+        _registers = new X64Registers { Rip = entry, Rsp = UserEnd - 64, Rflags = 0x202 };
     }
 
     /// <summary>Copies out of the program's memory.</summary>
@@ -123,6 +155,12 @@ public sealed partial class X64UserProgram
         }
 
         return true;
+    }
+
+    private static void CheckAccess(X64UserAccess access)
+    {
+        if ((access & ~(X64UserAccess.Write | X64UserAccess.Execute)) != X64UserAccess.Read)
+            throw new ArgumentOutOfRangeException(nameof(access), access, "There is no such access.");
     }
 
     private static void CheckRange(Gva address, ulong size)

@@ -6,7 +6,8 @@ namespace VirtKit.X86;
 
 /// <summary>A program in ring 3 of long mode without a guest kernel. Its instructions run at the engine's full speed; system calls, exceptions and privileged
 /// instructions come back as typed exits with the full state, and the host decides how to go on.</summary>
-/// <remarks>The lower half of the address space, 0x1000 to 0x7fff_ffff_efff, is the program's. One thread at a time.
+/// <remarks>The lower half of the address space, 0x1000 to 0x7fff_ffff_efff, is the program's. One thread at a time: a second one is refused. <see cref="Dispose"/> is for any
+/// thread; a <see cref="Run"/> under way ends.
 /// The engine has to let HLT come back to the host, so its interrupt controller must not be its own.</remarks>
 public sealed partial class X64UserProgram : IDisposable
 {
@@ -19,6 +20,8 @@ public sealed partial class X64UserProgram : IDisposable
     private readonly ulong _stackFrame;
     private readonly Timer _timer;
     private X64Registers _registers;
+    private int _owned;
+    private volatile bool _disposed;
     private bool _inSupervisor = true;
     private bool _changed = true;
 
@@ -57,11 +60,13 @@ public sealed partial class X64UserProgram : IDisposable
     }
 
     /// <summary>The program's general registers. Setting them takes effect at the next <see cref="Run"/>; flags that user mode cannot set are ignored.</summary>
+    /// <exception cref="InvalidOperationException">They are set while another thread runs or changes the program.</exception>
     public X64Registers Registers
     {
         get => _registers;
         set
         {
+            using Ownership owner = Own();
             _registers = value;
             _changed = true;
         }
@@ -71,6 +76,8 @@ public sealed partial class X64UserProgram : IDisposable
     public ulong FreeMemory => _tables.FreeFrames * PageSize;
 
     /// <summary>Copies the whole state out, as the program sees it: in ring 3, with <see cref="Registers"/>.</summary>
+    /// <exception cref="InvalidOperationException">Another thread runs or changes the program.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
     public void GetState(out X64State state)
     {
         state = _vcpu.GetState<X64State>();
@@ -90,6 +97,7 @@ public sealed partial class X64UserProgram : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(fs.Value, UserEnd);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(gs.Value, UserEnd);
+        using Ownership owner = Own();
         X64State state = _vcpu.GetState<X64State>();
         (state.Fs.Base, state.Gs.Base) = (fs.Value, gs.Value);
         _vcpu.SetState(in state);
@@ -100,11 +108,14 @@ public sealed partial class X64UserProgram : IDisposable
     /// <param name="cancellationToken">Stops it from any thread.</param>
     /// <returns>Why it came back. <see cref="Registers"/> are as of then.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The budget is neither positive nor infinite, or longer than 24 days.</exception>
+    /// <exception cref="InvalidOperationException">Another thread runs or changes the program.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
     public X64UserExit Run(TimeSpan budget, CancellationToken cancellationToken = default)
     {
         bool limited = budget != Timeout.InfiniteTimeSpan;
         if (limited && (budget <= TimeSpan.Zero || budget.TotalMilliseconds > int.MaxValue))
             throw new ArgumentOutOfRangeException(nameof(budget), budget, "The budget has to be positive.");
+        using Ownership owner = Own();
         if (cancellationToken.IsCancellationRequested)
             return new X64UserExit(X64UserExitReason.Cancelled);
         if (_changed)
@@ -144,11 +155,21 @@ public sealed partial class X64UserProgram : IDisposable
         }
     }
 
-    /// <summary>Releases the machine.</summary>
+    /// <summary>Releases the machine. Any thread; a <see cref="Run"/> under way ends with <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
+        _disposed = true;
         _timer.Dispose();
         _machine.Dispose();
+    }
+
+    /// <summary>Takes the program for one operation.</summary>
+    /// <exception cref="InvalidOperationException">Another thread has it.</exception>
+    /// <exception cref="ObjectDisposedException">The program has been disposed of.</exception>
+    private Ownership Own()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return Interlocked.CompareExchange(ref _owned, 1, 0) == 0 ? new Ownership(this) : throw new InvalidOperationException("Another thread runs or changes the program.");
     }
 
     private void Start()
@@ -178,7 +199,6 @@ public sealed partial class X64UserProgram : IDisposable
     /// <summary>Hands the registers to the vCPU: through an IRETQ from ring 0, or directly where it stands in ring 3.</summary>
     private void Resume()
     {
-        _changed = false;
         X64Registers next = _registers;
         ulong flags = (next.Rflags & (SettableFlags | ResumeFlag)) | 0x202;
         if (_inSupervisor)
@@ -198,6 +218,7 @@ public sealed partial class X64UserProgram : IDisposable
         }
 
         _vcpu.SetState(in next);
+        _changed = false;
     }
 
     /// <summary>An IRETQ to a non-canonical address would fault in ring 0; the program faults at 0 instead, where nothing is mapped.</summary>
@@ -217,7 +238,7 @@ public sealed partial class X64UserProgram : IDisposable
             return null;
         }
 
-        bool hasCode = UserSupervisor.HasErrorCode(vector);
+        bool hasCode = X64Exception.HasErrorCode(vector);
         ulong offset = found.Rsp - (UserSupervisor.StackTop - PageSize);
         Span<ulong> frame = stackalloc ulong[6];
         Span<byte> bytes = MemoryMarshal.AsBytes(frame)[..(hasCode ? 48 : 40)];
@@ -254,6 +275,11 @@ public sealed partial class X64UserProgram : IDisposable
             default:
                 return new X64UserExit(X64UserExitReason.Fault, (byte)vector, errorCode);
         }
+    }
+
+    private readonly ref struct Ownership(X64UserProgram program)
+    {
+        public void Dispose() => Volatile.Write(ref program._owned, 0);
     }
 
     private int ReadCode(Span<byte> code)

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
 using VirtKit.Tests.Support;
@@ -5,6 +6,7 @@ using VirtKit.Tests.Support;
 namespace VirtKit.Tests.Boot.Linux;
 
 /// <summary>A small Debian archive in a folder, signed by a key of its own: two packages and their index.</summary>
+[UnsupportedOSPlatform("windows")]
 internal sealed class DebianArchive : IDisposable
 {
     public const string Release = "6.99.1-test", Directories = "dists/trixie/main/binary-riscv64";

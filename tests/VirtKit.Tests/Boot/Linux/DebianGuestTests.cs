@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Text;
 using VirtKit.Boot.Linux;
 using VirtKit.Tests.Support;
@@ -7,6 +8,7 @@ using VirtKit.Tests.Support;
 namespace VirtKit.Tests.Boot.Linux;
 
 /// <summary>Fetching from an archive in a folder: what is checked, what is kept, and what is said where it fails. Nothing here asks a network.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class DebianGuestTests : IDisposable
 {
     private readonly TemporaryFolder _cache = new();
@@ -124,6 +126,41 @@ public sealed class DebianGuestTests : IDisposable
         Assert.Single(_progress.Received, "busybox-static.deb");
     }
 
+    [Fact]
+    public void FetchRelease_HostWithoutVerifierOrKeyring_SaysWhatToInstallUnlessAllowed()
+    {
+        string suite = Archive.Address.AbsoluteUri.TrimEnd('/') + "/dists/trixie";
+        foreach ((string missing, string package, DebianSignature signature) in new[]
+        {
+            ("gpgv", "gpgv", Signature(Options, _ => null)),
+            ("Debian's keyring", "debian-archive-keyring", Signature(Options with { Keyring = null }, HostProgram.Find)),
+        })
+        {
+            var error = Assert.Throws<GuestFilesException>(() => signature.FetchRelease(suite, configured: null));
+            Assert.Equal((missing, $"The signature of Debian's archive cannot be checked: {missing} is not installed. On Debian and Ubuntu: sudo apt-get install {package}."), (error.MissingProgram, error.Message));
+        }
+
+        Assert.Contains("Codename: trixie", Signature(Options with { AllowUnsigned = true }, _ => null).FetchRelease(suite, null), StringComparison.Ordinal);
+        // The keyring that the host's configuration names for this archive does as well.
+        Assert.StartsWith("Origin: Debian", Signature(Options with { Keyring = null }, HostProgram.Find).FetchRelease(suite, Archive.Keyring), StringComparison.Ordinal);
+    }
+
+    /// <summary>sqv's place is taken by a script that has its arguments and checks as gpgv does.</summary>
+    [Fact]
+    public void FetchRelease_HostWithSqvAlone_ChecksTheDetachedSignature()
+    {
+        string sqv = _cache.File("sqv"), suite = Archive.Address.AbsoluteUri.TrimEnd('/') + "/dists/trixie";
+        File.WriteAllText(sqv, "#!/bin/sh\n[ $# = 4 ] && [ \"$1\" = --keyring ] && exec gpgv --keyring \"$2\" \"$3\" \"$4\"\n");
+        File.SetUnixFileMode(sqv, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        DebianSignature signature = Signature(Options, name => name == "sqv" ? sqv : null);
+        Assert.StartsWith("Origin: Debian", signature.FetchRelease(suite, null), StringComparison.Ordinal);
+        File.AppendAllText(Archive.File_("dists/trixie/Release"), "x");
+        Assert.Contains("sqv failed", Assert.Throws<GuestFilesException>(() => signature.FetchRelease(suite, null)).Message, StringComparison.Ordinal);
+    }
+
+    private DebianSignature Signature(DebianFetchOptions options, Func<string, string?> find) =>
+        new(options, new Download(null, default), _cache.Path, default) { Keyrings = [], FindProgram = find };
+
     [Theory]
     [InlineData("xz", "xz-utils")]
     [InlineData("dpkg-deb", "dpkg")]
@@ -148,7 +185,7 @@ public sealed class DebianGuestTests : IDisposable
             {
                 using TcpClient client = await server.AcceptTcpClientAsync();
                 NetworkStream stream = client.GetStream();
-                await stream.ReadAsync(new byte[4096]);
+                Assert.True(await stream.ReadAsync(new byte[4096]) > 0);
                 await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {answer}\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"));
             }
         });

@@ -36,11 +36,11 @@ public sealed class KernelModulesTests
         File.WriteAllLines(folder.File("modules.dep"), Enumerable.Range(0, 50_000).Select(i => $"kernel/m{i}.ko: kernel/m{i + 1}.ko"));
         for (int i = 0; i < 2_000; i++)
             Write(folder, $"m{i}", "");
-        IReadOnlyList<string> names = [];
+        string[] names = [];
         var thread = new Thread(() => names = Names(folder, "m0"), maxStackSize: 128 << 10);
         thread.Start();
         thread.Join();
-        Assert.Equal(2_000, names.Count);
+        Assert.Equal(2_000, names.Length);
         Assert.Equal("m1999", names[0]);
     }
 

@@ -16,8 +16,8 @@ internal sealed class ContentionGuest : IDisposable
 
     private const ulong Programs = BareMachine.Ram + 0x1000, Counters = BareMachine.Ram + 0x8000, Window = 0x4000_0000, CacheSize = 512 << 10;
 
-    /// <summary>Each hart's own: a field of ever new code, a page whose code changes, and two pages that it maps in turns.</summary>
-    private const ulong Own = BareMachine.Ram + 0x10_0000, OwnSize = 0x2_0000, Changing = 0x1_0000, Mapped = 0x1_1000;
+    /// <summary>Each hart's own: a field of code that is several times too long for the cache, a page whose code changes, and two pages that it maps in turns.</summary>
+    private const ulong Own = BareMachine.Ram + 0x21_0000, OwnSize = 0x7_0000, Changing = 0x6_0000, Mapped = 0x6_1000;
 
     private static readonly uint Addi = Word("addi a0, a0, 0"), Ret = Word("ret"), JumpOn = Word("j 4");
 
