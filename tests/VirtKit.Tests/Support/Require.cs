@@ -1,11 +1,8 @@
-using VirtKit.Boot.Linux;
-using VirtKit.Samples.BootLinux;
-
 namespace VirtKit.Tests.Support;
 
 /// <summary>What a test needs from the host beyond the .NET SDK. A missing resource skips the test with its reason; with <c>VIRTKIT_REQUIRE_RESOURCES=1</c>, as
 /// <c>.ci/run</c> sets it, it fails instead.</summary>
-internal static class Require
+internal static partial class Require
 {
     private static readonly bool Strict = Environment.GetEnvironmentVariable("VIRTKIT_REQUIRE_RESOURCES") == "1";
 
@@ -24,10 +21,6 @@ internal static class Require
 
     /// <summary>A file at a fixed place, or a skip that says where it comes from.</summary>
     public static string File(string path, string origin) => System.IO.File.Exists(path) ? path : Missing<string>($"{path} is missing ({origin})");
-
-    /// <summary>Debian's files, as samples/BootLinux keeps them.</summary>
-    public static LinuxGuestFiles Debian(DebianGuest guest) =>
-        guest.FindCached(Guest.CacheFolder()) ?? Missing<LinuxGuestFiles>($"Debian's kernel for {guest.Architecture} is not in the cache: samples/BootLinux --fetch-only fetches it, with --guest x86-64 the other");
 
     /// <summary>A compiler of RISC-V Linux programs: the compiler alone makes only freestanding ones.</summary>
     public static string RiscVLinuxCompiler()
