@@ -21,7 +21,7 @@ public sealed class KvmStateFuzzTests
     public void SetState_AnyFields_IsTakenWholeOrRefusedWhole(KvmInterruptController controller)
     {
         using var guest = new X64Guest(Architecture, new KvmOptions { InterruptController = controller });
-        X64State[] starts = [.. new[] { 16, 32, 64 }.Select(bits => guest.Load(bits, a => a.hlt()).Vcpu.GetState<X64State>())];
+        X64State[] starts = [.. ((int[])[16, 32, 64]).Select(bits => guest.Load(bits, a => a.hlt()).Vcpu.GetState<X64State>())];
         var random = new Random(RandomSeed);
         int taken = 0, refused = 0;
         Func<ulong, bool> goesOn = Soak.While(done => done < Cases);

@@ -43,9 +43,9 @@ public sealed class ArgumentTests
     [Fact]
     public void MachineOptions_WithNull_AreRefusedByTheMembersName()
     {
-        Refused("options", nameof(MachineOptions.Architecture), () => new Machine(new MachineOptions { Architecture = null! }));
-        Refused("options", nameof(MachineOptions.Logger), () => new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Logger = null! }));
-        Refused("options", "options", () => new Machine(null!));
+        Refused("options", nameof(MachineOptions.Architecture), () => _ = new Machine(new MachineOptions { Architecture = null! }));
+        Refused("options", nameof(MachineOptions.Logger), () => _ = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Logger = null! }));
+        Refused("options", "options", () => _ = new Machine(null!));
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class ArgumentTests
         first.Dispose();
         Assert.Throws<ArgumentException>(() => new VirtioBlock(disk));
         var everybodys = new NullConsole();
-        using Ns16550A one = new(everybodys, default), other = new(everybodys, default);
+        using Ns16550A one = new(everybodys, new ManualClock(), default), other = new(everybodys, new ManualClock(), default);
     }
 
     [Fact]

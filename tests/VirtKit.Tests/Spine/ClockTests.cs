@@ -173,12 +173,12 @@ public sealed class ClockTests
     }
 
     [Fact]
-    public void HostClock_Dispose_EndsItsThreadWithTimersSet()
+    public async Task HostClock_Dispose_EndsItsThreadWithTimersSet()
     {
         var clock = Running();
         using ClockTimer timer = clock.CreateTimer(this, () => { });
         timer.Set(ulong.MaxValue - 1);
-        Assert.True(Task.Run(clock.Dispose, TestContext.Current.CancellationToken).Wait(Hang.Limit, TestContext.Current.CancellationToken));
+        await Task.Run(clock.Dispose, TestContext.Current.CancellationToken).WaitAsync(Hang.Limit, TestContext.Current.CancellationToken);
     }
 
     private static HostClock Running()
