@@ -109,10 +109,15 @@ internal sealed class HostClock : MachineClock, IDisposable
         _running = false;
         if (Monitor.TryEnter(_serving, Patience))
             Monitor.Exit(_serving);
-        _stoppedAt = Stopwatch.GetTimestamp();
         if (!_holds)
+        {
+            _stoppedAt = Stopwatch.GetTimestamp();
             return;
+        }
+
+        // The host's time is read once no reader takes a later one: what it saw of this machine's time would be ahead of where that stands.
         Interlocked.Increment(ref _version);
+        _stoppedAt = Stopwatch.GetTimestamp();
         Volatile.Write(ref _stands, _stoppedAt - _origin);
         Interlocked.Increment(ref _version);
     }

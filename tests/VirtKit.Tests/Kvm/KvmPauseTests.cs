@@ -22,10 +22,11 @@ public sealed class KvmPauseTests
             a.shl(rdx, 32);
             a.or(rax, rdx);
         });
-        RequireMovableCounter(machine.Vcpus[0]);
+        // A counter that nobody can set back runs on.
+        StoppedTime seen = CounterMoves(machine.Vcpus[0]) ? policy : StoppedTime.RunsOn;
         double frequency = Frequency(machine);
         (double guest, double ran, double all) = Pause(machine, () => machine.Vcpus[^1].GetState<X64Registers>().Rax / frequency);
-        AssertSeen(policy, guest, ran, all);
+        AssertSeen(seen, guest, ran, all);
     }
 
     [Theory, InlineData(StoppedTime.Held), InlineData(StoppedTime.RunsOn)]
@@ -56,7 +57,6 @@ public sealed class KvmPauseTests
             a.shl(rdx, 32);
             a.or(rax, rdx);
         });
-        RequireMovableCounter(machine.Vcpus[0]);
         double frequency = Frequency(machine);
         Run(machine);
         Thread.Sleep(300);
@@ -129,7 +129,7 @@ public sealed class KvmPauseTests
     }
 
     /// <summary>Where KVM itself is nested in software, a guest's counter may be the host's, and what is set is ignored.</summary>
-    private static void RequireMovableCounter(Vcpu vcpu)
+    private static bool CounterMoves(Vcpu vcpu)
     {
         X64State state = vcpu.GetState<X64State>();
         ulong before = state.FindMsr(0x10) ?? 0;
@@ -140,7 +140,9 @@ public sealed class KvmPauseTests
         }
 
         vcpu.SetState(in state);
-        Assert.SkipUnless(vcpu.GetState<X64State>().FindMsr(0x10) - before >= 1UL << 50, "This host's KVM does not move a guest's time-stamp counter.");
+        bool moves = vcpu.GetState<X64State>().FindMsr(0x10) - before >= 1UL << 50;
+        TestContext.Current.TestOutputHelper?.WriteLine($"this host's KVM moves a guest's time-stamp counter: {moves}");
+        return moves;
     }
 
     /// <summary>Ticks of the guest's counter a second, as the guest sees them.</summary>

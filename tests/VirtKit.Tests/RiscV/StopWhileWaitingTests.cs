@@ -72,8 +72,8 @@ public sealed class StopWhileWaitingTests
         blocks[^1] = 0x00008067;
         foreach (ulong hart in (ReadOnlySpan<ulong>)[1, 2])
             held.Machine.Memory.Write(new Gpa(BareMachine.Ram + (hart << 20)), System.Runtime.InteropServices.MemoryMarshal.AsBytes<uint>(blocks));
-        Task<VcpuExit>[] runs = [held.Run(1), held.Run(2)];
         long evictions = engine.Partition!.Cache.Epoch;
+        Task<VcpuExit>[] runs = [held.Run(1), held.Run(2)];
         while (engine.Partition.Cache.Epoch == evictions)
             await Task.Yield();
         foreach (int hart in (int[])[1, 2])

@@ -25,7 +25,9 @@ internal sealed class ContentionGuest : IDisposable
 
     public ContentionGuest(string engine, params ReadOnlySpan<string> activities)
     {
-        _machine = new BareMachine(Engine(engine), "nop", Harts, new SbiOptions { Console = new FailingConsole() }, scheduling: VcpuScheduling.Threads);
+        var console = new FailingConsole();
+        _machine = new BareMachine(Engine(engine), "nop", Harts, new SbiOptions { Console = console }, scheduling: VcpuScheduling.Threads);
+        console.Rounds = () => Rounds;
         var tables = new PageTables(_machine, 3);
         tables.Map(BareMachine.Ram, BareMachine.Ram, PageTables.All, level: 2);
         for (int hart = 0; hart < Harts; hart++)
@@ -99,13 +101,16 @@ internal sealed class ContentionGuest : IDisposable
 
     private sealed class FailingConsole : ISbiConsole
     {
-        private long _first;
+        private ulong _failedAt;
 
-        /// <summary>Fails some time after the first call since it failed last, so that every hart gets to run before the machine stops.</summary>
+        /// <summary>The rounds of the slowest hart.</summary>
+        public Func<ulong> Rounds { get; set; } = () => 0;
+
+        /// <summary>Fails once every hart has gone round since it failed last: the machine stops there.</summary>
         public void Write(ReadOnlySpan<byte> bytes)
         {
-            long now = Environment.TickCount64, first = Interlocked.CompareExchange(ref _first, now, 0);
-            if (first != 0 && now - first >= 10 && Interlocked.CompareExchange(ref _first, 0, first) == first)
+            ulong now = Rounds(), failedAt = Volatile.Read(ref _failedAt);
+            if (now > failedAt && Interlocked.CompareExchange(ref _failedAt, now, failedAt) == failedAt)
                 throw new NotSupportedException(Failure);
         }
 
