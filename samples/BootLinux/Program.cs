@@ -23,7 +23,7 @@ var run = new Option<string>("--run") { Description = "Run a command in Debian's
 Option<string> time = SharedOptions.Time(GuestTime.Host);
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
 var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
-var mirror = new Option<Uri>("--mirror") { Description = "Debian archive to fetch from. Default: those of this host's apt, then deb.debian.org", HelpName = "URL", CustomParser = ParseMirror };
+var mirror = new Option<Uri>("--mirror") { Description = "Debian archive to fetch from. Default: those of this host's apt", HelpName = "URL", CustomParser = ParseMirror };
 var allowUnsigned = new Option<bool>("--allow-unsigned") { Description = "Fetch although this host cannot check the archive's signature" };
 var quiet = new Option<bool>("--quiet") { Description = "No progress and no kernel messages" };
 foreach (Option<FileInfo> file in (Option<FileInfo>[])[kernel, initrd, firmware])
@@ -98,6 +98,6 @@ static Uri? ParseMirror(ArgumentResult result)
 {
     if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out Uri? uri) && uri.Scheme is ("http" or "https" or "file"))
         return uri;
-    result.AddError($"--mirror takes an address such as https://deb.debian.org/debian, not '{result.Tokens[0].Value}'.");
+    result.AddError($"--mirror takes an address such as https://mirror.example/debian, not '{result.Tokens[0].Value}'.");
     return null;
 }

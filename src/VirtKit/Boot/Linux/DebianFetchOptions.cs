@@ -6,8 +6,8 @@ public sealed record DebianFetchOptions
     /// <summary>The folder that holds what was fetched; <see langword="null"/> for <see cref="DebianGuest.DefaultCacheFolder"/>. Several processes may share one.</summary>
     public string? CacheFolder { get; init; }
 
-    /// <summary>The archives to ask, in this order, such as <c>https://deb.debian.org/debian</c>: <c>http</c>, <c>https</c> or <c>file</c>. Empty, the default, asks those of
-    /// Debian's that this host's apt is configured with, then deb.debian.org.</summary>
+    /// <summary>The archives to ask, in this order, such as <c>https://mirror.example/debian</c>: <c>http</c>, <c>https</c> or <c>file</c>. Empty, the default, asks those of
+    /// Debian's that this host's apt is configured with; a host with another distribution has none and names one here.</summary>
     public IReadOnlyList<Uri> Repositories { get; init; } = [];
 
     /// <summary>The file of the keys that may sign the archive; <see langword="null"/> for Debian's, as the package debian-archive-keyring installs it.</summary>

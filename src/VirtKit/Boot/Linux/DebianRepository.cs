@@ -8,7 +8,6 @@ internal sealed class DebianRepository
 {
     /// <summary>The most bytes of an index, and of a package.</summary>
     private const long IndexLimit = 512 << 20, PackageLimit = 1 << 30;
-    private const string Server = "deb.debian.org/debian";
     private static readonly string[] CodeNames = ["oldoldstable", "oldstable", "stable", "testing", "unstable", "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"];
 
     private readonly string _address;
@@ -25,7 +24,10 @@ internal sealed class DebianRepository
     public static DebianRepository Open(DebianGuest guest, DebianFetchOptions options, Download download, string folder, CancellationToken cancellationToken)
     {
         var failures = new List<string>();
-        foreach (AptSource archive in Archives(guest, options, AptSources.Read()))
+        IReadOnlyList<AptSource> archives = Archives(guest, options, AptSources.Read());
+        if (archives.Count == 0)
+            throw new GuestFilesException("apt's configuration on this host names no archive of Debian, as on a host with another distribution: name a mirror of Debian that this host can reach.");
+        foreach (AptSource archive in archives)
         {
             foreach (string name in guest.Alias is { } alias ? [guest.Suite, alias] : (string[])[guest.Suite])
             {
@@ -48,15 +50,15 @@ internal sealed class DebianRepository
             + "Check the network and its proxy (apt's configuration, or the variables http_proxy and https_proxy), or name a mirror that this host can reach.");
     }
 
-    /// <summary>What is asked, in this order: the caller's archives; or else those of apt's configuration that have this suite, then its other archives of Debian, then
-    /// Debian's own server. A host with another distribution, such as Ubuntu, has none of Debian's, and begins with the server.</summary>
+    /// <summary>What is asked, in this order: the caller's archives; or else those of apt's configuration that have this suite, then its other archives of Debian. A host with
+    /// another distribution, such as Ubuntu, has none.</summary>
     internal static IReadOnlyList<AptSource> Archives(DebianGuest guest, DebianFetchOptions options, IReadOnlyList<AptSource> configured)
     {
         if (options.Repositories.Count > 0)
             return [.. options.Repositories.Select(uri => new AptSource(uri.AbsoluteUri.TrimEnd('/'), [], null))];
-        IEnumerable<AptSource> debian = configured.Where(source => source.Suites.Any(IsDebian) && !source.Address.EndsWith("-security", StringComparison.Ordinal))
-            .OrderByDescending(source => source.Suites.Any(suite => suite == guest.Suite || suite == guest.Alias)).ThenByDescending(source => source.Address.EndsWith("/debian", StringComparison.Ordinal));
-        return [.. debian.Append(new AptSource("https://" + Server, [], null)).Append(new AptSource("http://" + Server, [], null)).DistinctBy(source => source.Address)];
+        return [.. configured.Where(source => source.Suites.Any(IsDebian) && !source.Address.EndsWith("-security", StringComparison.Ordinal))
+            .OrderByDescending(source => source.Suites.Any(suite => suite == guest.Suite || suite == guest.Alias)).ThenByDescending(source => source.Address.EndsWith("/debian", StringComparison.Ordinal))
+            .DistinctBy(source => source.Address)];
     }
 
     /// <summary>The package that a metapackage depends on whose name starts so: the newest kernel.</summary>
