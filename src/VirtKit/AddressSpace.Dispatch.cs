@@ -18,7 +18,7 @@ public sealed unsafe partial class AddressSpace
         CheckWidth(size);
         MemoryRegion? region = Find(address);
         if (region is null or { IsMemory: false })
-            return region is not null && region.Declares(address, size) ? TryReadDevice(region, address, size, out value) : TryLoadUndeclared(region, address, size, out value);
+            return TryLoad(region, address, size, out value);
         Span<byte> bytes = stackalloc byte[8];
         bytes.Clear();
         bool isMemory = TryRead(address, bytes[..size]);
@@ -38,13 +38,23 @@ public sealed unsafe partial class AddressSpace
         CheckWidth(size);
         MemoryRegion? region = Find(address);
         if (region is null or { IsMemory: false })
-            return region is not null && region.Declares(address, size) ? TryWriteDevice(region, address, size, value) : TryStoreUndeclared(region, address, size, value);
+            return TryStore(region, address, size, value);
         if (!region.IsWritable)
             return IsMemory(address, (ulong)size, forWrite: false);
         Span<byte> bytes = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
         return TryWrite(address, bytes[..size]);
     }
+
+    /// <summary>As <see cref="TryLoad(Gpa, int, out ulong)"/>, for who knows what is there.</summary>
+    /// <param name="region">The mapping that holds the address: a device's, or <see langword="null"/> for none.</param>
+    internal bool TryLoad(MemoryRegion? region, Gpa address, int size, out ulong value) =>
+        region is not null && region.Declares(address, size) ? TryReadDevice(region, address, size, out value) : TryLoadUndeclared(region, address, size, out value);
+
+    /// <summary>As <see cref="TryStore(Gpa, int, ulong)"/>, for who knows what is there.</summary>
+    /// <param name="region">The mapping that holds the address: a device's, or <see langword="null"/> for none.</param>
+    internal bool TryStore(MemoryRegion? region, Gpa address, int size, ulong value) =>
+        region is not null && region.Declares(address, size) ? TryWriteDevice(region, address, size, value) : TryStoreUndeclared(region, address, size, value);
 
     /// <summary>Reads a device's register with an access that it declares.</summary>
     private bool TryReadDevice(MemoryRegion region, Gpa address, int size, out ulong value)

@@ -23,7 +23,7 @@ internal sealed unsafe partial class Hart
         }
 
         _mmioAccesses++;
-        return System.Memory.TryLoad(new Gpa(physical), size, out value) || Trap(TrapCause.LoadAccessFault, address);
+        return System.Memory.TryLoad(region, new Gpa(physical), size, out value) || Trap(TrapCause.LoadAccessFault, address);
     }
 
     /// <summary>A store of the low bytes of a value.</summary>
@@ -40,9 +40,12 @@ internal sealed unsafe partial class Hart
             return true;
         }
 
+        // A store to ROM is ignored.
+        if (region is { IsMemory: true })
+            return true;
         if (region is not null)
             _mmioAccesses++;
-        return System.Memory.TryStore(new Gpa(physical), size, value) || Trap(TrapCause.StoreAccessFault, address);
+        return System.Memory.TryStore(region, new Gpa(physical), size, value) || Trap(TrapCause.StoreAccessFault, address);
     }
 
     public bool LoadReserved(ulong address, int size, out ulong value)

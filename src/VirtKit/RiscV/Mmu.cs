@@ -159,21 +159,29 @@ internal sealed unsafe class Mmu : IDisposable
         return null;
     }
 
-    /// <summary>Translates a data access that does not cross a page, and fills the TLB where the page may be reached directly.</summary>
+    /// <summary>Translates a data access that does not cross a page, and fills the TLB.</summary>
     /// <param name="region">The mapping that the physical address lies in, or null for nowhere.</param>
     /// <returns>Nothing, or the exception.</returns>
     public TrapCause? TranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region)
     {
+        TlbEntry* table = access == MemoryAccess.Load ? _context->ReadTlb : _context->WriteTlb;
+        if (TryFindData(table, address, out physical, out region))
+            return null;
         Misses++;
-        region = null;
         TrapCause? cause = Translate(address, size, access, DataPrivilege, out physical, out bool cacheable);
         if (cause is not null)
             return cause;
         region = Find(physical);
-        if (cacheable && region is { IsMemory: true } && (access == MemoryAccess.Load || region.IsWritable))
+        if (!cacheable || region is null)
+            return null;
+        ulong page = physical & ~0xfffUL, tag = address & ~0xfffUL;
+        if (!region.IsMemory)
         {
-            TlbEntry* entry = TlbEntry.At(access == MemoryAccess.Load ? _context->ReadTlb : _context->WriteTlb, address);
-            ulong page = physical & ~0xfffUL, tag = address & ~0xfffUL;
+            _tlb.AddDevice(table, tag, page, region);
+        }
+        else if (access == MemoryAccess.Load || region.IsWritable)
+        {
+            TlbEntry* entry = TlbEntry.At(table, address);
             var addend = (nint)((ulong)region.HostAddress + (page - region.Start.Value) - tag);
             // A guest that changes its tables without a fence sees which translations are kept: that has to be the same on every engine.
             if (entry->Tag != TlbEntry.Invalid && (entry->Tag != tag || entry->Addend != addend))
@@ -184,6 +192,32 @@ internal sealed unsafe class Mmu : IDisposable
         }
 
         return null;
+    }
+
+    /// <summary>Looks an access up that the fast path does not take: one to a device, one across its natural alignment, one of LR or SC.</summary>
+    private bool TryFindData(TlbEntry* table, ulong address, out ulong physical, out MemoryRegion? region)
+    {
+        TlbEntry* entry = TlbEntry.At(table, address);
+        if (entry->Tag == (address & ~0xfffUL))
+        {
+            region = _lastRegion;
+            ulong offset = region is null ? 0 : (ulong)(entry->Addend - region.HostAddress) + address;
+            if (region is not null && offset < region.Size)
+            {
+                physical = region.Start.Value + offset;
+                return true;
+            }
+        }
+        else if (_tlb.TryFindDevice(table, address, out physical, out region))
+        {
+            // Another device may have its window in the same page.
+            if (!region!.Contains(new Gpa(physical)))
+                region = Find(physical);
+            return true;
+        }
+
+        (physical, region) = (0, null);
+        return false;
     }
 
     public void Dispose()

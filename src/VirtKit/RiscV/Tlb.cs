@@ -4,7 +4,7 @@ namespace VirtKit.RiscV;
 
 /// <summary>The software TLBs of one address space: for data one table for each <see cref="DataMode"/>, for code one for each privilege. A flush costs what was filled,
 /// and memory is committed as it is filled.</summary>
-internal sealed unsafe class Tlb : IDisposable
+internal sealed unsafe partial class Tlb : IDisposable
 {
     private const int DataModes = 4, Privileges = 3, CodeSets = 256, CodeWays = 4, FirstCapacity = 64, MaxFilled = 4096;
     private const int TableCount = DataModes * 2;
@@ -109,6 +109,7 @@ internal sealed unsafe class Tlb : IDisposable
 
         _filledCount = 0;
         _codeFlushes++;
+        FlushDevices();
         _user.Clear();
         _supervisor.Clear();
     }
@@ -125,6 +126,7 @@ internal sealed unsafe class Tlb : IDisposable
                 entry->Tag = TlbEntry.Invalid;
         }
 
+        FlushDevices(page);
         bool hadCode = false;
         foreach (CodeTable? table in _code)
         {
