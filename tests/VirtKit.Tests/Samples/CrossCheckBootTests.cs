@@ -32,7 +32,8 @@ public sealed class CrossCheckBootTests
                 Engine = new TranslatorEngine(new TranslatorOptions { CrossCheck = true }),
             },
             Console = console,
-            CommandLine = "console=ttyS0",
+            // Lines come as the kernel writes them, not once it has its driver.
+            CommandLine = "console=ttyS0 earlycon=uart8250,mmio,0x10000000",
         });
         Gpa entry = LinuxImage.Parse(File.ReadAllBytes(files.Kernel)).Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
         board.LoadInitrd(BusyboxInitramfs.Build(files));
