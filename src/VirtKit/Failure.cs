@@ -38,6 +38,9 @@ internal static class Failure
         }
     }
 
+    /// <summary>As <see cref="Exit(string, Exception)"/>, of what runs under a gate: the device's, where the gate is one.</summary>
+    public static VcpuExit Exit(string what, object gate, Exception error) => gate is IDevice device ? Exit(what, device, error) : Exit(what, error);
+
     public static string NameOf(IDevice device)
     {
         try

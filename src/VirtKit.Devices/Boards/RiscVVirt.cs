@@ -35,7 +35,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     private readonly BoardBus _bus;
     private readonly Aclint _aclint;
     private readonly TestFinisher _finisher;
-    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange[] _ownRanges = [];
     private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
@@ -182,7 +182,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Span<byte> bytes = stackalloc byte[information.Length * 8];
         for (int i = 0; i < information.Length; i++)
             BinaryPrimitives.WriteUInt64LittleEndian(bytes[(i * 8)..], information[i]);
-        _ownRanges.Add(Machine.Memory.Loaded.Write("the firmware's start information", BootRom, bytes));
+        _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Write("the firmware's start information", BootRom, bytes)];
         foreach (Vcpu hart in Machine.Vcpus)
         {
             RiscVState state = hart.GetState<RiscVState>();
@@ -290,12 +290,11 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     private void PlaceDeviceTree()
     {
         // Booting again without a reset places them anew.
-        foreach (LoadedRange range in _ownRanges)
+        foreach (LoadedRange range in Interlocked.Exchange(ref _ownRanges, []))
             Machine.Memory.Loaded.Release(range);
-        _ownRanges.Clear();
         byte[] tree = BuildDeviceTree();
         if ((ulong)tree.Length > Slot)
             throw new VirtKitException($"The device tree has {tree.Length} bytes, and there is room for {Slot}: the board has too many devices.");
-        _ownRanges.Add(Machine.Memory.Loaded.Write("the device tree", DeviceTreeAddress, tree));
+        _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Write("the device tree", DeviceTreeAddress, tree)];
     }
 }

@@ -40,7 +40,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     private readonly BoardBus _bus;
     private readonly BoardBus _portBus;
     private readonly X64InterruptModels? _models;
-    private readonly List<LoadedRange> _ownRanges = [];
+    private LoadedRange[] _ownRanges = [];
     private LoadedRange? _initrd;
 
     /// <summary>Builds the board.</summary>
@@ -290,9 +290,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     private void PlaceTables()
     {
         // Booting again without a reset places them anew.
-        foreach (LoadedRange range in _ownRanges)
+        foreach (LoadedRange range in Interlocked.Exchange(ref _ownRanges, []))
             Machine.Memory.Loaded.Release(range);
-        _ownRanges.Clear();
         byte[] tables = BuildAcpiTables();
         if ((ulong)tables.Length > KernelStart - FirmwareStart)
             throw new VirtKitException($"The ACPI tables have {tables.Length} bytes, and there is room for {KernelStart - FirmwareStart}: the board has too many devices.");
@@ -301,9 +300,9 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         ClaimOwn("the descriptor table of the kernel's entry", X64EntryState.DescriptorRange);
     }
 
-    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges.Add(Machine.Memory.Loaded.Write(name, start, content));
+    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Write(name, start, content)];
 
-    private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges.Add(Machine.Memory.Loaded.Claim(name, range.Start, range.Size));
+    private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Claim(name, range.Start, range.Size)];
 
     private void Start(Entry enter)
     {

@@ -45,7 +45,7 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
         return exit.Reason;
     }
 
-    protected void OnPostFailed(Exception error) => Machine.RequestStop(Failure.Exit("A posted action failed", error));
+    protected void OnPostFailed(object gate, Exception error) => Machine.RequestStop(Failure.Exit("A posted action failed", gate, error));
 
-    protected void OnTimerFailed(Exception error) => Machine.RequestStop(Failure.Exit("A timer's callback failed", error));
+    protected void OnTimerFailed(object gate, Exception error) => Machine.RequestStop(Failure.Exit("A timer's callback failed", gate, error));
 }

@@ -8,8 +8,8 @@ internal sealed class PostQueue
     private readonly ConcurrentQueue<(object Gate, Action Action)> _queue = new();
     private volatile bool _closed;
 
-    /// <summary>An action threw, which is its owner's bug and must not end the host's process.</summary>
-    public event Action<Exception>? Failed;
+    /// <summary>An action threw, which is its owner's bug and must not end the host's process: its gate, and what it threw.</summary>
+    public event Action<object, Exception>? Failed;
 
     public bool IsEmpty => _queue.IsEmpty;
 
@@ -41,7 +41,7 @@ internal sealed class PostQueue
             }
             catch (Exception e)
             {
-                Failed?.Invoke(e);
+                Failed?.Invoke(post.Gate, e);
             }
         }
 

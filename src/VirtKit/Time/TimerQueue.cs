@@ -23,7 +23,7 @@ internal sealed class TimerQueue
     public ClockTimer Create(object gate, Action expired) => new Timer(this, gate, expired);
 
     /// <summary>A callback threw, which is a device's bug and must not end the host's process.</summary>
-    public event Action<Exception>? Failed;
+    public event Action<object, Exception>? Failed;
 
     /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock. What the callbacks set is for the next call,
     /// also where it is due: a device that sets its timer to "now" in its own callback gets it again, but holds nobody up for ever.</summary>
@@ -60,7 +60,7 @@ internal sealed class TimerQueue
                 }
                 catch (Exception e)
                 {
-                    Failed?.Invoke(e);
+                    Failed?.Invoke(timer.Gate, e);
                 }
             }
         }

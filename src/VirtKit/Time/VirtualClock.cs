@@ -38,14 +38,14 @@ internal sealed class VirtualClock : MachineClock
     public event Action<ulong, ulong>? PostRuns;
 
     /// <inheritdoc cref="TimerQueue.Failed"/>
-    public event Action<Exception>? TimerFailed
+    public event Action<object, Exception>? TimerFailed
     {
         add => _timers.Failed += value;
         remove => _timers.Failed -= value;
     }
 
     /// <inheritdoc cref="PostQueue.Failed"/>
-    public event Action<Exception>? PostFailed
+    public event Action<object, Exception>? PostFailed
     {
         add => _posts.Failed += value;
         remove => _posts.Failed -= value;

@@ -3,8 +3,9 @@ using System.Globalization;
 namespace VirtKit.X86;
 
 /// <summary>The exceptions of the architecture (SDM 3A §6.3.1, table 6-1; APM 2 §8.1).</summary>
-internal static class X64Exception
+public static class X64Exception
 {
+    /// <summary>The vector of the page fault.</summary>
     public const int PageFault = 14;
 
     /// <summary>The exceptions that push an error code (SDM 3A §6.13).</summary>

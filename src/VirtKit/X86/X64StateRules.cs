@@ -6,7 +6,7 @@ namespace VirtKit.X86;
 /// <summary>What a processor that answers CPUID in a certain way holds in its registers: the checks that it makes itself before it enters a guest (SDM 3C §26.3.1; APM 2 §15.5.1).
 /// A state that comes from outside, such as a snapshot, goes through them before an engine takes it.</summary>
 /// <remarks>Bits that the processor fixes are set right, as when a guest writes them. What has no right value is refused. Immutable and thread-safe.</remarks>
-internal sealed class X64StateRules
+public sealed class X64StateRules
 {
     private const ulong ProtectionEnable = 1, WriteProtect = 1 << 16, NotWriteThrough = 1 << 29, CacheDisable = 1 << 30, Paging = 1UL << 31, ExtensionType = 0x10;
     private const ulong LongModeEnable = 1 << 8, LongModeActive = 1 << 10;
@@ -30,6 +30,7 @@ internal sealed class X64StateRules
     private readonly ulong _cr4, _efer, _components, _addresses;
     private readonly bool _isAmd, _hasX2Apic, _hasLinearMasking;
 
+    /// <summary>The rules of one processor.</summary>
     /// <param name="cpuid">What the processor answers.</param>
     public X64StateRules(CpuidTable cpuid)
     {
@@ -86,13 +87,13 @@ internal sealed class X64StateRules
     public static bool IsVirtual8086(in X64State state) => (state.Registers.Rflags & Virtual8086) != 0;
 
     /// <exception cref="ArgumentException">The address is not canonical.</exception>
-    public void RefuseAddress(ulong address, string field)
+    internal void RefuseAddress(ulong address, string field)
     {
         if ((ulong)((long)(address << (64 - LinearBits)) >> (64 - LinearBits)) != address)
             Refuse(true, field, address, $"the address is not canonical in {LinearBits} bits");
     }
 
-    public static void Refuse(bool isWrong, string field, ulong value, string reason)
+    internal static void Refuse(bool isWrong, string field, ulong value, string reason)
     {
         if (isWrong)
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{field} is 0x{value:x}: {reason}."), Parameter);

@@ -17,13 +17,13 @@ public sealed class CallbackFailureTests
 
     /// <summary>As the runtime throws it where the host's memory is at its end.</summary>
 #pragma warning disable CA2201 // The runtime's own exception is what is tested.
-    private static OutOfMemoryException OutOfMemory() => new();
+    private static OutOfMemoryException OutOfMemory(string message) => new(message);
 #pragma warning restore CA2201
 
     private static readonly Dictionary<string, Func<Exception>> Errors = new()
     {
         ["the host's"] = () => new NotSupportedException("the host's stream"),
-        ["out of memory"] = () => OutOfMemory(),
+        ["out of memory"] = () => OutOfMemory("the host's heap"),
     };
 
     public static TheoryData<string, string> EnginesAndErrors => [.. from engine in LifetimeEngines.Names.Select(row => row.Data) from error in Errors.Keys select (engine, error)];
@@ -149,7 +149,7 @@ public sealed class CallbackFailureTests
             StartThread = thread =>
             {
                 if (threads.Count == fails)
-                    throw OutOfMemory();
+                    throw OutOfMemory("no thread");
                 threads.Add(thread);
                 thread.Start();
             },

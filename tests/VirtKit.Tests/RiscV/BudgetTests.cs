@@ -93,10 +93,10 @@ public sealed class BudgetTests
     {
         using var illegal = new BareMachine(engine, "la t0, h\ncsrw mtvec, t0\necall\nh: .word 0xffffffff");
         Assert.Equal(ExitReason.Fault, illegal.Vcpu.Run().Reason);
-        using var nowhere = new BareMachine(engine, "li t0, 0x1000\ncsrw mtvec, t0\necall");
+        using var nowhere = new BareMachine(engine, "li t0, 0x1000\ncsrw mtvec, t0\ncall: ecall");
         VcpuExit exit = nowhere.Vcpu.Run();
         Assert.Equal(new VcpuExit(ExitReason.Fault, 1), exit with { Detail = null, FirstTrap = null });
-        Assert.Equal((11UL, new Gva(BareMachine.Ram + 8)), (exit.FirstTrap!.Value.Cause, exit.FirstTrap.Value.Pc));
+        Assert.Equal((11UL, new Gva(nowhere["call"])), (exit.FirstTrap!.Value.Cause, exit.FirstTrap.Value.Pc));
         Assert.Equal(0x1000UL, nowhere.State.Mtval);
     }
 }

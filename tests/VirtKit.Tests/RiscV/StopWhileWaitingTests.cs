@@ -88,7 +88,7 @@ public sealed class StopWhileWaitingTests
             Assert.Equal(ExitReason.Kicked, (await held.KickBehind(1, hart, runs[hart - 1])).Reason);
     }
 
-    /// <summary>A machine whose hart 0 is in a device's callback until it is let go. The host's threads run the vCPUs.</summary>
+    /// <summary>A machine whose hart 0 is in a device's callback until it is let go. The cores run on threads of their own, as VcpuScheduling.Threads has it.</summary>
     private sealed class HeldGuest : IDisposable
     {
         private readonly BareMachine _machine;
@@ -121,14 +121,14 @@ public sealed class StopWhileWaitingTests
 
         public Task<VcpuExit> First { get; }
 
-        public Task<VcpuExit> Run(int hart) => Task.Factory.StartNew(() => Machine.Vcpus[hart].Run(), TaskCreationOptions.LongRunning);
+        public Task<VcpuExit> Run(int hart) => Task.Factory.StartNew(() => Machine.Vcpus[hart].Core.Run(ulong.MaxValue), TaskCreationOptions.LongRunning);
 
         /// <summary>Kicks once so many instructions have retired: a kick at once would end the run before it began.</summary>
         public async Task<VcpuExit> KickBehind(ulong retired, int hart, Task<VcpuExit> run)
         {
             while (Machine.Vcpus[hart].Counters.Retired < retired && !run.IsCompleted)
                 await Task.Yield();
-            Machine.Vcpus[hart].Kick();
+            Machine.Vcpus[hart].Core.RequestExit();
             return await run.WaitAsync(Limit, TestContext.Current.CancellationToken);
         }
 
