@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Reflection;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using VirtKit.Engines;
@@ -64,6 +65,43 @@ public sealed partial class PackageTests(PackedFeed feed) : IClassFixture<Packed
         string text = page.ReadToEnd().ReplaceLineEndings("\n"), repository = File.ReadAllText(Path.Combine(Repository.Root, "README.md")).ReplaceLineEndings("\n");
         Assert.Empty(RepositoryLink().Matches(text));
         Assert.Equal(RepositoryLink().Replace(repository, "$1").Trim(), text.Trim());
+    }
+
+    /// <summary>The compiler's file documents internals too. What is visible is asked of the assembly here, by names; where one has overloads of both kinds, by those that are there.</summary>
+    [Theory]
+    [MemberData(nameof(Repository.Assemblies), MemberType = typeof(Repository))]
+    public void Package_Documentation_HasWhatUsersSeeAndNoInternals(string name)
+    {
+        const BindingFlags Declared = BindingFlags.DeclaredOnly | BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic;
+        using ZipArchive package = ZipFile.OpenRead(feed.Package(name, "nupkg"));
+        using Stream file = package.GetEntry($"lib/net10.0/{name}.xml")!.Open();
+        HashSet<string> shipped = [.. Members(XDocument.Load(file))];
+        string[] all = [.. Members(XDocument.Load(Path.Combine(AppContext.BaseDirectory, name + ".xml")))];
+        var types = Assembly.Load(name).GetTypes().ToDictionary(type => type.FullName!.Replace('+', '.'));
+        foreach (string id in all)
+        {
+            string[] path = id[2..].Split('(')[0].Split('~')[0].Split('.');
+            string declaring = string.Join('.', id[0] == 'T' ? path : path[..^1]), member = path[^1].Split("``")[0].Replace('#', '.');
+            if (!types.TryGetValue(declaring, out Type? type))
+                continue;
+            bool[] visible = id[0] == 'T' ? [type.IsVisible] : [.. type.GetMember(member, Declared).Select(m => type.IsVisible && IsVisible(m)).Distinct()];
+            if (visible.Length == 1)
+                Assert.True(visible[0] == shipped.Contains(id), $"{id}: {(visible[0] ? "is missing" : "is an internal")}");
+        }
+
+        Assert.Subset(all.ToHashSet(), shipped);
+        Assert.NotEmpty(shipped);
+
+        static IEnumerable<string> Members(XDocument documentation) => documentation.Descendants("member").Select(member => member.Attribute("name")!.Value);
+
+        static bool IsVisible(MemberInfo member) => member switch
+        {
+            MethodBase method => method.IsPublic || method.IsFamily || method.IsFamilyOrAssembly,
+            FieldInfo field => field.IsPublic || field.IsFamily || field.IsFamilyOrAssembly,
+            PropertyInfo property => property.GetAccessors(nonPublic: true).Any(IsVisible),
+            EventInfo @event => IsVisible(@event.AddMethod!),
+            _ => member is Type { IsVisible: true },
+        };
     }
 
     [Theory]
