@@ -19,6 +19,17 @@ namespace VirtKit;
 /// nowhere, but reaches no memory of anybody else as long as something still refers to the <see cref="MemoryRegion"/> or, after the machine's disposal, to this object.
 /// A pointer from <see cref="MemoryRegion.HostAddress"/> is good for as long as a span.
 /// </remarks>
+/// <example>
+/// Memory is mapped, written, read as a copy, and reached without one:
+/// <code>
+/// MemoryRegion ram = machine.Memory.MapRam(new Gpa(0x8000_0000), 1 &lt;&lt; 20);
+/// machine.Memory.Write(ram.Start, [1, 2, 3, 4]);
+/// if (machine.Memory.TryRead(ram.Start, out uint word))
+///     Console.WriteLine($"0x{word:x8}");
+/// if (machine.Memory.TryGetSpan(ram.Start, 4096, out Span&lt;byte&gt; page))
+///     page.Clear();
+/// </code>
+/// </example>
 public sealed unsafe partial class AddressSpace
 {
     /// <summary>The unit of RAM mappings, in bytes.</summary>

@@ -8,6 +8,23 @@ namespace VirtKit;
 /// Optional capabilities are further interfaces (<see cref="Boot.IFdtNode"/>), found once at attach. A device must not throw for what a guest does; if it does
 /// all the same, the bus stops the machine with <see cref="ExitReason.InternalError"/>.
 /// </remarks>
+/// <example>
+/// A register that keeps what is written. A machine maps it by <c>machine.Memory.Map(address, new Scratch())</c>, a board by a <c>BoardDevice</c>.
+/// <code>
+/// internal sealed class Scratch : IDevice
+/// {
+///     private ulong _value;
+///
+///     public DeviceWindow Window =&gt; new("scratch", 8, AccessWidths.Word | AccessWidths.DoubleWord);
+///
+///     public ulong Read(ulong offset, int size) =&gt; _value &gt;&gt; (int)offset * 8;
+///
+///     public void Write(ulong offset, int size, ulong value) =&gt; _value = value;
+///
+///     public void Reset() =&gt; _value = 0;
+/// }
+/// </code>
+/// </example>
 public interface IDevice
 {
     /// <summary>Name, size and access widths. Constant for the lifetime of the device; the bus asks once.</summary>

@@ -11,6 +11,18 @@ namespace VirtKit;
 /// <remarks>A machine has one owner at a time: a run, by <see cref="Run(CancellationToken)"/> or <see cref="Vcpu.Run"/>, or an operation that needs it stopped, such as
 /// <see cref="Reset"/> and <see cref="Vcpu.GetState"/>. Whoever comes second gets an <see cref="InvalidOperationException"/> that names the owner, also from within
 /// the machine's own callbacks. <see cref="RequestShutdown"/>, <see cref="RequestReset"/>, <see cref="RequestStop"/> and cancellation are for any thread.</remarks>
+/// <example>
+/// A machine without a board, from an ELF file to its end:
+/// <code>
+/// using var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture() });
+/// machine.Memory.MapRam(new Gpa(0x8000_0000), 1 &lt;&lt; 20);
+/// ElfImage guest = ElfImage.Parse(File.ReadAllBytes("guest.elf"), ElfMachine.RiscV);
+/// guest.Load(machine.Memory);
+/// Vcpu hart = machine.Vcpus[0];
+/// hart.SetState(hart.GetState&lt;RiscVState&gt;() with { Pc = guest.Entry.Value });
+/// VcpuExit exit = machine.Run(budget: 1_000_000);
+/// </code>
+/// </example>
 public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposable
 {
     /// <summary>Clocks count 64-bit nanoseconds from 1970, some of them with a sign: that is until 2262, and the guest's own time comes on top.</summary>

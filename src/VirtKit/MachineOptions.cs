@@ -6,6 +6,19 @@ using VirtKit.Engines;
 namespace VirtKit;
 
 /// <summary>What a <see cref="VirtKit.Machine"/> is made of. Validated once, by the machine's constructor.</summary>
+/// <example>
+/// Four harts on threads of their own, in the host's time:
+/// <code>
+/// var options = new MachineOptions
+/// {
+///     Name = "worker 3",
+///     Architecture = new RiscVArchitecture { Sbi = new SbiOptions() },
+///     VcpuCount = 4,
+///     Scheduling = VcpuScheduling.Threads,
+///     Logger = logger,
+/// };
+/// </code>
+/// </example>
 public sealed record MachineOptions
 {
     /// <summary>The guest architecture with its configuration.</summary>

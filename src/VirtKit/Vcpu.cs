@@ -5,6 +5,17 @@ namespace VirtKit;
 /// <summary>A virtual CPU: the unit that is scheduled. Its machine runs it with all others; a host that wants to drive one vCPU itself calls <see cref="Run"/>.</summary>
 /// <remarks>A machine has one owner at a time: while it runs, in whatever way, <see cref="Run"/>, <see cref="GetState"/>, <see cref="SetState"/> and
 /// <see cref="Reset"/> are refused, also from within its callbacks. <see cref="Kick"/>, <see cref="Pin"/> and <see cref="Counters"/> are for any thread.</remarks>
+/// <example>
+/// One instruction with a register set before:
+/// <code>
+/// Vcpu hart = machine.Vcpus[0];
+/// RiscVState state = hart.GetState&lt;RiscVState&gt;();
+/// state.X[10] = 42;
+/// hart.SetState(state);
+/// VcpuExit exit = hart.Run(budget: 1);
+/// Console.WriteLine($"{exit.Reason} at 0x{hart.GetState&lt;RiscVState&gt;().Pc:x}, {hart.Counters.Retired} instructions");
+/// </code>
+/// </example>
 public sealed class Vcpu : IInterruptSink
 {
     private readonly Machine _machine;

@@ -6,11 +6,14 @@ namespace VirtKit.Devices.Boards;
 /// <example>
 /// Two devices of one class, each with an interrupt, at free addresses and at a fixed one:
 /// <code>
-/// Devices =
-/// [
-///     new BoardDevice(slot =&gt; new Squarer(slot.Machine.Clock, slot.TakeInterrupt())),
-///     new BoardDevice(slot =&gt; new Squarer(slot.Machine.Clock, slot.TakeInterrupt(40))) { Address = new Gpa(0x1010_0000) },
-/// ]
+/// var options = new RiscVVirtOptions
+/// {
+///     Devices =
+///     [
+///         new BoardDevice(slot =&gt; new Ns16550A(new NullConsole(), slot.Machine.Clock, slot.TakeInterrupt())),
+///         new BoardDevice(slot =&gt; new Ns16550A(new NullConsole(), slot.Machine.Clock, slot.TakeInterrupt(40))) { Address = new Gpa(0x0500_0000) },
+///     ],
+/// };
 /// </code>
 /// </example>
 public sealed record BoardDevice(Func<BoardSlot, IDevice> Create)

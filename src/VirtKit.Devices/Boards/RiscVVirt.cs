@@ -17,6 +17,17 @@ namespace VirtKit.Devices.Boards;
 /// from 12 on. QEMU's flash, fw_cfg and PCI are not there. One thread at a time builds, loads and runs it. After a guest's reset the host calls
 /// <see cref="Machine.Reset"/> and loads again.
 /// </remarks>
+/// <example>
+/// Debian's kernel with a busybox:
+/// <code>
+/// LinuxGuestFiles files = await DebianGuest.RiscV64.FetchAsync();
+/// using var terminal = new StreamConsole(Console.OpenStandardInput(), Console.OpenStandardOutput());
+/// await using var linux = new RiscVVirt(new RiscVVirtOptions { Console = terminal, CommandLine = "console=ttyS0", MemorySize = 512 &lt;&lt; 20 });
+/// linux.LoadInitrd(BusyboxInitramfs.Build(files));
+/// linux.BootLinux(File.ReadAllBytes(files.Kernel));
+/// VcpuExit exit = await linux.Machine.RunAsync();
+/// </code>
+/// </example>
 public sealed class RiscVVirt : IDisposable, IAsyncDisposable
 {
     /// <summary>The number of virtio slots.</summary>

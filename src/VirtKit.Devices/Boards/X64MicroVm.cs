@@ -20,6 +20,16 @@ namespace VirtKit.Devices.Boards;
 /// 3 to 15. PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
 /// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
 /// </remarks>
+/// <example>
+/// Debian's kernel for clouds, on KVM:
+/// <code>
+/// LinuxGuestFiles files = await DebianGuest.X64.FetchAsync();
+/// await using var linux = new X64MicroVm(new X64MicroVmOptions { Console = console, CommandLine = "console=ttyS0", MemorySize = 512 &lt;&lt; 20 });
+/// linux.LoadInitrd(BusyboxInitramfs.Build(files));
+/// linux.BootLinux(File.ReadAllBytes(files.Kernel));
+/// VcpuExit exit = await linux.Machine.RunAsync();
+/// </code>
+/// </example>
 public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 {
     /// <summary>The number of virtio slots.</summary>

@@ -9,13 +9,16 @@ namespace VirtKit.Devices.Consoles;
 /// The commands run one after the other in the same shell, so a changed folder or variable stays. Their standard input is <c>/dev/null</c>. What the terminal adds
 /// (the echo of what is typed, prompts, CR before LF) is not part of their output. Opening the shell turns the kernel's own messages on the console off, as far as
 /// the guest lets it, since they would stand in the middle of the output; they stay readable with <c>dmesg</c>.
+/// A guest is not trusted with its own result: it can print whatever it likes. Used by one caller at a time.
+/// </remarks>
+/// <example>
 /// <code>
 /// Task&lt;VcpuExit&gt; run = console.Follow(board.Machine.RunAsync());
 /// LinuxShell shell = await LinuxShell.OpenAsync(console, TimeSpan.FromMinutes(1));
 /// ShellResult result = await shell.RunAsync("uname -r", TimeSpan.FromSeconds(10));
+/// Console.WriteLine($"{result.ExitStatus}: {result.Output}");
 /// </code>
-/// A guest is not trusted with its own result: it can print whatever it likes. Used by one caller at a time.
-/// </remarks>
+/// </example>
 public sealed class LinuxShell
 {
     /// <summary>The longest text of a command that is typed at once: a shell's line editor takes some 1,000 characters, a terminal without one 4,095.</summary>

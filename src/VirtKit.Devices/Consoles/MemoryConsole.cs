@@ -5,15 +5,15 @@ namespace VirtKit.Devices.Consoles;
 /// <summary>A console in memory: the host types and reads by method calls. For tests, automation and hosts that talk with a guest by text. Thread-safe.</summary>
 /// <remarks>
 /// It keeps the last <c>capacity</c> bytes of output, so that a guest which floods it takes no more of the host's memory than a quarter above that.
+/// </remarks>
+/// <example>
+/// The board was made with the console:
 /// <code>
-/// var console = new MemoryConsole();
-/// using var board = new RiscVVirt(new RiscVVirtOptions { Console = console });
-/// // ... load a guest ...
 /// Task&lt;VcpuExit&gt; run = console.Follow(board.Machine.RunAsync());
 /// await console.ExpectAsync("login: ", TimeSpan.FromSeconds(30));
 /// await console.SendLineAsync("root");
 /// </code>
-/// </remarks>
+/// </example>
 public sealed partial class MemoryConsole : IConsoleBackend
 {
     private readonly int _capacity;

@@ -9,6 +9,14 @@ namespace VirtKit.Devices.Storage;
 /// <see cref="Dispose"/> or with the process. On Unix it is an advisory lock (<c>flock</c>): programs that do not ask for one (<c>cp</c>, QEMU, which locks ranges)
 /// are not kept out, and nothing is locked where the file system has no locks or .NET's switch <c>System.IO.DisableFileLocking</c> is on.
 /// </remarks>
+/// <example>
+/// An image that several machines share, each with its own writes:
+/// <code>
+/// using var image = new FileBlockBackend("disk.img", BlockAccess.ReadOnly);
+/// using var overlay = new OverlayBlockBackend(image);
+/// using var linux = new RiscVVirt(new RiscVVirtOptions { Disks = [overlay] });
+/// </code>
+/// </example>
 public sealed class FileBlockBackend : IBlockBackend, IDisposable
 {
     private static readonly byte[] Zeroes = new byte[64 << 10];

@@ -4,6 +4,16 @@ namespace VirtKit.Boot;
 
 /// <summary>An executable in ELF64, little-endian (System V gABI 4.1, chapters 4 and 5), that is loaded at its physical addresses: firmware, a bare-metal program.</summary>
 /// <remarks>Immutable and thread-safe. It keeps a view of the file's bytes, which the caller does not change meanwhile. Relocations are not applied.</remarks>
+/// <example>
+/// <code>
+/// ElfImage guest = ElfImage.Parse(File.ReadAllBytes("guest.elf"), ElfMachine.RiscV);
+/// guest.Load(board.Machine.Memory);
+/// board.BootSupervisor(guest.Entry);
+/// VcpuExit exit = board.Machine.Run(budget: 1_000_000);
+/// if (exit.FirstTrap is { } trap &amp;&amp; guest.TryFindSymbol(trap.Pc, out ElfSymbol symbol))
+///     Console.WriteLine(symbol);
+/// </code>
+/// </example>
 public sealed class ElfImage
 {
     private const int HeaderSize = 64, ProgramHeaderSize = 56, SectionHeaderSize = 64;

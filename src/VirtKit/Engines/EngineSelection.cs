@@ -4,6 +4,14 @@ namespace VirtKit.Engines;
 /// host can use. Immutable.</summary>
 /// <remarks>From the fastest on, the engines are VirtKit.Accel's translator and KVM, each with its default options, and the interpreter. An engine of another
 /// origin runs where <see cref="MachineOptions.Engine"/> names it.</remarks>
+/// <example>
+/// <code>
+/// EngineSelection selection = EngineSelection.Choose(new RiscVArchitecture());
+/// Console.WriteLine($"{selection.Engine.Name}: {selection.Reason}");
+/// foreach (EngineRefusal refusal in selection.Refused)
+///     Console.WriteLine(refusal);
+/// </code>
+/// </example>
 public sealed class EngineSelection
 {
     private EngineSelection(ExecutionEngine engine, IReadOnlyList<EngineRefusal> refused, string reason)

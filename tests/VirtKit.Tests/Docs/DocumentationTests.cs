@@ -39,6 +39,25 @@ public sealed partial class DocumentationTests(DocumentationProgram program) : I
         }
     }
 
+    /// <summary>The program of all pages, which compiles the examples, has been built.</summary>
+    [Theory]
+    [InlineData("T:VirtKit.Machine")]
+    [InlineData("T:VirtKit.MachineOptions")]
+    [InlineData("T:VirtKit.Vcpu")]
+    [InlineData("T:VirtKit.AddressSpace")]
+    [InlineData("T:VirtKit.IDevice")]
+    [InlineData("T:VirtKit.Engines.EngineSelection")]
+    [InlineData("T:VirtKit.Boot.ElfImage")]
+    [InlineData("T:VirtKit.Boot.Linux.DebianGuest")]
+    [InlineData("T:VirtKit.X86.CpuidPolicy")]
+    [InlineData("T:VirtKit.Devices.Boards.RiscVVirt")]
+    [InlineData("T:VirtKit.Devices.Boards.X64MicroVm")]
+    [InlineData("T:VirtKit.Devices.Boards.BoardDevice")]
+    [InlineData("T:VirtKit.Devices.Consoles.MemoryConsole")]
+    [InlineData("T:VirtKit.Devices.Consoles.LinuxShell")]
+    [InlineData("T:VirtKit.Devices.Storage.FileBlockBackend")]
+    public void Example_OfATypeThatEveryoneUses_IsThere(string type) => Assert.Contains(XmlExamples.All, example => example.Member == type);
+
     [Fact]
     public void Links_IntoTheRepository_LeadToFiles()
     {

@@ -8,6 +8,15 @@ namespace VirtKit.X86;
 /// leaves of a feature, the layout of the XSAVE area, caches, cores and APIC IDs in the leaves of Intel and of AMD. A row that <see cref="Answer(uint, uint?, CpuidResult)"/>
 /// sets stays as it is. A feature that the host offers without one that it needs is hidden. A set that cannot be is refused with every reason: a feature without the one it needs, one that the host lacks, one in a
 /// leaf behind the last that is shown, a topology in which the vCPU has no place.</remarks>
+/// <example>
+/// What the host has, without some features, as one package of four cores:
+/// <code>
+/// var architecture = new X64Architecture
+/// {
+///     Cpuid = CpuidPolicy.Host.HideWithDependents("avx512f", "rdrand").WithTopology(new CpuidTopology(CoresPerPackage: 4)),
+/// };
+/// </code>
+/// </example>
 public sealed class CpuidPolicy
 {
     private readonly ImmutableArray<Action<CpuidDraft>> _rules;
