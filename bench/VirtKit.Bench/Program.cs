@@ -6,6 +6,7 @@ var root = new RootCommand("Measures VirtKit: whole guests against QEMU, and its
     GuestsCommand.Create(),
     DebianCommand.Create(),
     UserlandCommand.Create(),
+    StartCommand.Create(),
     TranslationCommand.Create(),
     KvmCommand.Create(),
     MicroCommand.Create(),

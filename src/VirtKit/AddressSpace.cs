@@ -316,7 +316,10 @@ public sealed unsafe partial class AddressSpace
         {
             MemoryRegion[] regions = Map();
             CheckFree(regions, region.Name, region.Start, region.Size);
-            _regions = [.. regions.Append(region).OrderBy(r => r.Start)];
+            int place = 0;
+            while (place < regions.Length && regions[place].Start < region.Start)
+                place++;
+            _regions = [.. regions[..place], region, .. regions[place..]];
         }
 
         try

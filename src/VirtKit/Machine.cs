@@ -57,9 +57,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         ArgumentOutOfRangeException.ThrowIfZero(options.Quantum);
         ArgumentOutOfRangeException.ThrowIfZero(options.NanosecondsPerInstruction);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.NanosecondsPerInstruction, 1_000_000UL);
-        if (options.Scheduling is { } asked && !Enum.IsDefined(asked))
+        if (options.Scheduling is { } asked and not (VcpuScheduling.Deterministic or VcpuScheduling.Threads))
             throw new ArgumentOutOfRangeException(nameof(options), asked, "Unknown scheduling.");
-        if (!Enum.IsDefined(options.IdleTime) || !Enum.IsDefined(options.StoppedTime) || !Enum.IsDefined(options.WhenHalted))
+        if (options is not { IdleTime: IdleTime.Skipped or IdleTime.RealTime, StoppedTime: StoppedTime.Held or StoppedTime.RunsOn, WhenHalted: HaltPolicy.End or HaltPolicy.Wait })
             throw new ArgumentOutOfRangeException(nameof(options), (options.IdleTime, options.StoppedTime, options.WhenHalted), "An unknown value of IdleTime, StoppedTime or WhenHalted.");
         if (options.CalendarStart is { } calendar && (calendar < DateTimeOffset.UnixEpoch || calendar > LatestCalendarStart))
             throw new ArgumentOutOfRangeException("options.CalendarStart", calendar, "The calendar starts between 1970-01-01 and 2200-01-01 UTC.");

@@ -16,7 +16,8 @@ internal sealed unsafe class JumpCache : IDisposable
     private readonly Node* _nodes;
 
     /// <summary>For each mode and the low bits of a page's number, the first node of the entries of such pages; 0 for none.</summary>
-    private readonly int[] _first = new int[Modes * PageSlots];
+    private readonly NativeBlock _firstBlock = NativeBlock.LazilyZeroed(Modes * PageSlots * sizeof(int));
+    private readonly int* _first;
 
     /// <summary>The nodes handed out since everything was forgotten; they count from 1. Those given back are chained behind <see cref="_free"/>.</summary>
     private int _count, _free;
@@ -25,6 +26,7 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         _entries = (CodeEntry*)_entryBlock.Pointer;
         _nodes = (Node*)_nodeBlock.Pointer;
+        _first = (int*)_firstBlock.Pointer;
         for (int mode = 0; mode < Modes; mode++)
             _entries[mode * CodeEntry.Count].Pc = CodeEntry.Invalid;
     }
@@ -53,7 +55,7 @@ internal sealed unsafe class JumpCache : IDisposable
             return;
         for (int node = 1; node <= _count; node++)
             _entries[_nodes[node].Entry].Pc = CodeEntry.Invalid;
-        Array.Clear(_first);
+        new Span<int>(_first, Modes * PageSlots).Clear();
         _count = _free = 0;
     }
 
@@ -91,6 +93,7 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         _entryBlock.Dispose();
         _nodeBlock.Dispose();
+        _firstBlock.Dispose();
     }
 
     private void List(int entry, ulong address)

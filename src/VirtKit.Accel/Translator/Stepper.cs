@@ -11,7 +11,7 @@ internal sealed unsafe class Stepper : IDisposable
     private readonly InterpreterContext* _context;
     private readonly BlockBuilder _builder;
     private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
-    private readonly NativeBlock _jumpBlock = new(JumpEntry.Count * sizeof(JumpEntry));
+    private readonly NativeBlock _jumpBlock = NativeBlock.LazilyZeroed(JumpEntry.Count * sizeof(JumpEntry));
     private readonly Op* _scratch;
     private readonly JumpEntry* _noJumps;
 
@@ -31,7 +31,8 @@ internal sealed unsafe class Stepper : IDisposable
         _builder = new BlockBuilder(set, handlers);
         _fetch = FetchHalf;
         _allocate = _ => (nint)_scratch;
-        new Span<JumpEntry>(_noJumps, JumpEntry.Count).Fill(new JumpEntry { Pc = JumpEntry.Invalid });
+        // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
+        _noJumps[0].Pc = JumpEntry.Invalid;
     }
 
     /// <summary>Runs at most so many instructions from an address; fewer where a jump, a trap or the end of what can be fetched comes first.</summary>

@@ -43,7 +43,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _host = HostCode.Create(_memory, _block, _records, keepsLoops: !options.CrossCheck);
         _firstBlock = _host.Cursor;
         _lengths = options.CrossCheck ? [] : null;
-        _reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
+        _reader = new BlockReader(set, set.Table<RecorderTable, RecorderTable>(static s => new(s)), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
         _fetch = at => _source.HalfAt(at);
         _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);

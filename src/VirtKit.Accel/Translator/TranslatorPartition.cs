@@ -9,10 +9,10 @@ namespace VirtKit.Accel.Translator;
 internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition, IRiscVPartition
 {
     private readonly TranslationCache _cache = new(system.Instructions, options, system.Metrics);
-    private readonly FallbackTable _fallbacks = new(system.Instructions);
-    private readonly HandlerTable _handlers = HandlerTable.Create<LoopDispatch>(system.Instructions);
+    private readonly FallbackTable _fallbacks = system.Instructions.Table<FallbackTable, FallbackTable>(static set => new(set));
+    private readonly HandlerTable _handlers = HandlerTable.Of<LoopDispatch>(system.Instructions);
 
-    private readonly ShadowTable? _shadows = options.CrossCheck ? new ShadowTable(system.Instructions) : null;
+    private readonly ShadowTable? _shadows = options.CrossCheck ? system.Instructions.Table<ShadowTable, ShadowTable>(static set => new(set)) : null;
 
     /// <summary>The translations.</summary>
     public TranslationCache Cache => _cache;

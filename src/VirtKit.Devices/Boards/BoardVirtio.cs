@@ -12,20 +12,27 @@ internal sealed class BoardVirtio : IDisposable
     public const ulong Stride = 0x1000;
 
     /// <summary>Devices bind to their backends when they are made: not before there is a machine that disposes of them.</summary>
-    private readonly List<(string Member, Func<VirtioDevice> Create)> _own;
+    private readonly List<Own> _own = [];
     private readonly IReadOnlyList<VirtioDevice> _callers;
     private readonly List<IDisposable> _owned = [];
 
     public BoardVirtio(BoardOptions options, GuestRandom random)
     {
-        _own = [.. options.Disks.Select((disk, i) => Own($"{nameof(options.Disks)}[{i}]", () => new VirtioBlock(disk, $"virtkit-disk{i}")))];
-        _own.AddRange(options.Networks.Select((network, i) =>
-            Own($"{nameof(options.Networks)}[{i}]", () => new VirtioNet(network, new MacAddress(options.FirstMacAddress.Value + (ulong)i)))));
-        if (options.VirtioConsole is { } console)
-            _own.Add(Own(nameof(options.VirtioConsole), () => new VirtioConsole(console)));
-        _own.Add(Own("entropy", () => new VirtioEntropy(random.Fill)));
+        for (int i = 0; i < options.Disks.Count; i++)
+        {
+            int number = i;
+            _own.Add(new Own($"{nameof(options.Disks)}[{i}]", () => new VirtioBlock(options.Disks[number], $"virtkit-disk{number}")));
+        }
 
-        static (string, Func<VirtioDevice>) Own(string member, Func<VirtioDevice> create) => (member, create);
+        for (int i = 0; i < options.Networks.Count; i++)
+        {
+            int number = i;
+            _own.Add(new Own($"{nameof(options.Networks)}[{i}]", () => new VirtioNet(options.Networks[number], new MacAddress(options.FirstMacAddress.Value + (ulong)number))));
+        }
+
+        if (options.VirtioConsole is { } console)
+            _own.Add(new Own(nameof(options.VirtioConsole), () => new VirtioConsole(console)));
+        _own.Add(new Own("entropy", () => new VirtioEntropy(random.Fill)));
         _callers = options.VirtioDevices;
     }
 
@@ -70,5 +77,13 @@ internal sealed class BoardVirtio : IDisposable
         if (device is IDisposable disposable)
             _owned.Add(disposable);
         return device;
+    }
+
+    /// <summary>A device that the board makes, and the option that asks for it.</summary>
+    private sealed class Own(string member, Func<VirtioDevice> create)
+    {
+        public string Member => member;
+
+        public Func<VirtioDevice> Create => create;
     }
 }

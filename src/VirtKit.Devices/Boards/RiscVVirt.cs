@@ -70,9 +70,8 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
             IReadOnlyList<Vcpu> harts = Machine.Vcpus;
             _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
-            Plic = new Plic([.. harts.SelectMany(hart => new[] { hart.Pin(MachineExternal), hart.Pin(SupervisorExternal) })]);
-            _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine),
-                [.. harts.Select(hart => hart.Pin(MachineSoftware))], [.. harts.Select(hart => hart.Pin(MachineTimer))]);
+            Plic = new Plic(Pins(harts, MachineExternal, SupervisorExternal));
+            _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine), Pins(harts, MachineSoftware), Pins(harts, MachineTimer));
             _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
             _bus = new BoardBus(Machine, Machine.Memory, new InterruptInputs(Plic.Input, 1, Plic.Sources, FirstFreeSource, Plic.Sources))
             {
@@ -248,6 +247,14 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         [int source] => new FdtPlace(placed.Address, plic, (uint)source),
         var sources => new FdtPlace(placed.Address) { InterruptsExtended = sources.SelectMany(source => new[] { plic, (uint)source }).ToArray() },
     };
+
+    private static InterruptLine[] Pins(IReadOnlyList<Vcpu> harts, params ReadOnlySpan<int> pins)
+    {
+        var lines = new InterruptLine[harts.Count * pins.Length];
+        for (int i = 0; i < lines.Length; i++)
+            lines[i] = harts[i / pins.Length].Pin(pins[i % pins.Length]);
+        return lines;
+    }
 
     private static ReadOnlyMemory<uint> Pins(uint[] harts, uint first, uint second) => harts.SelectMany(hart => new[] { hart, first, hart, second }).ToArray();
 

@@ -68,8 +68,15 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         _clock = clock;
         _line = line;
         _nextTurn = clock.CreateTimer(this, TakeDeferredTurns);
-        _queues = [.. device.QueueSizes.Select(size => new Virtqueue(memory, size, () => Interrupt(UsedBuffer), Fail))];
-        _woken = [.. Enumerable.Range(0, _queues.Length).Select(queue => new Doorbell(clock, this, () => ProcessWoken(queue)))];
+        _queues = new Virtqueue[device.QueueSizes.Count];
+        _woken = new Doorbell[_queues.Length];
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            int queue = i;
+            _queues[i] = new Virtqueue(memory, device.QueueSizes[i], () => Interrupt(UsedBuffer), Fail);
+            _woken[i] = new Doorbell(clock, this, () => ProcessWoken(queue));
+        }
+
         _configurationChanged = new Doorbell(clock, this, ChangeConfiguration);
         device.Attach(this);
     }

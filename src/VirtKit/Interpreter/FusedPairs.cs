@@ -11,79 +11,105 @@ namespace VirtKit.Interpreter;
 /// </remarks>
 internal static unsafe class FusedPairs<TDispatch> where TDispatch : struct, IDispatch
 {
-    public static void AddTo(HandlerTable table)
-    {
-        AddAfter<Addi>(table);
-        AddAfter<Add>(table);
-        AddAfter<Ld>(table);
-        AddAfter<Slli>(table);
-        AddAfter<Sd>(table);
-        AddAfter<Lbu>(table);
-        AddAfter<Lw>(table);
-        AddAfter<Addiw>(table);
-        AddAfter<Xor>(table);
-        AddAfter<Andi>(table);
-        AddAfter<Srli>(table);
-        AddAfter<Srliw>(table);
-        AddAfter<Lwu>(table);
-        AddAfter<Or>(table);
-        AddAfter<And>(table);
-        AddAfter<Mul>(table);
-        AddAfter<Sub>(table);
-        AddAfter<Sw>(table);
-        AddAfter<Sb>(table);
-        AddAfter<Slliw>(table);
-        AddAfter<Addw>(table);
-        AddAfter<Lui>(table);
-        AddFloat(table);
-    }
+    /// <summary>The first halves: the handler of each, and the function that gives the pairs that begin with it.</summary>
+    public static FirstOfPair[] Firsts() =>
+    [
+        new(&Handlers<Nothing, Addi, TDispatch>.Plain, &AfterAddi),
+        new(&Handlers<Nothing, Add, TDispatch>.Plain, &After<Add>),
+        new(&Handlers<Nothing, Ld, TDispatch>.Plain, &After<Ld>),
+        new(&Handlers<Nothing, Slli, TDispatch>.Plain, &After<Slli>),
+        new(&Handlers<Nothing, Sd, TDispatch>.Plain, &After<Sd>),
+        new(&Handlers<Nothing, Lbu, TDispatch>.Plain, &After<Lbu>),
+        new(&Handlers<Nothing, Lw, TDispatch>.Plain, &After<Lw>),
+        new(&Handlers<Nothing, Addiw, TDispatch>.Plain, &After<Addiw>),
+        new(&Handlers<Nothing, Xor, TDispatch>.Plain, &After<Xor>),
+        new(&Handlers<Nothing, Andi, TDispatch>.Plain, &After<Andi>),
+        new(&Handlers<Nothing, Srli, TDispatch>.Plain, &After<Srli>),
+        new(&Handlers<Nothing, Srliw, TDispatch>.Plain, &After<Srliw>),
+        new(&Handlers<Nothing, Lwu, TDispatch>.Plain, &After<Lwu>),
+        new(&Handlers<Nothing, Or, TDispatch>.Plain, &After<Or>),
+        new(&Handlers<Nothing, And, TDispatch>.Plain, &After<And>),
+        new(&Handlers<Nothing, Mul, TDispatch>.Plain, &After<Mul>),
+        new(&Handlers<Nothing, Sub, TDispatch>.Plain, &After<Sub>),
+        new(&Handlers<Nothing, Sw, TDispatch>.Plain, &After<Sw>),
+        new(&Handlers<Nothing, Sb, TDispatch>.Plain, &After<Sb>),
+        new(&Handlers<Nothing, Slliw, TDispatch>.Plain, &After<Slliw>),
+        new(&Handlers<Nothing, Addw, TDispatch>.Plain, &After<Addw>),
+        new(&Handlers<Nothing, Lui, TDispatch>.Plain, &After<Lui>),
+        new(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &AfterFloatLoad),
+        new(&Handlers<Nothing, FloatStore<DoubleFormat>, TDispatch>.Plain, &AfterFloatStore),
+    ];
 
-    private static void AddAfter<TFirst>(HandlerTable table) where TFirst : struct, IInstruction
-    {
-        delegate*<Hart, Op*, InterpreterContext*, long, long> first = &Handlers<Nothing, TFirst, TDispatch>.Plain;
-        table.AddPair(first, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<TFirst, Addi, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Add, TDispatch>.Plain, &Handlers<TFirst, Add, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Ld, TDispatch>.Plain, &Handlers<TFirst, Ld, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Slli, TDispatch>.Plain, &Handlers<TFirst, Slli, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Sd, TDispatch>.Plain, &Handlers<TFirst, Sd, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Lbu, TDispatch>.Plain, &Handlers<TFirst, Lbu, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Lw, TDispatch>.Plain, &Handlers<TFirst, Lw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Addiw, TDispatch>.Plain, &Handlers<TFirst, Addiw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Xor, TDispatch>.Plain, &Handlers<TFirst, Xor, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Andi, TDispatch>.Plain, &Handlers<TFirst, Andi, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Srli, TDispatch>.Plain, &Handlers<TFirst, Srli, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Srliw, TDispatch>.Plain, &Handlers<TFirst, Srliw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Lwu, TDispatch>.Plain, &Handlers<TFirst, Lwu, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Or, TDispatch>.Plain, &Handlers<TFirst, Or, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, And, TDispatch>.Plain, &Handlers<TFirst, And, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Mul, TDispatch>.Plain, &Handlers<TFirst, Mul, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Sub, TDispatch>.Plain, &Handlers<TFirst, Sub, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Sw, TDispatch>.Plain, &Handlers<TFirst, Sw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Sb, TDispatch>.Plain, &Handlers<TFirst, Sb, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Slliw, TDispatch>.Plain, &Handlers<TFirst, Slliw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Addw, TDispatch>.Plain, &Handlers<TFirst, Addw, TDispatch>.Plain);
-        table.AddPair(first, &Handlers<Nothing, Beq, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Beq, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Beq, TDispatch>.Branch<Back>, &Handlers<TFirst, Beq, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Bne, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bne, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Bne, TDispatch>.Branch<Back>, &Handlers<TFirst, Bne, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Blt, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Blt, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Blt, TDispatch>.Branch<Back>, &Handlers<TFirst, Blt, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Bge, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bge, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Bge, TDispatch>.Branch<Back>, &Handlers<TFirst, Bge, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Bltu, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bltu, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Bltu, TDispatch>.Branch<Back>, &Handlers<TFirst, Bltu, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Bgeu, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bgeu, TDispatch>.Branch<Ahead>);
-        table.AddPair(first, &Handlers<Nothing, Bgeu, TDispatch>.Branch<Back>, &Handlers<TFirst, Bgeu, TDispatch>.Branch<Back>);
-        table.AddPair(first, &Handlers<Nothing, Jal, TDispatch>.Jump, &Handlers<TFirst, Jal, TDispatch>.Jump);
-        table.AddPair(first, &Handlers<Nothing, Jalr, TDispatch>.JumpRegister, &Handlers<TFirst, Jalr, TDispatch>.JumpRegister);
-    }
+    private static HandlerPair[] After<TFirst>() where TFirst : struct, IInstruction =>
+    [
+        new(&Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<TFirst, Addi, TDispatch>.Plain),
+        new(&Handlers<Nothing, Add, TDispatch>.Plain, &Handlers<TFirst, Add, TDispatch>.Plain),
+        new(&Handlers<Nothing, Ld, TDispatch>.Plain, &Handlers<TFirst, Ld, TDispatch>.Plain),
+        new(&Handlers<Nothing, Slli, TDispatch>.Plain, &Handlers<TFirst, Slli, TDispatch>.Plain),
+        new(&Handlers<Nothing, Sd, TDispatch>.Plain, &Handlers<TFirst, Sd, TDispatch>.Plain),
+        new(&Handlers<Nothing, Lbu, TDispatch>.Plain, &Handlers<TFirst, Lbu, TDispatch>.Plain),
+        new(&Handlers<Nothing, Lw, TDispatch>.Plain, &Handlers<TFirst, Lw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Addiw, TDispatch>.Plain, &Handlers<TFirst, Addiw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Xor, TDispatch>.Plain, &Handlers<TFirst, Xor, TDispatch>.Plain),
+        new(&Handlers<Nothing, Andi, TDispatch>.Plain, &Handlers<TFirst, Andi, TDispatch>.Plain),
+        new(&Handlers<Nothing, Srli, TDispatch>.Plain, &Handlers<TFirst, Srli, TDispatch>.Plain),
+        new(&Handlers<Nothing, Srliw, TDispatch>.Plain, &Handlers<TFirst, Srliw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Lwu, TDispatch>.Plain, &Handlers<TFirst, Lwu, TDispatch>.Plain),
+        new(&Handlers<Nothing, Or, TDispatch>.Plain, &Handlers<TFirst, Or, TDispatch>.Plain),
+        new(&Handlers<Nothing, And, TDispatch>.Plain, &Handlers<TFirst, And, TDispatch>.Plain),
+        new(&Handlers<Nothing, Mul, TDispatch>.Plain, &Handlers<TFirst, Mul, TDispatch>.Plain),
+        new(&Handlers<Nothing, Sub, TDispatch>.Plain, &Handlers<TFirst, Sub, TDispatch>.Plain),
+        new(&Handlers<Nothing, Sw, TDispatch>.Plain, &Handlers<TFirst, Sw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Sb, TDispatch>.Plain, &Handlers<TFirst, Sb, TDispatch>.Plain),
+        new(&Handlers<Nothing, Slliw, TDispatch>.Plain, &Handlers<TFirst, Slliw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Addw, TDispatch>.Plain, &Handlers<TFirst, Addw, TDispatch>.Plain),
+        new(&Handlers<Nothing, Beq, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Beq, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Beq, TDispatch>.Branch<Back>, &Handlers<TFirst, Beq, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Bne, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bne, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Bne, TDispatch>.Branch<Back>, &Handlers<TFirst, Bne, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Blt, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Blt, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Blt, TDispatch>.Branch<Back>, &Handlers<TFirst, Blt, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Bge, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bge, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Bge, TDispatch>.Branch<Back>, &Handlers<TFirst, Bge, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Bltu, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bltu, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Bltu, TDispatch>.Branch<Back>, &Handlers<TFirst, Bltu, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Bgeu, TDispatch>.Branch<Ahead>, &Handlers<TFirst, Bgeu, TDispatch>.Branch<Ahead>),
+        new(&Handlers<Nothing, Bgeu, TDispatch>.Branch<Back>, &Handlers<TFirst, Bgeu, TDispatch>.Branch<Back>),
+        new(&Handlers<Nothing, Jal, TDispatch>.Jump, &Handlers<TFirst, Jal, TDispatch>.Jump),
+        new(&Handlers<Nothing, Jalr, TDispatch>.JumpRegister, &Handlers<TFirst, Jalr, TDispatch>.JumpRegister),
+    ];
 
-    /// <summary>What inner loops over arrays of doubles consist of beside the arithmetic, whose handlers are no leaves.</summary>
-    private static void AddFloat(HandlerTable table)
-    {
-        table.AddPair(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, FloatLoad<DoubleFormat>, TDispatch>.Plain);
-        table.AddPair(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, Addi, TDispatch>.Plain);
-        table.AddPair(&Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Addi, FloatLoad<DoubleFormat>, TDispatch>.Plain);
-        table.AddPair(&Handlers<Nothing, FloatStore<DoubleFormat>, TDispatch>.Plain, &Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatStore<DoubleFormat>, Addi, TDispatch>.Plain);
-    }
+    // What inner loops over arrays of doubles consist of beside the arithmetic, whose handlers are no leaves.
+    private static HandlerPair[] AfterAddi() =>
+        [.. After<Addi>(), new(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<Addi, FloatLoad<DoubleFormat>, TDispatch>.Plain)];
+
+    private static HandlerPair[] AfterFloatLoad() =>
+    [
+        new(&Handlers<Nothing, FloatLoad<DoubleFormat>, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, FloatLoad<DoubleFormat>, TDispatch>.Plain),
+        new(&Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatLoad<DoubleFormat>, Addi, TDispatch>.Plain),
+    ];
+
+    private static HandlerPair[] AfterFloatStore() => [new(&Handlers<Nothing, Addi, TDispatch>.Plain, &Handlers<FloatStore<DoubleFormat>, Addi, TDispatch>.Plain)];
+}
+
+/// <summary>Two handlers one after the other.</summary>
+/// <param name="second">The second one.</param>
+/// <param name="both">What does both.</param>
+internal readonly unsafe struct HandlerPair(delegate*<Hart, Op*, InterpreterContext*, long, long> second, delegate*<Hart, Op*, InterpreterContext*, long, long> both)
+{
+    public readonly delegate*<Hart, Op*, InterpreterContext*, long, long> Second = second, Both = both;
+}
+
+/// <summary>A handler that pairs begin with.</summary>
+/// <param name="handler">The handler.</param>
+/// <param name="pairs">Gives the pairs: when the first one is looked up, for the runtime loads something for every handler that it names.</param>
+internal unsafe struct FirstOfPair(delegate*<Hart, Op*, InterpreterContext*, long, long> handler, delegate*<HandlerPair[]> pairs)
+{
+    public readonly delegate*<Hart, Op*, InterpreterContext*, long, long> Handler = handler;
+
+    private readonly delegate*<HandlerPair[]> _make = pairs;
+    private HandlerPair[]? _pairs;
+
+    /// <summary>The pairs. Threads may make them at the same time; they are the same.</summary>
+    public HandlerPair[] Pairs => _pairs ??= _make();
 }

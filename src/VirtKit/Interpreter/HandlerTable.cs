@@ -7,12 +7,13 @@ internal sealed unsafe class HandlerTable
 {
     private readonly FunctionTable _handlers;
     private readonly FunctionTable _branchesBack;
-    private readonly Dictionary<(nint First, nint Second), nint> _pairs = [];
+    private readonly FirstOfPair[] _pairs;
 
-    private HandlerTable(FunctionTable handlers, FunctionTable branchesBack)
+    private HandlerTable(FunctionTable handlers, FunctionTable branchesBack, FirstOfPair[] pairs)
     {
         _handlers = handlers;
         _branchesBack = branchesBack;
+        _pairs = pairs;
     }
 
     public nint FallThrough { get; private init; }
@@ -23,31 +24,37 @@ internal sealed unsafe class HandlerTable
 
     public nint Illegal { get; private init; }
 
-    public static HandlerTable Create<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch
-    {
-        var table = new HandlerTable(new FunctionTable(set, new Forward<TDispatch>()), new FunctionTable(set, new Backward<TDispatch>()))
+    /// <summary>The table that all machines with this set share. Any thread.</summary>
+    public static HandlerTable Of<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch => set.Table<TDispatch, HandlerTable>(Create<TDispatch>);
+
+    private static HandlerTable Create<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch =>
+        new(new FunctionTable(set, new Forward<TDispatch>()), new FunctionTable(set, new Backward<TDispatch>()), FusedPairs<TDispatch>.Firsts())
         {
             FallThrough = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.FallThrough,
             Unlinked = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Unlinked,
             OtherPage = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.OtherPage,
             Illegal = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Illegal,
         };
-        FusedPairs<TDispatch>.AddTo(table);
-        return table;
-    }
 
     /// <summary>The handler of a row; of a branch that lies ahead or does not, see <see cref="Handlers{TFirst, T, TDispatch}"/>.</summary>
     public nint Of(InstructionSet.Row row, bool branchesBack) => branchesBack ? _branchesBack[row.Index] : _handlers[row.Index];
 
     /// <summary>The handler that does what these two do one after the other, or 0.</summary>
-    public nint OfPair(
-        delegate*<Hart, Op*, InterpreterContext*, long, long> first, delegate*<Hart, Op*, InterpreterContext*, long, long> second) =>
-        _pairs.GetValueOrDefault(((nint)first, (nint)second));
+    public nint OfPair(delegate*<Hart, Op*, InterpreterContext*, long, long> first, delegate*<Hart, Op*, InterpreterContext*, long, long> second)
+    {
+        foreach (ref FirstOfPair begin in _pairs.AsSpan())
+        {
+            if ((nint)begin.Handler != (nint)first)
+                continue;
+            foreach (ref readonly HandlerPair pair in begin.Pairs.AsSpan())
+            {
+                if ((nint)pair.Second == (nint)second)
+                    return (nint)pair.Both;
+            }
+        }
 
-    public void AddPair(
-        delegate*<Hart, Op*, InterpreterContext*, long, long> first,
-        delegate*<Hart, Op*, InterpreterContext*, long, long> second,
-        delegate*<Hart, Op*, InterpreterContext*, long, long> both) => _pairs.Add(((nint)first, (nint)second), (nint)both);
+        return 0;
+    }
 
     private sealed class Forward<TDispatch> : IInstructionFunctions where TDispatch : struct, IDispatch
     {

@@ -46,8 +46,8 @@ internal enum InterpreterDispatch : byte
 internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch, long codeLimit) : EnginePartition, IRiscVPartition
 {
     private readonly HandlerTable _handlers = dispatch == InterpreterDispatch.Loop
-        ? HandlerTable.Create<LoopDispatch>(system.Instructions)
-        : HandlerTable.Create<TailDispatch>(system.Instructions);
+        ? HandlerTable.Of<LoopDispatch>(system.Instructions)
+        : HandlerTable.Of<TailDispatch>(system.Instructions);
 
     public RiscVTimebase Timebase => system.Timebase;
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using static VirtKit.Memory.LinuxMemory;
 
 namespace VirtKit.Memory;
 
@@ -9,7 +10,7 @@ namespace VirtKit.Memory;
 /// addresses stay mapped, to other pages: a late store goes nowhere instead of into memory that belongs to somebody else by then. The finalizer gives the addresses back
 /// when nothing refers to the memory any more. So this handle is never disposed of; whoever uses the pointer keeps a reference to it meanwhile.
 /// </remarks>
-internal sealed unsafe partial class HostMemory : SafeHandle
+internal sealed unsafe class HostMemory : SafeHandle
 {
     private readonly nuint _length;
     private readonly bool _mapped;
@@ -109,23 +110,4 @@ internal sealed unsafe partial class HostMemory : SafeHandle
 
     /// <summary>What a mapping and a descriptor weigh for the collector, which does not see the pages that the guest touches.</summary>
     private const long Pressure = 64 << 10;
-
-    // Linux ABI, <sys/mman.h>; the values are the same on x86-64, Arm64 and RISC-V.
-    private const int ProtRead = 1, ProtWrite = 2, MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
-    private const uint MfdCloexec = 1;
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int memfd_create(string name, uint flags);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int ftruncate(int descriptor, long length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint mmap(nint address, nuint length, int protection, int flags, int descriptor, long offset);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int munmap(nint address, nuint length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int close(int descriptor);
 }

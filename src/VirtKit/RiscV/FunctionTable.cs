@@ -4,14 +4,14 @@ namespace VirtKit.RiscV;
 /// uses few. Threads may share it.</summary>
 internal sealed class FunctionTable(InstructionSet set, IInstructionFunctions functions)
 {
-    private readonly nint[] _functions = new nint[set.Rows.Count];
+    private readonly nint[] _functions = new nint[InstructionSet.MaxRows];
 
     public nint this[int row]
     {
         get
         {
             nint function = _functions[row];
-            return function != 0 ? function : _functions[row] = set.Rows[row].Choose(functions);
+            return function != 0 ? function : _functions[row] = set.RowAt(row).Choose(functions);
         }
     }
 }

@@ -1,31 +1,27 @@
-using System.Collections.Frozen;
+using System.Collections.Concurrent;
 using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.RiscV;
 
-/// <summary>The instructions that a machine's harts have, as rows with types, and the decoder over them. Immutable after construction; shared by all harts.</summary>
-internal sealed class InstructionSet
+/// <summary>The instructions that a machine's harts have, as rows with types, and the decoder over them. Shared by all harts of a process; any thread.</summary>
+internal sealed unsafe class InstructionSet
 {
-    /// <summary>The name of each extension that can be left out or put in, and its instructions, if it has any of its own.</summary>
-    private static readonly FrozenDictionary<string, Action<InstructionSet>?> Optional = new Dictionary<string, Action<InstructionSet>?>
-    {
-        ["zba"] = Zba.AddTo,
-        ["zbb"] = Zbb.AddTo,
-        ["zbs"] = Zbs.AddTo,
-        ["zicond"] = Zicond.AddTo,
-        ["zicbom"] = Zicbo.AddManagement,
-        ["zicboz"] = Zicbo.AddZero,
-        ["svinval"] = Privileged.AddInvalidation,
-        ["zicntr"] = null,
-        ["zicsr"] = null,
-        ["zifencei"] = null,
-        ["zihintpause"] = null,
-        ["sstc"] = null,
-        ["svnapot"] = null,
-    }.ToFrozenDictionary();
+    /// <summary>The most instructions of a set.</summary>
+    public const int MaxRows = 256;
 
-    private readonly List<Row> _rows = [];
-    private readonly Row[][] _byOpcode;
+    /// <summary>The sets that were asked for, by the ISA string. A process has few: they stay.</summary>
+    private static readonly ConcurrentDictionary<string, InstructionSet> Known = new(StringComparer.Ordinal);
+
+    private readonly ConcurrentDictionary<Type, object> _tables = [];
+    private readonly InstructionGroup[] _groups;
+    private readonly Row[] _rows = new Row[MaxRows];
+
+    /// <summary>The rows for each key of a word; <see langword="null"/> until all groups with its major opcode have been added.</summary>
+    private readonly Row[]?[] _byKey = new Row[]?[256];
+    private readonly Lock _adding = new();
+    private ulong _added;
+    private int _adds;
+    private int _count;
 
     /// <summary>Builds the set that an ISA string names.</summary>
     /// <exception cref="ArgumentException">The string is malformed, lacks the base, or names an extension that is not implemented.</exception>
@@ -36,33 +32,64 @@ internal sealed class InstructionSet
         const string Base = "rv64imafdc";
         if (parts[0] != Base)
             throw new ArgumentException($"ISA \"{isa}\": has to begin with {Base}.", nameof(isa));
-        I.AddTo(this);
-        I64.AddTo(this);
-        M.AddTo(this);
-        A.AddTo(this);
-        FD.AddTo(this);
-        Zicsr.AddTo(this);
-        Privileged.AddTo(this);
-        foreach (string name in parts.Skip(1))
+        var groups = new InstructionGroup[7 + parts.Length];
+        int count = 0;
+        foreach (InstructionGroup group in (ReadOnlySpan<InstructionGroup>)[I.Group, I64.Group, M.Group, A.Group, FD.Group, Zicsr.Group, Privileged.Group])
+            groups[count++] = group;
+        foreach (string name in parts.AsSpan(1))
         {
-            if (!Optional.TryGetValue(name, out Action<InstructionSet>? add))
+            if (!TryGetExtension(name, out InstructionGroup group))
                 throw new ArgumentException($"ISA \"{isa}\": {name} is not implemented.", nameof(isa));
             if (!Extensions.Add(name))
                 throw new ArgumentException($"ISA \"{isa}\": {name} stands twice.", nameof(isa));
-            add?.Invoke(this);
+            groups[count++] = group;
         }
 
-        _byOpcode = [.. Enumerable.Range(0, 256).Select(key => _rows.Where(r => Shares(r.Encoding, key)).ToArray())];
+        _groups = groups[..count];
     }
+
+    /// <summary>The set that an ISA string names, shared by all machines of the process. Any thread.</summary>
+    /// <exception cref="ArgumentException">As the constructor.</exception>
+    public static InstructionSet Of(string isa) => Known.TryGetValue(isa, out InstructionSet? set) ? set : Known.GetOrAdd(isa, new InstructionSet(isa));
+
+    /// <summary>An engine's table over this set, made when the first machine asks for it and shared by all. Any thread.</summary>
+    /// <param name="create">Makes a table that threads may share.</param>
+    /// <typeparam name="TKey">Which table it is: the type of the table itself, or of what sets it apart from others of its type.</typeparam>
+    /// <typeparam name="T">The type of the table.</typeparam>
+    public T Table<TKey, T>(Func<InstructionSet, T> create) where T : class =>
+        (T)_tables.GetOrAdd(typeof(TKey), static (_, made) => made.create(made.set), (create, set: this));
 
     /// <summary>The names of the extensions after the base.</summary>
     public HashSet<string> Extensions { get; } = [];
 
-    /// <summary>The rows in the order of their indices.</summary>
-    public IReadOnlyList<Row> Rows => _rows;
+    /// <summary>All instructions, in the order of their extensions where nothing has been decoded before.</summary>
+    public IReadOnlyList<Row> Rows
+    {
+        get
+        {
+            for (int group = 0; group < _groups.Length; group++)
+                Add(group);
+            return new ArraySegment<Row>(_rows, 0, _count);
+        }
+    }
 
-    /// <summary>Called by an extension for each of its instructions.</summary>
-    public void Add<T>() where T : struct, IInstruction => _rows.Add(new Row<T>(_rows.Count));
+    /// <summary>The row with an index, of those that a decoder gave.</summary>
+    public Row RowAt(int index) => Volatile.Read(ref _rows[index]);
+
+    /// <summary>Called by a group for each of its instructions. Not generic, for the runtime would compile it anew for each of them.</summary>
+    /// <param name="encoding">The instruction's.</param>
+    /// <param name="choose">Its <see cref="Choose"/>.</param>
+    /// <exception cref="InvalidOperationException">The group does not name the instruction's major opcode, or there are too many.</exception>
+    public void Add(in Encoding encoding, delegate*<IInstructionFunctions, nint> choose)
+    {
+        if (!_groups[_adds].Has(encoding.Match) || _count == MaxRows)
+            throw new InvalidOperationException($"{encoding.Mnemonic} is outside of its group's opcodes, or one too many.");
+        Volatile.Write(ref _rows[_count], new Row(_count, encoding, choose));
+        _count++;
+    }
+
+    /// <summary>A family's function for an instruction.</summary>
+    public static nint Choose<T>(IInstructionFunctions functions) where T : struct, IInstruction => functions.Of<T>();
 
     /// <summary>Finds the row of a 32-bit instruction word.</summary>
     /// <returns>The row, or <see langword="null"/> where the word is illegal.</returns>
@@ -70,13 +97,64 @@ internal sealed class InstructionSet
     {
         if ((word & 3) != 3)
             return null;
-        foreach (Row row in _byOpcode[Key(word)])
+        foreach (Row row in Volatile.Read(ref _byKey[Key(word)]) ?? FindRows(word))
         {
             if ((word & row.Mask) == row.Match)
                 return row;
         }
 
         return null;
+    }
+
+    /// <summary>An extension that can be left out or put in, and its instructions, if it has any of its own.</summary>
+    private static bool TryGetExtension(string name, out InstructionGroup group)
+    {
+        group = name switch
+        {
+            "zba" => Zba.Group,
+            "zbb" => Zbb.Group,
+            "zbs" => Zbs.Group,
+            "zicond" => Zicond.Group,
+            "zicbom" => Zicbo.Management,
+            "zicboz" => Zicbo.Zero,
+            "svinval" => Privileged.Invalidation,
+            _ => default,
+        };
+        return group.HasAny || name is "zicntr" or "zicsr" or "zifencei" or "zihintpause" or "sstc" or "svnapot";
+    }
+
+    /// <summary>Adds what has the major opcode of a word, and lists the rows of its key.</summary>
+    private Row[] FindRows(uint word)
+    {
+        for (int group = 0; group < _groups.Length; group++)
+        {
+            if (_groups[group].Has(word))
+                Add(group);
+        }
+
+        int key = Key(word), count = 0;
+        var rows = new Row[MaxRows];
+        foreach (Row row in _rows)
+        {
+            if (row is not null && Shares(row.Encoding, key))
+                rows[count++] = row;
+        }
+
+        rows = rows[..count];
+        Volatile.Write(ref _byKey[key], rows);
+        return rows;
+    }
+
+    private void Add(int group)
+    {
+        lock (_adding)
+        {
+            if ((_added >> group & 1) != 0)
+                return;
+            _adds = group;
+            _groups[group].AddTo(this);
+            _added |= 1UL << group;
+        }
     }
 
     private static int Key(uint word) => (int)(word >> 2 & 31 | word >> 7 & 0xe0);
@@ -89,21 +167,18 @@ internal sealed class InstructionSet
     }
 
     /// <summary>One instruction of the set.</summary>
-    internal abstract class Row(int index, in Encoding encoding)
+    internal sealed class Row(int index, in Encoding encoding, delegate*<IInstructionFunctions, nint> choose)
     {
         public readonly uint Mask = encoding.Mask;
         public readonly uint Match = encoding.Match;
+
+        private readonly delegate*<IInstructionFunctions, nint> _choose = choose;
 
         public int Index => index;
 
         public Encoding Encoding { get; } = encoding;
 
         /// <returns>The function of this instruction.</returns>
-        public abstract nint Choose(IInstructionFunctions functions);
-    }
-
-    private sealed class Row<T>(int index) : Row(index, T.Encoding) where T : struct, IInstruction
-    {
-        public override nint Choose(IInstructionFunctions functions) => functions.Of<T>();
+        public nint Choose(IInstructionFunctions functions) => _choose(functions);
     }
 }

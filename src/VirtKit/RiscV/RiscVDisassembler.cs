@@ -30,7 +30,7 @@ public sealed class RiscVDisassembler
     /// <summary>Creates a disassembler for the instructions of an ISA string.</summary>
     /// <param name="isa">As <see cref="RiscVArchitecture.Isa"/>.</param>
     /// <exception cref="ArgumentException">The string is malformed or names an extension that is not implemented.</exception>
-    public RiscVDisassembler(string isa = RiscVArchitecture.FullIsa) : this(new InstructionSet(isa))
+    public RiscVDisassembler(string isa = RiscVArchitecture.FullIsa) : this(InstructionSet.Of(isa))
     {
     }
 

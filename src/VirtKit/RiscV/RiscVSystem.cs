@@ -11,7 +11,7 @@ internal sealed class RiscVSystem
     public RiscVSystem(PartitionContext context)
     {
         var architecture = (RiscVArchitecture)context.Architecture;
-        Instructions = new InstructionSet(architecture.Isa);
+        Instructions = InstructionSet.Of(architecture.Isa);
         Memory = context.Memory;
         Clock = context.Clock;
         Events = context.Events;
@@ -57,7 +57,7 @@ internal sealed class RiscVSystem
             return $"the timebase frequency {riscv.TimebaseFrequency} Hz does not divide 1,000,000,000.";
         try
         {
-            _ = new InstructionSet(riscv.Isa);
+            _ = InstructionSet.Of(riscv.Isa);
             return null;
         }
         catch (ArgumentException e)

@@ -41,7 +41,7 @@ public sealed unsafe class HandlerTests : IDisposable
         _context->Jumps = _jumps;
         _context->Hart.Attention = 0;
         _set = system.Instructions;
-        _handlers = HandlerTable.Create<TailDispatch>(_set);
+        _handlers = HandlerTable.Of<TailDispatch>(_set);
     }
 
     public static TheoryData<string> Mnemonics =>

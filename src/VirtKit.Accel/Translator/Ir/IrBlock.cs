@@ -8,14 +8,16 @@ internal sealed class IrBlock
     /// <summary>The most instructions of a block.</summary>
     public const int MaxInstructions = 64;
 
-    /// <summary>No definition records more ops than this for one instruction.</summary>
-    private const int OpsPerInstruction = 24;
+    /// <summary>The most ops of a block: no definition records more than 24 for one instruction.</summary>
+    public const int MaxOps = MaxInstructions * 24;
 
-    public readonly IrOp[] Ops = new IrOp[MaxInstructions * OpsPerInstruction];
     public readonly GuestInstruction[] Instructions = new GuestInstruction[MaxInstructions];
 
     /// <summary>Found by <see cref="AccessGroups"/>.</summary>
     public readonly AccessGroup[] Groups = new AccessGroup[MaxInstructions / 2];
+
+    /// <summary>The ops; made with the first block.</summary>
+    public IrOp[] Ops { get; private set; } = [];
 
     public int OpCount { get; set; }
 
@@ -37,6 +39,8 @@ internal sealed class IrBlock
 
     public void Clear(ulong pc)
     {
+        if (Ops.Length == 0)
+            Ops = new IrOp[MaxOps];
         OpCount = 0;
         InstructionCount = 0;
         Pc = NextPc = pc;

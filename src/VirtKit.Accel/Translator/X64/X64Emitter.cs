@@ -32,8 +32,8 @@ internal sealed unsafe partial class X64Emitter
         _stubs = stubs;
         _block = block;
         _records = records;
-        _locations = new Gp[block.Ops.Length];
-        _vectors = new Xmm[block.Ops.Length];
+        _locations = new Gp[IrBlock.MaxOps];
+        _vectors = new Xmm[IrBlock.MaxOps];
     }
 
     /// <summary>Whether a block that ends in a branch to its beginning may stay inside itself.</summary>

@@ -3,11 +3,13 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Atomic instructions (RV-Unpriv §14), each as word and double word. The aq and rl bits ask for less order than they always get.</summary>
-internal static class A
+internal static unsafe class A
 {
     public const uint Opcode = 0x2f;
 
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x2f);
+
+    private static void AddTo(InstructionSet set)
     {
         AddWidth<AtomicWord>(set);
         AddWidth<AtomicDouble>(set);
@@ -18,17 +20,17 @@ internal static class A
 
     private static void AddWidth<W>(InstructionSet set) where W : struct, IAtomicWidth
     {
-        set.Add<LoadReserved<W>>();
-        set.Add<StoreConditional<W>>();
-        set.Add<Atomic<AmoSwap, W>>();
-        set.Add<Atomic<AmoAdd, W>>();
-        set.Add<Atomic<AmoXor, W>>();
-        set.Add<Atomic<AmoAnd, W>>();
-        set.Add<Atomic<AmoOr, W>>();
-        set.Add<Atomic<AmoMin, W>>();
-        set.Add<Atomic<AmoMax, W>>();
-        set.Add<Atomic<AmoMinu, W>>();
-        set.Add<Atomic<AmoMaxu, W>>();
+        set.Add(LoadReserved<W>.Encoding, &InstructionSet.Choose<LoadReserved<W>>);
+        set.Add(StoreConditional<W>.Encoding, &InstructionSet.Choose<StoreConditional<W>>);
+        set.Add(Atomic<AmoSwap, W>.Encoding, &InstructionSet.Choose<Atomic<AmoSwap, W>>);
+        set.Add(Atomic<AmoAdd, W>.Encoding, &InstructionSet.Choose<Atomic<AmoAdd, W>>);
+        set.Add(Atomic<AmoXor, W>.Encoding, &InstructionSet.Choose<Atomic<AmoXor, W>>);
+        set.Add(Atomic<AmoAnd, W>.Encoding, &InstructionSet.Choose<Atomic<AmoAnd, W>>);
+        set.Add(Atomic<AmoOr, W>.Encoding, &InstructionSet.Choose<Atomic<AmoOr, W>>);
+        set.Add(Atomic<AmoMin, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMin, W>>);
+        set.Add(Atomic<AmoMax, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMax, W>>);
+        set.Add(Atomic<AmoMinu, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMinu, W>>);
+        set.Add(Atomic<AmoMaxu, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMaxu, W>>);
     }
 }
 

@@ -3,9 +3,11 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Single and double floating point (RV-Unpriv §20, §21): every instruction once, over its format. The arithmetic is the backend's.</summary>
-internal static class FD
+internal static unsafe class FD
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x07, 0x27, 0x43, 0x47, 0x4b, 0x4f, 0x53);
+
+    private static void AddTo(InstructionSet set)
     {
         AddFormat<SingleFormat>(set);
         AddFormat<DoubleFormat>(set);
@@ -25,37 +27,37 @@ internal static class FD
 
     private static void AddFormat<T>(InstructionSet set) where T : struct, IFloatFormat
     {
-        set.Add<FloatLoad<T>>();
-        set.Add<FloatStore<T>>();
-        set.Add<FloatBinary<FAdd, T>>();
-        set.Add<FloatBinary<FSub, T>>();
-        set.Add<FloatBinary<FMul, T>>();
-        set.Add<FloatBinary<FDiv, T>>();
-        set.Add<FloatSquareRoot<T>>();
-        set.Add<FloatFused<FMadd, T>>();
-        set.Add<FloatFused<FMsub, T>>();
-        set.Add<FloatFused<FNmsub, T>>();
-        set.Add<FloatFused<FNmadd, T>>();
-        set.Add<FloatExact<FSgnj, T>>();
-        set.Add<FloatExact<FSgnjn, T>>();
-        set.Add<FloatExact<FSgnjx, T>>();
-        set.Add<FloatExact<FMin, T>>();
-        set.Add<FloatExact<FMax, T>>();
-        set.Add<FloatCompare<FEq, T>>();
-        set.Add<FloatCompare<FLt, T>>();
-        set.Add<FloatCompare<FLe, T>>();
-        set.Add<FloatClassify<T>>();
-        set.Add<FloatConvert<T>>();
-        set.Add<FloatToInteger<IntegerW, T>>();
-        set.Add<FloatToInteger<IntegerWu, T>>();
-        set.Add<FloatToInteger<IntegerL, T>>();
-        set.Add<FloatToInteger<IntegerLu, T>>();
-        set.Add<IntegerToFloat<IntegerW, T>>();
-        set.Add<IntegerToFloat<IntegerWu, T>>();
-        set.Add<IntegerToFloat<IntegerL, T>>();
-        set.Add<IntegerToFloat<IntegerLu, T>>();
-        set.Add<FloatMoveToInteger<T>>();
-        set.Add<IntegerMoveToFloat<T>>();
+        set.Add(FloatLoad<T>.Encoding, &InstructionSet.Choose<FloatLoad<T>>);
+        set.Add(FloatStore<T>.Encoding, &InstructionSet.Choose<FloatStore<T>>);
+        set.Add(FloatBinary<FAdd, T>.Encoding, &InstructionSet.Choose<FloatBinary<FAdd, T>>);
+        set.Add(FloatBinary<FSub, T>.Encoding, &InstructionSet.Choose<FloatBinary<FSub, T>>);
+        set.Add(FloatBinary<FMul, T>.Encoding, &InstructionSet.Choose<FloatBinary<FMul, T>>);
+        set.Add(FloatBinary<FDiv, T>.Encoding, &InstructionSet.Choose<FloatBinary<FDiv, T>>);
+        set.Add(FloatSquareRoot<T>.Encoding, &InstructionSet.Choose<FloatSquareRoot<T>>);
+        set.Add(FloatFused<FMadd, T>.Encoding, &InstructionSet.Choose<FloatFused<FMadd, T>>);
+        set.Add(FloatFused<FMsub, T>.Encoding, &InstructionSet.Choose<FloatFused<FMsub, T>>);
+        set.Add(FloatFused<FNmsub, T>.Encoding, &InstructionSet.Choose<FloatFused<FNmsub, T>>);
+        set.Add(FloatFused<FNmadd, T>.Encoding, &InstructionSet.Choose<FloatFused<FNmadd, T>>);
+        set.Add(FloatExact<FSgnj, T>.Encoding, &InstructionSet.Choose<FloatExact<FSgnj, T>>);
+        set.Add(FloatExact<FSgnjn, T>.Encoding, &InstructionSet.Choose<FloatExact<FSgnjn, T>>);
+        set.Add(FloatExact<FSgnjx, T>.Encoding, &InstructionSet.Choose<FloatExact<FSgnjx, T>>);
+        set.Add(FloatExact<FMin, T>.Encoding, &InstructionSet.Choose<FloatExact<FMin, T>>);
+        set.Add(FloatExact<FMax, T>.Encoding, &InstructionSet.Choose<FloatExact<FMax, T>>);
+        set.Add(FloatCompare<FEq, T>.Encoding, &InstructionSet.Choose<FloatCompare<FEq, T>>);
+        set.Add(FloatCompare<FLt, T>.Encoding, &InstructionSet.Choose<FloatCompare<FLt, T>>);
+        set.Add(FloatCompare<FLe, T>.Encoding, &InstructionSet.Choose<FloatCompare<FLe, T>>);
+        set.Add(FloatClassify<T>.Encoding, &InstructionSet.Choose<FloatClassify<T>>);
+        set.Add(FloatConvert<T>.Encoding, &InstructionSet.Choose<FloatConvert<T>>);
+        set.Add(FloatToInteger<IntegerW, T>.Encoding, &InstructionSet.Choose<FloatToInteger<IntegerW, T>>);
+        set.Add(FloatToInteger<IntegerWu, T>.Encoding, &InstructionSet.Choose<FloatToInteger<IntegerWu, T>>);
+        set.Add(FloatToInteger<IntegerL, T>.Encoding, &InstructionSet.Choose<FloatToInteger<IntegerL, T>>);
+        set.Add(FloatToInteger<IntegerLu, T>.Encoding, &InstructionSet.Choose<FloatToInteger<IntegerLu, T>>);
+        set.Add(IntegerToFloat<IntegerW, T>.Encoding, &InstructionSet.Choose<IntegerToFloat<IntegerW, T>>);
+        set.Add(IntegerToFloat<IntegerWu, T>.Encoding, &InstructionSet.Choose<IntegerToFloat<IntegerWu, T>>);
+        set.Add(IntegerToFloat<IntegerL, T>.Encoding, &InstructionSet.Choose<IntegerToFloat<IntegerL, T>>);
+        set.Add(IntegerToFloat<IntegerLu, T>.Encoding, &InstructionSet.Choose<IntegerToFloat<IntegerLu, T>>);
+        set.Add(FloatMoveToInteger<T>.Encoding, &InstructionSet.Choose<FloatMoveToInteger<T>>);
+        set.Add(IntegerMoveToFloat<T>.Encoding, &InstructionSet.Choose<IntegerMoveToFloat<T>>);
     }
 }
 

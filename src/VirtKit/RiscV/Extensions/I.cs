@@ -3,48 +3,50 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>The base integer instructions that RV32I has too, on 64 bits (RV-Unpriv §2).</summary>
-internal static class I
+internal static unsafe class I
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x03, 0x0f, 0x13, 0x17, 0x23, 0x33, 0x37, 0x63, 0x67, 0x6f);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Lui>();
-        set.Add<Auipc>();
-        set.Add<Jal>();
-        set.Add<Jalr>();
-        set.Add<Beq>();
-        set.Add<Bne>();
-        set.Add<Blt>();
-        set.Add<Bge>();
-        set.Add<Bltu>();
-        set.Add<Bgeu>();
-        set.Add<Lb>();
-        set.Add<Lh>();
-        set.Add<Lw>();
-        set.Add<Lbu>();
-        set.Add<Lhu>();
-        set.Add<Sb>();
-        set.Add<Sh>();
-        set.Add<Sw>();
-        set.Add<Addi>();
-        set.Add<Slti>();
-        set.Add<Sltiu>();
-        set.Add<Xori>();
-        set.Add<Ori>();
-        set.Add<Andi>();
-        set.Add<Slli>();
-        set.Add<Srli>();
-        set.Add<Srai>();
-        set.Add<Add>();
-        set.Add<Sub>();
-        set.Add<Sll>();
-        set.Add<Slt>();
-        set.Add<Sltu>();
-        set.Add<Xor>();
-        set.Add<Srl>();
-        set.Add<Sra>();
-        set.Add<Or>();
-        set.Add<And>();
-        set.Add<Fence>();
+        set.Add(Lui.Encoding, &InstructionSet.Choose<Lui>);
+        set.Add(Auipc.Encoding, &InstructionSet.Choose<Auipc>);
+        set.Add(Jal.Encoding, &InstructionSet.Choose<Jal>);
+        set.Add(Jalr.Encoding, &InstructionSet.Choose<Jalr>);
+        set.Add(Beq.Encoding, &InstructionSet.Choose<Beq>);
+        set.Add(Bne.Encoding, &InstructionSet.Choose<Bne>);
+        set.Add(Blt.Encoding, &InstructionSet.Choose<Blt>);
+        set.Add(Bge.Encoding, &InstructionSet.Choose<Bge>);
+        set.Add(Bltu.Encoding, &InstructionSet.Choose<Bltu>);
+        set.Add(Bgeu.Encoding, &InstructionSet.Choose<Bgeu>);
+        set.Add(Lb.Encoding, &InstructionSet.Choose<Lb>);
+        set.Add(Lh.Encoding, &InstructionSet.Choose<Lh>);
+        set.Add(Lw.Encoding, &InstructionSet.Choose<Lw>);
+        set.Add(Lbu.Encoding, &InstructionSet.Choose<Lbu>);
+        set.Add(Lhu.Encoding, &InstructionSet.Choose<Lhu>);
+        set.Add(Sb.Encoding, &InstructionSet.Choose<Sb>);
+        set.Add(Sh.Encoding, &InstructionSet.Choose<Sh>);
+        set.Add(Sw.Encoding, &InstructionSet.Choose<Sw>);
+        set.Add(Addi.Encoding, &InstructionSet.Choose<Addi>);
+        set.Add(Slti.Encoding, &InstructionSet.Choose<Slti>);
+        set.Add(Sltiu.Encoding, &InstructionSet.Choose<Sltiu>);
+        set.Add(Xori.Encoding, &InstructionSet.Choose<Xori>);
+        set.Add(Ori.Encoding, &InstructionSet.Choose<Ori>);
+        set.Add(Andi.Encoding, &InstructionSet.Choose<Andi>);
+        set.Add(Slli.Encoding, &InstructionSet.Choose<Slli>);
+        set.Add(Srli.Encoding, &InstructionSet.Choose<Srli>);
+        set.Add(Srai.Encoding, &InstructionSet.Choose<Srai>);
+        set.Add(Add.Encoding, &InstructionSet.Choose<Add>);
+        set.Add(Sub.Encoding, &InstructionSet.Choose<Sub>);
+        set.Add(Sll.Encoding, &InstructionSet.Choose<Sll>);
+        set.Add(Slt.Encoding, &InstructionSet.Choose<Slt>);
+        set.Add(Sltu.Encoding, &InstructionSet.Choose<Sltu>);
+        set.Add(Xor.Encoding, &InstructionSet.Choose<Xor>);
+        set.Add(Srl.Encoding, &InstructionSet.Choose<Srl>);
+        set.Add(Sra.Encoding, &InstructionSet.Choose<Sra>);
+        set.Add(Or.Encoding, &InstructionSet.Choose<Or>);
+        set.Add(And.Encoding, &InstructionSet.Choose<And>);
+        set.Add(Fence.Encoding, &InstructionSet.Choose<Fence>);
     }
 }
 

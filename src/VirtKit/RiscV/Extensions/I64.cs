@@ -3,22 +3,24 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>What RV64I adds to the base: double words, and arithmetic on words (RV-Unpriv §4).</summary>
-internal static class I64
+internal static unsafe class I64
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x03, 0x13, 0x1b, 0x23, 0x33, 0x3b);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Ld>();
-        set.Add<Lwu>();
-        set.Add<Sd>();
-        set.Add<Addiw>();
-        set.Add<Slliw>();
-        set.Add<Srliw>();
-        set.Add<Sraiw>();
-        set.Add<Addw>();
-        set.Add<Subw>();
-        set.Add<Sllw>();
-        set.Add<Srlw>();
-        set.Add<Sraw>();
+        set.Add(Ld.Encoding, &InstructionSet.Choose<Ld>);
+        set.Add(Lwu.Encoding, &InstructionSet.Choose<Lwu>);
+        set.Add(Sd.Encoding, &InstructionSet.Choose<Sd>);
+        set.Add(Addiw.Encoding, &InstructionSet.Choose<Addiw>);
+        set.Add(Slliw.Encoding, &InstructionSet.Choose<Slliw>);
+        set.Add(Srliw.Encoding, &InstructionSet.Choose<Srliw>);
+        set.Add(Sraiw.Encoding, &InstructionSet.Choose<Sraiw>);
+        set.Add(Addw.Encoding, &InstructionSet.Choose<Addw>);
+        set.Add(Subw.Encoding, &InstructionSet.Choose<Subw>);
+        set.Add(Sllw.Encoding, &InstructionSet.Choose<Sllw>);
+        set.Add(Srlw.Encoding, &InstructionSet.Choose<Srlw>);
+        set.Add(Sraw.Encoding, &InstructionSet.Choose<Sraw>);
     }
 }
 

@@ -3,23 +3,25 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Integer multiplication and division (RV-Unpriv §13).</summary>
-internal static class M
+internal static unsafe class M
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x33, 0x3b);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Mul>();
-        set.Add<Mulh>();
-        set.Add<Mulhsu>();
-        set.Add<Mulhu>();
-        set.Add<Div>();
-        set.Add<Divu>();
-        set.Add<Rem>();
-        set.Add<Remu>();
-        set.Add<Mulw>();
-        set.Add<Divw>();
-        set.Add<Divuw>();
-        set.Add<Remw>();
-        set.Add<Remuw>();
+        set.Add(Mul.Encoding, &InstructionSet.Choose<Mul>);
+        set.Add(Mulh.Encoding, &InstructionSet.Choose<Mulh>);
+        set.Add(Mulhsu.Encoding, &InstructionSet.Choose<Mulhsu>);
+        set.Add(Mulhu.Encoding, &InstructionSet.Choose<Mulhu>);
+        set.Add(Div.Encoding, &InstructionSet.Choose<Div>);
+        set.Add(Divu.Encoding, &InstructionSet.Choose<Divu>);
+        set.Add(Rem.Encoding, &InstructionSet.Choose<Rem>);
+        set.Add(Remu.Encoding, &InstructionSet.Choose<Remu>);
+        set.Add(Mulw.Encoding, &InstructionSet.Choose<Mulw>);
+        set.Add(Divw.Encoding, &InstructionSet.Choose<Divw>);
+        set.Add(Divuw.Encoding, &InstructionSet.Choose<Divuw>);
+        set.Add(Remw.Encoding, &InstructionSet.Choose<Remw>);
+        set.Add(Remuw.Encoding, &InstructionSet.Choose<Remuw>);
     }
 }
 

@@ -3,25 +3,29 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Privileged instructions (RV-Priv §3.3, §12.2) and Zifencei (RV-Unpriv §6).</summary>
-internal static class Privileged
+internal static unsafe class Privileged
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x0f, 0x73);
+
+    public static InstructionGroup Invalidation => new(&AddInvalidation, 0x73);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Ecall>();
-        set.Add<Ebreak>();
-        set.Add<Mret>();
-        set.Add<Sret>();
-        set.Add<Wfi>();
-        set.Add<FenceI>();
-        set.Add<SfenceVma>();
+        set.Add(Ecall.Encoding, &InstructionSet.Choose<Ecall>);
+        set.Add(Ebreak.Encoding, &InstructionSet.Choose<Ebreak>);
+        set.Add(Mret.Encoding, &InstructionSet.Choose<Mret>);
+        set.Add(Sret.Encoding, &InstructionSet.Choose<Sret>);
+        set.Add(Wfi.Encoding, &InstructionSet.Choose<Wfi>);
+        set.Add(FenceI.Encoding, &InstructionSet.Choose<FenceI>);
+        set.Add(SfenceVma.Encoding, &InstructionSet.Choose<SfenceVma>);
     }
 
     /// <summary>Svinval.</summary>
-    public static void AddInvalidation(InstructionSet set)
+    private static void AddInvalidation(InstructionSet set)
     {
-        set.Add<SinvalVma>();
-        set.Add<SfenceWInval>();
-        set.Add<SfenceInvalIr>();
+        set.Add(SinvalVma.Encoding, &InstructionSet.Choose<SinvalVma>);
+        set.Add(SfenceWInval.Encoding, &InstructionSet.Choose<SfenceWInval>);
+        set.Add(SfenceInvalIr.Encoding, &InstructionSet.Choose<SfenceInvalIr>);
     }
 }
 

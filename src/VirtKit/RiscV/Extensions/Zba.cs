@@ -3,18 +3,20 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Address generation (RV-Unpriv §28.2).</summary>
-internal static class Zba
+internal static unsafe class Zba
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x1b, 0x33, 0x3b);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<AddUw>();
-        set.Add<Sh1add>();
-        set.Add<Sh1addUw>();
-        set.Add<Sh2add>();
-        set.Add<Sh2addUw>();
-        set.Add<Sh3add>();
-        set.Add<Sh3addUw>();
-        set.Add<SlliUw>();
+        set.Add(AddUw.Encoding, &InstructionSet.Choose<AddUw>);
+        set.Add(Sh1add.Encoding, &InstructionSet.Choose<Sh1add>);
+        set.Add(Sh1addUw.Encoding, &InstructionSet.Choose<Sh1addUw>);
+        set.Add(Sh2add.Encoding, &InstructionSet.Choose<Sh2add>);
+        set.Add(Sh2addUw.Encoding, &InstructionSet.Choose<Sh2addUw>);
+        set.Add(Sh3add.Encoding, &InstructionSet.Choose<Sh3add>);
+        set.Add(Sh3addUw.Encoding, &InstructionSet.Choose<Sh3addUw>);
+        set.Add(SlliUw.Encoding, &InstructionSet.Choose<SlliUw>);
     }
 }
 

@@ -3,34 +3,36 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Basic bit manipulation (RV-Unpriv §28.3).</summary>
-internal static class Zbb
+internal static unsafe class Zbb
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x13, 0x1b, 0x33, 0x3b);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Andn>();
-        set.Add<Orn>();
-        set.Add<Xnor>();
-        set.Add<Clz>();
-        set.Add<Ctz>();
-        set.Add<Cpop>();
-        set.Add<Clzw>();
-        set.Add<Ctzw>();
-        set.Add<Cpopw>();
-        set.Add<SextB>();
-        set.Add<SextH>();
-        set.Add<ZextH>();
-        set.Add<OrcB>();
-        set.Add<Rev8>();
-        set.Add<Min>();
-        set.Add<Minu>();
-        set.Add<Max>();
-        set.Add<Maxu>();
-        set.Add<Rol>();
-        set.Add<Ror>();
-        set.Add<Rori>();
-        set.Add<Rolw>();
-        set.Add<Rorw>();
-        set.Add<Roriw>();
+        set.Add(Andn.Encoding, &InstructionSet.Choose<Andn>);
+        set.Add(Orn.Encoding, &InstructionSet.Choose<Orn>);
+        set.Add(Xnor.Encoding, &InstructionSet.Choose<Xnor>);
+        set.Add(Clz.Encoding, &InstructionSet.Choose<Clz>);
+        set.Add(Ctz.Encoding, &InstructionSet.Choose<Ctz>);
+        set.Add(Cpop.Encoding, &InstructionSet.Choose<Cpop>);
+        set.Add(Clzw.Encoding, &InstructionSet.Choose<Clzw>);
+        set.Add(Ctzw.Encoding, &InstructionSet.Choose<Ctzw>);
+        set.Add(Cpopw.Encoding, &InstructionSet.Choose<Cpopw>);
+        set.Add(SextB.Encoding, &InstructionSet.Choose<SextB>);
+        set.Add(SextH.Encoding, &InstructionSet.Choose<SextH>);
+        set.Add(ZextH.Encoding, &InstructionSet.Choose<ZextH>);
+        set.Add(OrcB.Encoding, &InstructionSet.Choose<OrcB>);
+        set.Add(Rev8.Encoding, &InstructionSet.Choose<Rev8>);
+        set.Add(Min.Encoding, &InstructionSet.Choose<Min>);
+        set.Add(Minu.Encoding, &InstructionSet.Choose<Minu>);
+        set.Add(Max.Encoding, &InstructionSet.Choose<Max>);
+        set.Add(Maxu.Encoding, &InstructionSet.Choose<Maxu>);
+        set.Add(Rol.Encoding, &InstructionSet.Choose<Rol>);
+        set.Add(Ror.Encoding, &InstructionSet.Choose<Ror>);
+        set.Add(Rori.Encoding, &InstructionSet.Choose<Rori>);
+        set.Add(Rolw.Encoding, &InstructionSet.Choose<Rolw>);
+        set.Add(Rorw.Encoding, &InstructionSet.Choose<Rorw>);
+        set.Add(Roriw.Encoding, &InstructionSet.Choose<Roriw>);
     }
 }
 

@@ -3,18 +3,20 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Single-bit instructions (RV-Unpriv §28.5).</summary>
-internal static class Zbs
+internal static unsafe class Zbs
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x13, 0x33);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Bclr>();
-        set.Add<Bclri>();
-        set.Add<Bext>();
-        set.Add<Bexti>();
-        set.Add<Binv>();
-        set.Add<Binvi>();
-        set.Add<Bset>();
-        set.Add<Bseti>();
+        set.Add(Bclr.Encoding, &InstructionSet.Choose<Bclr>);
+        set.Add(Bclri.Encoding, &InstructionSet.Choose<Bclri>);
+        set.Add(Bext.Encoding, &InstructionSet.Choose<Bext>);
+        set.Add(Bexti.Encoding, &InstructionSet.Choose<Bexti>);
+        set.Add(Binv.Encoding, &InstructionSet.Choose<Binv>);
+        set.Add(Binvi.Encoding, &InstructionSet.Choose<Binvi>);
+        set.Add(Bset.Encoding, &InstructionSet.Choose<Bset>);
+        set.Add(Bseti.Encoding, &InstructionSet.Choose<Bseti>);
     }
 }
 

@@ -3,16 +3,20 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Cache-block operations, Zicbom and Zicboz (RV-Unpriv §19).</summary>
-internal static class Zicbo
+internal static unsafe class Zicbo
 {
-    public static void AddManagement(InstructionSet set)
+    public static InstructionGroup Management => new(&AddManagement, 0x0f);
+
+    public static InstructionGroup Zero => new(&AddZero, 0x0f);
+
+    private static void AddManagement(InstructionSet set)
     {
-        set.Add<CboInval>();
-        set.Add<CboClean>();
-        set.Add<CboFlush>();
+        set.Add(CboInval.Encoding, &InstructionSet.Choose<CboInval>);
+        set.Add(CboClean.Encoding, &InstructionSet.Choose<CboClean>);
+        set.Add(CboFlush.Encoding, &InstructionSet.Choose<CboFlush>);
     }
 
-    public static void AddZero(InstructionSet set) => set.Add<CboZero>();
+    private static void AddZero(InstructionSet set) => set.Add(CboZero.Encoding, &InstructionSet.Choose<CboZero>);
 }
 
 /// <summary>Zicbom: invalidates a cache block; memory is coherent here, so it only checks.</summary>

@@ -3,12 +3,14 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Integer conditional operations (RV-Unpriv §12).</summary>
-internal static class Zicond
+internal static unsafe class Zicond
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x33);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<CzeroEqz>();
-        set.Add<CzeroNez>();
+        set.Add(CzeroEqz.Encoding, &InstructionSet.Choose<CzeroEqz>);
+        set.Add(CzeroNez.Encoding, &InstructionSet.Choose<CzeroNez>);
     }
 }
 

@@ -3,16 +3,18 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>CSR instructions (RV-Unpriv §7). What a CSR is stands in its row of <see cref="CsrFile"/>.</summary>
-internal static class Zicsr
+internal static unsafe class Zicsr
 {
-    public static void AddTo(InstructionSet set)
+    public static InstructionGroup Group => new(&AddTo, 0x73);
+
+    private static void AddTo(InstructionSet set)
     {
-        set.Add<Csrrw>();
-        set.Add<Csrrs>();
-        set.Add<Csrrc>();
-        set.Add<Csrrwi>();
-        set.Add<Csrrsi>();
-        set.Add<Csrrci>();
+        set.Add(Csrrw.Encoding, &InstructionSet.Choose<Csrrw>);
+        set.Add(Csrrs.Encoding, &InstructionSet.Choose<Csrrs>);
+        set.Add(Csrrc.Encoding, &InstructionSet.Choose<Csrrc>);
+        set.Add(Csrrwi.Encoding, &InstructionSet.Choose<Csrrwi>);
+        set.Add(Csrrsi.Encoding, &InstructionSet.Choose<Csrrsi>);
+        set.Add(Csrrci.Encoding, &InstructionSet.Choose<Csrrci>);
     }
 }
 
