@@ -6,7 +6,7 @@ namespace VirtKit.Memory;
 internal static partial class LinuxMemory
 {
     // Linux ABI, <sys/mman.h>; the values are the same on x86-64, Arm64 and RISC-V.
-    public const int ProtRead = 1, ProtWrite = 2, MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
+    public const int ProtRead = 1, ProtWrite = 2, ProtExec = 4, MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
     public const uint MfdCloexec = 1;
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -1,14 +1,11 @@
 using System.Runtime.InteropServices;
+using static VirtKit.Memory.LinuxMemory;
 
 namespace VirtKit.Accel.Translator.Code;
 
 /// <summary>A memory file mapped twice.</summary>
-internal sealed unsafe partial class LinuxCodeMemory : ICodeMemory
+internal sealed unsafe class LinuxCodeMemory : ICodeMemory
 {
-    // Linux ABI on x86-64, <sys/mman.h>.
-    private const int ProtRead = 1, ProtWrite = 2, ProtExec = 4, MapShared = 1, MapNoReserve = 0x4000;
-    private const uint MfdCloexec = 1;
-
     public LinuxCodeMemory(int length)
     {
         Length = length;
@@ -65,19 +62,4 @@ internal sealed unsafe partial class LinuxCodeMemory : ICodeMemory
 
     private static VirtKitException Failure(string what) =>
         new($"the host refuses {what} for code: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
-
-    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int memfd_create(string name, uint flags);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int ftruncate(int descriptor, long length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial nint mmap(nint address, nuint length, int protection, int flags, int descriptor, long offset);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int munmap(nint address, nuint length);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int close(int descriptor);
 }
