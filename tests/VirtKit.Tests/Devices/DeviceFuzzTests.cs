@@ -1,11 +1,13 @@
 using VirtKit.Devices;
 using VirtKit.Devices.Virtio;
 using VirtKit.Tests.Devices.Support;
+using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Devices;
 
 /// <summary>Hostile guests: random register accesses on every device, and broken virtqueues. A seed in <c>VIRTKIT_FUZZ_SEED</c> repeats a run, a number in
 /// <c>VIRTKIT_FUZZ_CASES</c> changes its length.</summary>
+[Collection(nameof(MemoryOfTheProcess))]
 public sealed class DeviceFuzzTests(ITestOutputHelper output)
 {
     private static readonly int Seed = Setting("VIRTKIT_FUZZ_SEED", Environment.TickCount & int.MaxValue);

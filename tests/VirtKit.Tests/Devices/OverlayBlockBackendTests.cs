@@ -3,6 +3,7 @@ using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Devices;
 
+[Collection(nameof(MemoryOfTheProcess))]
 public sealed class OverlayBlockBackendTests
 {
     private const int Block = 64 << 10;

@@ -208,8 +208,8 @@ public sealed class InvisibleStopTests
         IEnumerable<string> log = Enumerable.Range(0, Entries).Select(i => $"{guest.Read(guest["log"] + (ulong)i * 16):x} {guest.Read(guest["log"] + (ulong)i * 16 + 8)}");
         IEnumerable<string> harts = machine.Vcpus.Select(v => $"{v.Counters.Retired} {v.Counters.Traps} {StateText.Of(v.GetState<RiscVState>())}");
         string all = string.Join('\n', [.. log, .. harts, $"{machine.Clock.Now}"]);
-        // All harts took part, by timers and by messages.
-        Assert.All(machine.Vcpus, v => Assert.True(v.Counters.Traps > 50));
+        // All harts took part, by timers and by messages; how many come from a thread of the host, that decides.
+        Assert.All(machine.Vcpus, v => Assert.True(v.Counters.Traps > (waits ? 50UL : 10UL), $"{v.Counters}"));
         return all;
     }
 }

@@ -8,7 +8,7 @@ using VirtKit.Tests.Support;
 namespace VirtKit.Tests.RiscV;
 
 /// <summary>Guests that make an engine keep something new with every few instructions: what the process holds does not grow. A kind of record each.</summary>
-[Collection(nameof(KeptMemoryTests))]
+[Collection(nameof(MemoryOfTheProcess))]
 public sealed class KeptMemoryTests
 {
     /// <summary>Each round leaves at least a page's record behind, 12 KiB: unbounded, 40,000 of them are 480 MB.</summary>
@@ -93,7 +93,3 @@ public sealed class KeptMemoryTests
         _ => RiscVEngines.Create(name),
     };
 }
-
-/// <summary>Alone, because it looks at the memory of the whole process.</summary>
-[CollectionDefinition(nameof(KeptMemoryTests), DisableParallelization = true)]
-public sealed class KeptMemoryCollection;

@@ -8,7 +8,7 @@ using VirtKit.Tests.Support;
 namespace VirtKit.Tests.Translator;
 
 /// <summary>A guest that makes new code without end, and runs it at ever new addresses: what the translator keeps of it has a limit.</summary>
-[Collection(nameof(ChurnTests))]
+[Collection(nameof(MemoryOfTheProcess))]
 public sealed class ChurnTests
 {
     private const ulong Pages = BareMachine.Ram + 0x10_0000, Page = 0x4000_0000;
@@ -154,7 +154,3 @@ public sealed class ChurnTests
             $"{DateTime.UtcNow:HH:mm:ss} rounds={rounds} evictions={cache.Counts.Evictions} instructions={cache.Counts.Instructions} heap={GC.GetTotalMemory(false) >> 10}K rss={process.WorkingSet64 >> 10}K"));
     }
 }
-
-/// <summary>Alone, because it looks at the heap of the whole process.</summary>
-[CollectionDefinition(nameof(ChurnTests), DisableParallelization = true)]
-public sealed class ChurnCollection;
