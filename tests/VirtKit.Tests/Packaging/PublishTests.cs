@@ -9,6 +9,7 @@ namespace VirtKit.Tests.Packaging;
 
 /// <summary>A host application may publish trimmed or as native code: the sample does, without a warning, and still runs guests, also on the translator where the host's
 /// processor has what that needs, whatever the program was compiled for.</summary>
+[Collection(nameof(PublishTests))]
 public sealed class PublishTests(PublishTests.Artifacts artifacts) : IClassFixture<PublishTests.Artifacts>
 {
     /// <summary>What the analyzers say is the build's business.</summary>
@@ -102,3 +103,7 @@ public sealed class PublishTests(PublishTests.Artifacts artifacts) : IClassFixtu
         }
     }
 }
+
+/// <summary>Alone, because a native compiler takes every core, and beside other tests more than a minute.</summary>
+[CollectionDefinition(nameof(PublishTests), DisableParallelization = true)]
+public sealed class PublishCollection;
