@@ -13,7 +13,7 @@ internal static class RiscVCpuNodes
     public static void Describe(FdtBuilder fdt, RiscVArchitecture architecture, uint[] interruptControllers)
     {
         string[] extensions = Extensions(architecture.Isa);
-        uint[] cpus = [.. interruptControllers.Select(_ => fdt.AllocatePhandle())];
+        uint[] cpus = AllocatePhandles(fdt, interruptControllers.Length);
         fdt.BeginNode("cpus").Cells("#address-cells", 1).Cells("#size-cells", 0).Cells("timebase-frequency", architecture.TimebaseFrequency);
         for (int hart = 0; hart < cpus.Length; hart++)
         {
@@ -36,11 +36,26 @@ internal static class RiscVCpuNodes
         fdt.EndNode().EndNode().EndNode();
     }
 
+    /// <summary>A phandle for each hart.</summary>
+    public static uint[] AllocatePhandles(FdtBuilder fdt, int harts)
+    {
+        uint[] phandles = new uint[harts];
+        for (int hart = 0; hart < harts; hart++)
+            phandles[hart] = fdt.AllocatePhandle();
+        return phandles;
+    }
+
     /// <summary>The names in an ISA string: the letters after <c>rv64</c>, then what stands between underscores.</summary>
     private static string[] Extensions(string isa)
     {
         string[] parts = isa.ToLowerInvariant().Split('_', StringSplitOptions.RemoveEmptyEntries);
-        string letters = parts.Length > 0 && parts[0].StartsWith("rv64", StringComparison.Ordinal) ? parts[0][4..] : "";
-        return [.. letters.Select(letter => letter.ToString()), .. parts.Skip(1)];
+        var names = new List<string>();
+        if (parts.Length > 0 && parts[0].StartsWith("rv64", StringComparison.Ordinal))
+        {
+            foreach (char letter in parts[0].AsSpan(4))
+                names.Add(letter.ToString());
+        }
+
+        return [.. names, .. parts.Skip(1)];
     }
 }

@@ -210,7 +210,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     public byte[] BuildDeviceTree()
     {
         var fdt = new FdtBuilder();
-        uint[] harts = [.. Machine.Vcpus.Select(_ => fdt.AllocatePhandle())];
+        uint[] harts = RiscVCpuNodes.AllocatePhandles(fdt, Machine.Vcpus.Count);
         uint plic = fdt.AllocatePhandle(), test = fdt.AllocatePhandle();
         fdt.BeginNode("").Strings("compatible", "riscv-virtio").Strings("model", "riscv-virtio,virtkit").Cells("#address-cells", 2).Cells("#size-cells", 2);
         DescribeChosen(fdt);
@@ -256,7 +256,13 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         return lines;
     }
 
-    private static ReadOnlyMemory<uint> Pins(uint[] harts, uint first, uint second) => harts.SelectMany(hart => new[] { hart, first, hart, second }).ToArray();
+    private static ReadOnlyMemory<uint> Pins(uint[] harts, uint first, uint second)
+    {
+        uint[] cells = new uint[harts.Length * 4];
+        for (int i = 0; i < harts.Length; i++)
+            (cells[4 * i], cells[4 * i + 1], cells[4 * i + 2], cells[4 * i + 3]) = (harts[i], first, harts[i], second);
+        return cells;
+    }
 
     private static void DescribeSyscon(FdtBuilder fdt, string name, uint regmap, uint value) =>
         fdt.BeginNode(name).Strings("compatible", "syscon-" + name).Cells("regmap", regmap).Cells("offset", 0).Cells("value", value).EndNode();

@@ -70,7 +70,7 @@ public sealed class ElfImage
             throw new InvalidImageException($"The ELF file is for machine {actual}, not for {machine} ({(ushort)machine}).");
         ElfSegment[] segments = ReadSegments(file);
         ulong entry = U64(header, 24);
-        if (!Array.Exists(segments, s => entry - s.VirtualAddress.Value < s.MemorySize || entry - s.PhysicalAddress.Value < s.MemorySize))
+        if (!Contain(segments, entry))
             throw new InvalidImageException($"The ELF file's entry point, 0x{entry:x}, lies in none of its segments.");
         return new ElfImage(machine, new Gva(entry), segments, ReadSymbolTable(file));
     }
@@ -169,7 +169,8 @@ public sealed class ElfImage
         if (count == ExtendedCount || (count > 0 && U16(header, 54) != ProgramHeaderSize))
             throw new InvalidImageException("The ELF file's program headers have an unknown size or number.");
         ReadOnlySpan<byte> table = Slice(file, U64(header, 32), (ulong)count * ProgramHeaderSize, "program headers").Span;
-        var segments = new List<ElfSegment>();
+        var segments = new ElfSegment[count];
+        int loadable = 0;
         for (; !table.IsEmpty; table = table[ProgramHeaderSize..])
         {
             if (BinaryPrimitives.ReadUInt32LittleEndian(table) != LoadSegment)
@@ -178,11 +179,26 @@ public sealed class ElfImage
             if (fileSize > memorySize)
                 throw new InvalidImageException($"An ELF segment has {fileSize} bytes in the file and only {memorySize} in memory.");
             ReadOnlyMemory<byte> content = fileSize == 0 ? default : Slice(file, U64(table, 8), fileSize, "a segment");
-            segments.Add(new ElfSegment(new Gva(U64(table, 16)), new Gpa(U64(table, 24)), content, memorySize,
-                (ElfAccess)(BinaryPrimitives.ReadUInt32LittleEndian(table[4..]) & 7)));
+            segments[loadable++] = new ElfSegment(new Gva(U64(table, 16)), new Gpa(U64(table, 24)), content, memorySize,
+                (ElfAccess)(BinaryPrimitives.ReadUInt32LittleEndian(table[4..]) & 7));
         }
 
-        return segments.Count > 0 ? [.. segments] : throw new InvalidImageException("The ELF file has no loadable segment.");
+        if (loadable == 0)
+            throw new InvalidImageException("The ELF file has no loadable segment.");
+        Array.Resize(ref segments, loadable);
+        return segments;
+    }
+
+    /// <summary>Whether an entry point lies in one of the segments, by its virtual or its physical address.</summary>
+    private static bool Contain(ElfSegment[] segments, ulong entry)
+    {
+        foreach (ElfSegment segment in segments)
+        {
+            if (entry - segment.VirtualAddress.Value < segment.MemorySize || entry - segment.PhysicalAddress.Value < segment.MemorySize)
+                return true;
+        }
+
+        return false;
     }
 
     /// <summary>The first symbol table with its strings; empty where the file was stripped.</summary>

@@ -10,12 +10,12 @@ public sealed class FdtBuilder
 {
     private const uint Magic = 0xd00dfeed, Version = 17, LastCompatibleVersion = 16;
     private const uint BeginToken = 1, EndToken = 2, PropertyToken = 3, EndOfTree = 9;
-    private const int HeaderSize = 40;
+    private const int HeaderSize = 40, ReservationSize = 16;
 
     private readonly ArrayBufferWriter<byte> _structure = new();
     private readonly ArrayBufferWriter<byte> _strings = new();
-    private readonly Dictionary<string, uint> _stringOffsets = [];
-    private readonly List<(Gpa Start, ulong Size)> _reservations = [];
+    private readonly Dictionary<string, int> _stringOffsets = [];
+    private readonly ArrayBufferWriter<byte> _reservations = new();
     private int _depth;
     private bool _closed;
     private bool _hasChild;
@@ -27,7 +27,10 @@ public sealed class FdtBuilder
     /// <summary>Adds an entry to the memory reservation block.</summary>
     public FdtBuilder Reserve(Gpa start, ulong size)
     {
-        _reservations.Add((start, size));
+        Span<byte> entry = stackalloc byte[ReservationSize];
+        BinaryPrimitives.WriteUInt64BigEndian(entry, start.Value);
+        BinaryPrimitives.WriteUInt64BigEndian(entry[8..], size);
+        _reservations.Write(entry);
         return this;
     }
 
@@ -126,7 +129,7 @@ public sealed class FdtBuilder
             throw new InvalidOperationException($"Property {name} comes after a child node.");
         WriteCell(PropertyToken);
         WriteCell((uint)value.Length);
-        WriteCell(StringOffset(name));
+        WriteCell((uint)StringOffset(name));
         _structure.Write(value);
         Pad();
         return this;
@@ -138,8 +141,8 @@ public sealed class FdtBuilder
     {
         if (!_closed)
             throw new InvalidOperationException("The root node has not been ended.");
-        int reservationSize = (_reservations.Count + 1) * 16;
-        int structureOffset = HeaderSize + reservationSize;
+        // An entry of zeros ends the reservations.
+        int structureOffset = HeaderSize + _reservations.WrittenCount + ReservationSize;
         int structureSize = _structure.WrittenCount + 4;
         int stringsOffset = structureOffset + structureSize;
         byte[] blob = new byte[stringsOffset + _strings.WrittenCount];
@@ -150,12 +153,7 @@ public sealed class FdtBuilder
         ];
         for (int i = 0; i < header.Length; i++)
             BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(i * 4), header[i]);
-        for (int i = 0; i < _reservations.Count; i++)
-        {
-            BinaryPrimitives.WriteUInt64BigEndian(blob.AsSpan(HeaderSize + i * 16), _reservations[i].Start.Value);
-            BinaryPrimitives.WriteUInt64BigEndian(blob.AsSpan(HeaderSize + i * 16 + 8), _reservations[i].Size);
-        }
-
+        _reservations.WrittenSpan.CopyTo(blob.AsSpan(HeaderSize));
         _structure.WrittenSpan.CopyTo(blob.AsSpan(structureOffset));
         BinaryPrimitives.WriteUInt32BigEndian(blob.AsSpan(structureOffset + structureSize - 4), EndOfTree);
         _strings.WrittenSpan.CopyTo(blob.AsSpan(stringsOffset));
@@ -175,11 +173,11 @@ public sealed class FdtBuilder
             throw new InvalidOperationException("No node is open.");
     }
 
-    private uint StringOffset(string name)
+    private int StringOffset(string name)
     {
-        if (!_stringOffsets.TryGetValue(name, out uint offset))
+        if (!_stringOffsets.TryGetValue(name, out int offset))
         {
-            offset = (uint)_strings.WrittenCount;
+            offset = _strings.WrittenCount;
             _stringOffsets.Add(name, offset);
             _strings.Write(Encoding.ASCII.GetBytes(name));
             _strings.Write("\0"u8);

@@ -127,7 +127,9 @@ public sealed class LoadLedger
                     throw new LoadOverlapException(claim, taken);
             }
 
-            _ranges = [.. _ranges.Concat(claims).OrderBy(range => range.Start)];
+            List<LoadedRange> ranges = [.. _ranges, .. claims];
+            ranges.Sort((a, b) => a.Start.CompareTo(b.Start));
+            _ranges = [.. ranges];
         }
     }
 

@@ -53,5 +53,5 @@ internal sealed class LoadPlan(AddressSpace memory)
         Zeroed,
     }
 
-    private readonly record struct Piece(LoadedRange Range, ReadOnlyMemory<byte> Content, Remainder Remainder);
+    private sealed record Piece(LoadedRange Range, ReadOnlyMemory<byte> Content, Remainder Remainder);
 }

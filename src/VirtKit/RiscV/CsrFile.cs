@@ -50,13 +50,10 @@ internal static class CsrFile
         new(0x344, "mip", h => h.PendingInterrupts, (h, v) => WritePending(h, v, Warl.PendingWritable(h.State.Menvcfg)), ForChange: h => h.SoftwarePending),
         new(0xb00, "mcycle", h => h.Cycle, (h, v) => h.Cycle = v),
         new(0xb02, "minstret", h => h.Instret, (h, v) => h.Instret = v),
-        .. Enumerable.Range(3, 29).SelectMany(i => new Csr[]
-        {
-            new(0xb00 + i, $"mhpmcounter{i}", _ => 0, (_, _) => { }),
-            new(0x320 + i, $"mhpmevent{i}", _ => 0, (_, _) => { }),
-        }),
-        .. Enumerable.Range(0, 2).Select(i => new Csr(0x3a0 + 2 * i, $"pmpcfg{2 * i}", h => ReadPmpConfiguration(h, i), (h, v) => WritePmpConfiguration(h, i, v))),
-        .. Enumerable.Range(0, Pmp.EntryCount).Select(i => new Csr(0x3b0 + i, $"pmpaddr{i}", h => h.State.PmpAddress[i], (h, v) => WritePmpAddress(h, i, v))),
+        .. Numbered(3, 29, i => new Csr(0xb00 + i, $"mhpmcounter{i}", _ => 0, (_, _) => { })),
+        .. Numbered(3, 29, i => new Csr(0x320 + i, $"mhpmevent{i}", _ => 0, (_, _) => { })),
+        .. Numbered(0, 2, i => new Csr(0x3a0 + 2 * i, $"pmpcfg{2 * i}", h => ReadPmpConfiguration(h, i), (h, v) => WritePmpConfiguration(h, i, v))),
+        .. Numbered(0, Pmp.EntryCount, i => new Csr(0x3b0 + i, $"pmpaddr{i}", h => h.State.PmpAddress[i], (h, v) => WritePmpAddress(h, i, v))),
     ]);
 
     /// <summary>Finds the register of an instruction and checks that the current mode may access it so.</summary>
@@ -186,7 +183,21 @@ internal static class CsrFile
         hart.Mmu.Flush();
     }
 
-    private static ulong Letters(string letters) => letters.Aggregate(0UL, (bits, letter) => bits | 1UL << (letter - 'a'));
+    private static ulong Letters(string letters)
+    {
+        ulong bits = 0;
+        foreach (char letter in letters)
+            bits |= 1UL << (letter - 'a');
+        return bits;
+    }
+
+    private static Csr[] Numbered(int first, int count, Func<int, Csr> create)
+    {
+        var rows = new Csr[count];
+        for (int i = 0; i < count; i++)
+            rows[i] = create(first + i);
+        return rows;
+    }
 
     private static Csr?[] Build(Csr[] rows)
     {

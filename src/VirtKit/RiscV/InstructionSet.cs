@@ -32,10 +32,9 @@ internal sealed unsafe class InstructionSet
         const string Base = "rv64imafdc";
         if (parts[0] != Base)
             throw new ArgumentException($"ISA \"{isa}\": has to begin with {Base}.", nameof(isa));
-        var groups = new InstructionGroup[7 + parts.Length];
-        int count = 0;
-        foreach (InstructionGroup group in (ReadOnlySpan<InstructionGroup>)[I.Group, I64.Group, M.Group, A.Group, FD.Group, Zicsr.Group, Privileged.Group])
-            groups[count++] = group;
+        InstructionGroup[] groups = [I.Group, I64.Group, M.Group, A.Group, FD.Group, Zicsr.Group, Privileged.Group];
+        int count = groups.Length;
+        Array.Resize(ref groups, count + parts.Length - 1);
         foreach (string name in parts.AsSpan(1))
         {
             if (!TryGetExtension(name, out InstructionGroup group))
@@ -45,7 +44,7 @@ internal sealed unsafe class InstructionSet
             groups[count++] = group;
         }
 
-        _groups = groups[..count];
+        _groups = groups;
     }
 
     /// <summary>The set that an ISA string names, shared by all machines of the process. Any thread.</summary>
@@ -57,7 +56,7 @@ internal sealed unsafe class InstructionSet
     /// <typeparam name="TKey">Which table it is: the type of the table itself, or of what sets it apart from others of its type.</typeparam>
     /// <typeparam name="T">The type of the table.</typeparam>
     public T Table<TKey, T>(Func<InstructionSet, T> create) where T : class =>
-        (T)_tables.GetOrAdd(typeof(TKey), static (_, made) => made.create(made.set), (create, set: this));
+        (T)(_tables.TryGetValue(typeof(TKey), out object? table) ? table : _tables.GetOrAdd(typeof(TKey), create(this)));
 
     /// <summary>The names of the extensions after the base.</summary>
     public HashSet<string> Extensions { get; } = [];

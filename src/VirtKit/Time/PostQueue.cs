@@ -5,7 +5,7 @@ namespace VirtKit.Time;
 /// <summary>What the host's threads have posted to a clock, in order. Thread-safe; one thread at a time drains it.</summary>
 internal sealed class PostQueue
 {
-    private readonly ConcurrentQueue<(object Gate, Action Action)> _queue = new();
+    private readonly ConcurrentQueue<Post> _queue = new();
     private volatile bool _closed;
 
     /// <summary>An action threw, which is its owner's bug and must not end the host's process: its gate, and what it threw.</summary>
@@ -20,7 +20,7 @@ internal sealed class PostQueue
         ArgumentNullException.ThrowIfNull(action);
         if (_closed)
             return false;
-        _queue.Enqueue((gate, action));
+        _queue.Enqueue(new Post(gate, action));
         return true;
     }
 
@@ -31,7 +31,7 @@ internal sealed class PostQueue
     {
         if (_queue.IsEmpty)
             return false;
-        for (int left = _queue.Count; left > 0 && !_closed && _queue.TryDequeue(out (object Gate, Action Action) post); left--)
+        for (int left = _queue.Count; left > 0 && !_closed && _queue.TryDequeue(out Post? post); left--)
         {
             running?.Invoke();
             try
@@ -54,4 +54,6 @@ internal sealed class PostQueue
         _closed = true;
         _queue.Clear();
     }
+
+    private sealed record Post(object Gate, Action Action);
 }

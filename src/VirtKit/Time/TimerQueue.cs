@@ -4,7 +4,7 @@ namespace VirtKit.Time;
 internal sealed class TimerQueue
 {
     private readonly Lock _gate = new();
-    private readonly SortedSet<(ulong Deadline, ulong Sequence, Timer Timer)> _set = new(Order.Instance);
+    private readonly SortedSet<Timer> _set = new(Order.Instance);
     private ulong _sequence;
 
     /// <summary>Called outside the lock after a timer became the earliest.</summary>
@@ -16,7 +16,7 @@ internal sealed class TimerQueue
         get
         {
             lock (_gate)
-                return _set.Count == 0 ? ulong.MaxValue : _set.Min.Deadline;
+                return _set.Min?.Deadline ?? ulong.MaxValue;
         }
     }
 
@@ -34,18 +34,16 @@ internal sealed class TimerQueue
             limit = _sequence;
         while (true)
         {
-            Timer timer;
+            Timer? timer;
             ulong version;
             lock (_gate)
             {
-                if (_set.Count == 0 || _set.Min.Deadline > now)
+                timer = _set.Min;
+                if (timer is null || timer.Deadline > now)
                     return;
-                var entry = _set.Min;
-                if (entry.Sequence >= limit && !TryFindOlder(now, limit, out entry))
+                if (timer.Sequence >= limit && (timer = FindOlder(now, limit)) is null)
                     return;
-                _set.Remove(entry);
-                timer = entry.Timer;
-                timer.Entry = null;
+                Remove(timer);
                 version = timer.Version;
             }
 
@@ -66,21 +64,18 @@ internal sealed class TimerQueue
         }
     }
 
-    /// <summary>The first due entry from before the callbacks of a call. With the lock.</summary>
-    private bool TryFindOlder(ulong now, ulong limit, out (ulong Deadline, ulong Sequence, Timer Timer) found)
+    /// <summary>The first due timer that was set before the callbacks of a call. With the lock.</summary>
+    private Timer? FindOlder(ulong now, ulong limit)
     {
-        foreach (var entry in _set)
+        foreach (Timer timer in _set)
         {
-            if (entry.Deadline > now)
+            if (timer.Deadline > now)
                 break;
-            if (entry.Sequence >= limit)
-                continue;
-            found = entry;
-            return true;
+            if (timer.Sequence < limit)
+                return timer;
         }
 
-        found = default;
-        return false;
+        return null;
     }
 
     private void Set(Timer timer, ulong deadline)
@@ -94,13 +89,12 @@ internal sealed class TimerQueue
         bool earliest;
         lock (_gate)
         {
-            if (timer.Entry is { } old)
-                _set.Remove(old);
+            Remove(timer);
             timer.Version++;
-            var entry = (deadline, _sequence++, timer);
-            timer.Entry = entry;
-            _set.Add(entry);
-            earliest = ReferenceEquals(_set.Min.Timer, timer);
+            timer.Deadline = deadline;
+            timer.Sequence = _sequence++;
+            timer.IsSet = _set.Add(timer);
+            earliest = ReferenceEquals(_set.Min, timer);
         }
 
         if (earliest)
@@ -111,11 +105,17 @@ internal sealed class TimerQueue
     {
         lock (_gate)
         {
-            if (timer.Entry is { } old)
-                _set.Remove(old);
-            timer.Entry = null;
+            Remove(timer);
             timer.Version++;
         }
+    }
+
+    /// <summary>With the lock, and before the timer gets another place in the order.</summary>
+    private void Remove(Timer timer)
+    {
+        if (timer.IsSet)
+            _set.Remove(timer);
+        timer.IsSet = false;
     }
 
     private sealed class Timer(TimerQueue queue, object gate, Action expired) : ClockTimer
@@ -127,19 +127,26 @@ internal sealed class TimerQueue
 
         public Action Expired => expired;
 
-        public (ulong Deadline, ulong Sequence, Timer Timer)? Entry { get; set; }
+        /// <summary>Whether it is in the queue, at the place that <see cref="Deadline"/> and <see cref="Sequence"/> give it there.</summary>
+        public bool IsSet { get; set; }
+
+        public ulong Deadline { get; set; }
+
+        public ulong Sequence { get; set; }
 
         public override void Set(ulong deadline) => queue.Set(this, deadline);
 
         public override void Cancel() => queue.Cancel(this);
     }
 
-    private sealed class Order : IComparer<(ulong Deadline, ulong Sequence, Timer Timer)>
+    private sealed class Order : IComparer<Timer>
     {
         public static readonly Order Instance = new();
 
-        public int Compare((ulong Deadline, ulong Sequence, Timer Timer) x, (ulong Deadline, ulong Sequence, Timer Timer) y)
+        public int Compare(Timer? x, Timer? y)
         {
+            if (x is null || y is null)
+                return (x is null ? 0 : 1) - (y is null ? 0 : 1);
             int byDeadline = x.Deadline.CompareTo(y.Deadline);
             return byDeadline != 0 ? byDeadline : x.Sequence.CompareTo(y.Sequence);
         }

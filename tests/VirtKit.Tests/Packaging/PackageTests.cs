@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Reflection;
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using VirtKit.Engines;
@@ -24,8 +27,33 @@ public sealed partial class PackageTests(PackedFeed feed) : IClassFixture<Packed
         Assert.Contains(symbols.Entries, entry => entry.FullName == $"lib/net10.0/{name}.pdb");
 
         // Zero native binaries, and nothing that nobody asked for.
-        Assert.Equal([$"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml"], files.Where(file => !file.StartsWith("_rels/", StringComparison.Ordinal)
+        string[] precompiled = feed.WithoutPrecompiled is null ? [$"runtimes/linux-x64/lib/net10.0/{name}.dll"] : [];
+        Assert.Equal([$"lib/net10.0/{name}.dll", $"lib/net10.0/{name}.xml", .. precompiled], files.Where(file => !file.StartsWith("_rels/", StringComparison.Ordinal)
             && !file.StartsWith("package/", StringComparison.Ordinal) && file is not ("README.md" or "icon.png" or "[Content_Types].xml") && !file.EndsWith(".nuspec", StringComparison.Ordinal)).Order());
+    }
+
+    [Theory]
+    [MemberData(nameof(Repository.Assemblies), MemberType = typeof(Repository))]
+    public void Package_PrecompiledFile_IsThePortableOneWithCode(string name)
+    {
+        Assert.SkipWhen(feed.WithoutPrecompiled is not null, feed.WithoutPrecompiled ?? "");
+        using ZipArchive package = ZipFile.OpenRead(feed.Package(name, "nupkg"));
+        (Guid portable, bool portableHasCode) = Read($"lib/net10.0/{name}.dll");
+        (Guid precompiled, bool precompiledHasCode) = Read($"runtimes/linux-x64/lib/net10.0/{name}.dll");
+        Assert.Equal(portable, precompiled);
+        Assert.False(portableHasCode);
+        Assert.True(precompiledHasCode);
+
+        (Guid Version, bool HasCode) Read(string path)
+        {
+            using Stream entry = package.GetEntry(path)!.Open();
+            var bytes = new MemoryStream();
+            entry.CopyTo(bytes);
+            bytes.Position = 0;
+            using var image = new PEReader(bytes);
+            MetadataReader metadata = image.GetMetadataReader();
+            return (metadata.GetGuid(metadata.GetModuleDefinition().Mvid), image.PEHeaders.CorHeader!.ManagedNativeHeaderDirectory.Size > 0);
+        }
     }
 
     [Theory]
@@ -145,13 +173,15 @@ public sealed partial class PackageTests(PackedFeed feed) : IClassFixture<Packed
             machine.Vcpus[0].SetState(state);
             VcpuExit exit = machine.Vcpus[0].Run(budget: 2);
             Console.WriteLine($"{exit.Reason} {machine.Vcpus[0].GetState<RiscVState>().X[10]} {machine.EngineSelection}");
+            Console.WriteLine(Path.GetRelativePath(AppContext.BaseDirectory, typeof(Machine).Assembly.Location));
             """);
 
         // A cache of its own: a package of the same version from an earlier run must not be taken for this one.
         var environment = new Dictionary<string, string> { ["NUGET_PACKAGES"] = folder.File("packages") };
         string output = await HostProcess.RunAsync("dotnet", ["run", "-c", "Release"], folder.Path, TimeSpan.FromMinutes(5), environment);
         string expected = packages.Contains("VirtKit.Accel") ? EngineSelection.Choose(new RiscVArchitecture()).ToString() : engine;
-        Assert.Equal($"BudgetExhausted 42 {expected}", output.Trim());
+        string file = feed.WithoutPrecompiled is null && OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "runtimes/linux-x64/lib/net10.0/VirtKit.dll" : "VirtKit.dll";
+        Assert.Equal([$"BudgetExhausted 42 {expected}", file], output.Trim().ReplaceLineEndings("\n").Split('\n'));
     }
 
     [GeneratedRegex(@"\[([^\]]*)\]\((?!https?:)[^)]*\)")]

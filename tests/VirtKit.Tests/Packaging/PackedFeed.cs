@@ -16,13 +16,29 @@ public sealed class PackedFeed : IAsyncLifetime
     /// <summary>The version that the packages carry.</summary>
     public string Version { get; } = XDocument.Load(Path.Combine(Repository.Root, "src", "Directory.Build.props")).Descendants("Version").Single().Value;
 
+    /// <summary>Why the packages have no code that was compiled ahead, or <see langword="null"/> where they have it.</summary>
+    public string? WithoutPrecompiled { get; private set; }
+
     public async ValueTask InitializeAsync()
+    {
+        try
+        {
+            await PackAsync();
+        }
+        catch (Xunit.Sdk.FailException e) when (e.Message.Contains("error NU110", StringComparison.Ordinal))
+        {
+            WithoutPrecompiled = "The compiler that compiles ahead cannot be restored here.";
+            await PackAsync("-p:PrecompiledRuntime=none");
+        }
+    }
+
+    private static async Task PackAsync(params string[] properties)
     {
         string configuration = typeof(PackedFeed).Assembly.GetCustomAttribute<AssemblyConfigurationAttribute>()!.Configuration;
         foreach (ITheoryDataRow assembly in Repository.Assemblies)
         {
             string project = Path.Combine("src", (string)assembly.GetData()[0]!);
-            await HostProcess.RunAsync("dotnet", ["pack", project, "-c", configuration, "--no-build", "--nologo"], Repository.Root, Limit);
+            await HostProcess.RunAsync("dotnet", ["pack", project, "-c", configuration, "--no-build", "--nologo", .. properties], Repository.Root, Limit);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Ir;
 
 namespace VirtKit.Accel.Translator.X64;
@@ -8,13 +7,14 @@ internal sealed class BlockRegisters
 {
     private readonly Gp[] _homes = new Gp[32];
     private readonly int[] _uses = new int[32];
-    private readonly List<Loan> _loans = [];
+    private readonly Loan[] _loans = new Loan[32];
+    private int _loanCount;
 
     /// <param name="Guest">The register that is in <paramref name="Host"/> inside the block.</param>
     /// <param name="Pinned">The register that is there outside of it.</param>
     public readonly record struct Loan(byte Guest, byte Pinned, Gp Host);
 
-    public ReadOnlySpan<Loan> Loans => CollectionsMarshal.AsSpan(_loans);
+    public ReadOnlySpan<Loan> Loans => _loans.AsSpan(0, _loanCount);
 
     /// <summary>The host register of a guest register in this block, or <see cref="Gp.None"/>.</summary>
     public Gp HomeOf(int register) => _homes[register];
@@ -22,7 +22,7 @@ internal sealed class BlockRegisters
     /// <param name="lends">Whether the block runs often enough for what lending costs at its entry and its end.</param>
     public void Assign(IrBlock block, bool lends)
     {
-        _loans.Clear();
+        _loanCount = 0;
         for (int i = 0; i < _homes.Length; i++)
             _homes[i] = GuestRegisters.HomeOf(i);
         if (!lends || !TryCount(block))
@@ -30,7 +30,7 @@ internal sealed class BlockRegisters
         while (Find(out byte guest, out byte pinned))
         {
             Gp host = _homes[pinned];
-            _loans.Add(new Loan(guest, pinned, host));
+            _loans[_loanCount++] = new Loan(guest, pinned, host);
             _homes[pinned] = Gp.None;
             _homes[guest] = host;
         }

@@ -143,7 +143,7 @@ internal sealed unsafe partial class X64Emitter
     private void EmitCold()
     {
         // Some add jumps of their own.
-        for (int i = 0; i < _cold.Count; i++)
+        for (int i = 0; i < _coldCount; i++)
         {
             ColdJump jump = _cold[i];
             _asm.Bind((byte*)jump.Displacement);

@@ -6,7 +6,9 @@ namespace VirtKit.Accel.Translator.X64;
 /// <summary>Accesses in loops, and loads from addresses that are computed just before: the page that was reached last at the same place is tried before the TLB.</summary>
 internal sealed unsafe partial class X64Emitter
 {
-    private readonly List<RecentMiss> _misses = [];
+    /// <summary>An instruction has at most one.</summary>
+    private readonly RecentMiss[] _misses = new RecentMiss[IrBlock.MaxInstructions];
+    private int _missCount;
 
     /// <summary>An access that missed: where its code goes on, with the addend in rcx.</summary>
     private readonly record struct RecentMiss(nint Compared, nint Jump, nint Found, Gp Address, int Bytes, bool IsStore, int Instruction);
@@ -24,7 +26,7 @@ internal sealed unsafe partial class X64Emitter
         _asm.AlignPatch(2);
         byte* jump = _asm.JumpIf(Condition.NotEqual);
         _asm.Load(Gp.Rcx, GuestRegisters.Field(entry + 8));
-        _misses.Add(new RecentMiss((nint)compared, (nint)jump, (nint)_asm.Cursor, address, bytes, isStore, op.Instruction));
+        _misses[_missCount++] = new RecentMiss((nint)compared, (nint)jump, (nint)_asm.Cursor, address, bytes, isStore, op.Instruction);
         return new Mem(address, 0, Gp.Rcx);
     }
 
@@ -33,8 +35,9 @@ internal sealed unsafe partial class X64Emitter
 
     private void EmitRecentMisses()
     {
-        foreach (RecentMiss miss in _misses)
+        for (int i = 0; i < _missCount; i++)
         {
+            ref readonly RecentMiss miss = ref _misses[i];
             byte* look = _asm.Cursor;
             EmitMissedLookup(miss);
             X64Assembler.Bind(_asm.Jump(), (byte*)miss.Found);

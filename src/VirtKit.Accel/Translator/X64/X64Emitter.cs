@@ -17,7 +17,8 @@ internal sealed unsafe partial class X64Emitter
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
     private readonly BlockRegisters _registers = new();
-    private readonly List<ColdJump> _cold = [];
+    private ColdJump[] _cold = new ColdJump[64];
+    private int _coldCount;
     private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
     private readonly int[] _siteOf = new int[IrBlock.MaxInstructions];
     private readonly int[] _endSiteOf = new int[IrBlock.MaxInstructions];
@@ -79,8 +80,8 @@ internal sealed unsafe partial class X64Emitter
     {
         _exhausted = false;
         int opCount = _block.OpCount;
-        _cold.Clear();
-        _misses.Clear();
+        _coldCount = 0;
+        _missCount = 0;
         Array.Fill(_locations, Gp.None, 0, opCount);
         Array.Fill(_vectors, Xmm.None, 0, opCount);
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
@@ -218,7 +219,12 @@ internal sealed unsafe partial class X64Emitter
         return Gp.Rax;
     }
 
-    private void Cold(byte* displacement, ColdKind kind, int index) => _cold.Add(new ColdJump((nint)displacement, kind, index));
+    private void Cold(byte* displacement, ColdKind kind, int index)
+    {
+        if (_coldCount == _cold.Length)
+            Array.Resize(ref _cold, 2 * _cold.Length);
+        _cold[_coldCount++] = new ColdJump((nint)displacement, kind, index);
+    }
 
     private int SiteOf(int instruction, BlockEnd end = BlockEnd.None)
     {
