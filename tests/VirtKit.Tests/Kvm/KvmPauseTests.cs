@@ -32,6 +32,7 @@ public sealed class KvmPauseTests
     [Theory, InlineData(StoppedTime.Held), InlineData(StoppedTime.RunsOn)]
     public void ParavirtualClock_OverAPause_IsHeldWhereTheMachinesTimeIs(StoppedTime policy)
     {
+        Require.Kvm();
         Assert.SkipUnless(CpuidPolicy.Host.Build(new KvmEngine().ReadHostCpuid(), 0, 1).Has("kvmclock2"), "This kernel's KVM has no kvmclock2.");
         using Machine machine = Create(policy, 1, a =>
         {
