@@ -124,5 +124,5 @@ public sealed class Vcpu : IInterruptSink
     }
 
     private IVcpuState<TState> StateOf<TState>() where TState : struct =>
-        Core as IVcpuState<TState> ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
+        Core.StateAs<TState>() ?? throw new ArgumentException($"{typeof(TState).Name} is not the state of this vCPU's architecture.");
 }

@@ -1,37 +1,50 @@
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The offsets of what translated code uses of its context.</summary>
+/// <summary>Where translated code finds what it uses: distances in bytes from the CPU's first slot.</summary>
 internal static unsafe class ContextLayout
 {
-    public static readonly int Pc, Attention, FloatReady, Fcsr, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
+    /// <summary>The <see cref="TranslatorContext"/> itself.</summary>
+    public static readonly int Context;
+
+    public static readonly int Pc, Attention, FloatReady, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
         Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control, RecentPages, RecentNever, RecentMissesLeft, RecentAreUsed;
+
+    /// <summary>The floating-point flags and rounding mode.</summary>
+    public static readonly int Fcsr;
+
+    /// <summary>The distance of the interpreter's context from the <see cref="TranslatorContext"/>.</summary>
+    public static readonly int Interpreter;
 
     static ContextLayout()
     {
         TranslatorContext context = default;
-        byte* start = (byte*)&context;
-        HartContext* hart = &context.Interpreter.Hart;
-        Pc = (int)((byte*)&hart->State.Pc - start);
-        Attention = (int)((byte*)&hart->Attention - start);
-        FloatReady = (int)((byte*)&hart->FloatReady - start);
-        Fcsr = (int)((byte*)&hart->State.Fcsr - start);
-        ReadTlb = (int)((byte*)&hart->ReadTlb - start);
-        WriteTlb = (int)((byte*)&hart->WriteTlb - start);
-        Jumps = (int)((byte*)&context.Jumps - start);
-        Budget = (int)((byte*)&context.Budget - start);
-        Fallback = (int)((byte*)&context.Fallback - start);
-        Exit = (int)((byte*)&context.Exit - start);
-        ExitKind = (int)((byte*)&context.ExitKind - start);
-        Box = (int)((byte*)&context.Masks.Box - start);
-        SignOfSingle = (int)((byte*)&context.Masks.SignOfSingle - start);
-        SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - start);
-        ControlAtEntry = (int)((byte*)&context.Masks.ControlAtEntry - start);
-        Control = (int)((byte*)&context.Masks.Control - start);
-        RecentPages = (int)((byte*)&context.Recent.Entries - start);
-        RecentNever = (int)((byte*)&context.Recent.Never - start);
-        RecentMissesLeft = (int)((byte*)&context.Recent.Left - start);
-        RecentAreUsed = (int)((byte*)&context.Recent.AreUsed - start);
+        byte* slots = (byte*)(&context.Interpreter + 1);
+        CpuContext* cpu = &context.Interpreter.Cpu;
+        Context = (int)((byte*)&context - slots);
+        Interpreter = (int)((byte*)&context.Interpreter - (byte*)&context);
+        Pc = (int)((byte*)&cpu->Pc - slots);
+        Attention = (int)((byte*)&cpu->Attention - slots);
+        FloatReady = (int)((byte*)&cpu->FloatReady - slots);
+        ReadTlb = (int)((byte*)&cpu->ReadTlb - slots);
+        WriteTlb = (int)((byte*)&cpu->WriteTlb - slots);
+        Jumps = (int)((byte*)&context.Jumps - slots);
+        Budget = (int)((byte*)&context.Budget - slots);
+        Fallback = (int)((byte*)&context.Fallback - slots);
+        Exit = (int)((byte*)&context.Exit - slots);
+        ExitKind = (int)((byte*)&context.ExitKind - slots);
+        Box = (int)((byte*)&context.Masks.Box - slots);
+        SignOfSingle = (int)((byte*)&context.Masks.SignOfSingle - slots);
+        SignOfDouble = (int)((byte*)&context.Masks.SignOfDouble - slots);
+        ControlAtEntry = (int)((byte*)&context.Masks.ControlAtEntry - slots);
+        Control = (int)((byte*)&context.Masks.Control - slots);
+        RecentPages = (int)((byte*)&context.Recent.Entries - slots);
+        RecentNever = (int)((byte*)&context.Recent.Never - slots);
+        RecentMissesLeft = (int)((byte*)&context.Recent.Left - slots);
+        RecentAreUsed = (int)((byte*)&context.Recent.AreUsed - slots);
+        RiscVSlots guest = default;
+        Fcsr = (int)((byte*)&guest.State.Fcsr - (byte*)&guest);
     }
 }

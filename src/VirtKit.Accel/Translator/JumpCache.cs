@@ -1,37 +1,42 @@
 using VirtKit.Memory;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>Finds translations by virtual address, for one vCPU in one address space; a table for each privilege mode. Memory is committed as it is filled.</summary>
+/// <summary>Finds translations by virtual address, for one vCPU in one address space; a table for each code mode. Memory is committed as it is filled.</summary>
 /// <remarks>The entries of a page are listed, so that forgetting a page costs what was filled of it, and forgetting all costs what was filled at all.</remarks>
 internal sealed unsafe class JumpCache : IDisposable
 {
-    private const int Modes = 3, PageSlots = 2048, MaxNodes = 16384;
+    private const int PageSlots = 2048, MaxNodes = 16384;
+
+    private readonly int _modes;
 
     // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
-    private readonly NativeBlock _entryBlock = NativeBlock.LazilyZeroed(Modes * CodeEntry.Count * sizeof(CodeEntry));
+    private readonly NativeBlock _entryBlock;
     private readonly NativeBlock _nodeBlock = NativeBlock.LazilyZeroed((MaxNodes + 1) * sizeof(Node));
     private readonly CodeEntry* _entries;
     private readonly Node* _nodes;
 
     /// <summary>For each mode and the low bits of a page's number, the first node of the entries of such pages; 0 for none.</summary>
-    private readonly NativeBlock _firstBlock = NativeBlock.LazilyZeroed(Modes * PageSlots * sizeof(int));
+    private readonly NativeBlock _firstBlock;
     private readonly int* _first;
 
     /// <summary>The nodes handed out since everything was forgotten; they count from 1. Those given back are chained behind <see cref="_free"/>.</summary>
     private int _count, _free;
 
-    public JumpCache()
+    /// <param name="modes">How many code modes there are.</param>
+    public JumpCache(int modes)
     {
+        _modes = modes;
+        _entryBlock = NativeBlock.LazilyZeroed(modes * CodeEntry.Count * sizeof(CodeEntry));
+        _firstBlock = NativeBlock.LazilyZeroed(modes * PageSlots * sizeof(int));
         _entries = (CodeEntry*)_entryBlock.Pointer;
         _nodes = (Node*)_nodeBlock.Pointer;
         _first = (int*)_firstBlock.Pointer;
-        for (int mode = 0; mode < Modes; mode++)
+        for (int mode = 0; mode < _modes; mode++)
             _entries[mode * CodeEntry.Count].Pc = CodeEntry.Invalid;
     }
 
-    public CodeEntry* TableOf(PrivilegeMode privilege) => _entries + (privilege == PrivilegeMode.Machine ? 2 : (int)privilege) * CodeEntry.Count;
+    public CodeEntry* TableOf(int mode) => _entries + mode * CodeEntry.Count;
 
     /// <summary>Fills an entry of a table.</summary>
     public void Fill(CodeEntry* entry, ulong pc, byte* code)
@@ -55,7 +60,7 @@ internal sealed unsafe class JumpCache : IDisposable
             return;
         for (int node = 1; node <= _count; node++)
             _entries[_nodes[node].Entry].Pc = CodeEntry.Invalid;
-        new Span<int>(_first, Modes * PageSlots).Clear();
+        new Span<int>(_first, _modes * PageSlots).Clear();
         _count = _free = 0;
     }
 
@@ -63,7 +68,7 @@ internal sealed unsafe class JumpCache : IDisposable
     public void Forget(ulong address)
     {
         ulong page = address & ~0xfffUL;
-        for (int mode = 0; mode < Modes; mode++)
+        for (int mode = 0; mode < _modes; mode++)
         {
             ref int link = ref FirstOf(mode, page);
             while (link != 0)

@@ -1,13 +1,13 @@
 using VirtKit.Interpreter;
 using VirtKit.Memory;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator;
 
 /// <summary>Runs a few instructions by the interpreter's handlers, from a block that is built for this once: what is left of a budget, and code that may not be kept.</summary>
 internal sealed unsafe class Stepper : IDisposable
 {
-    private readonly Hart _hart;
+    private readonly GuestCpu _cpu;
     private readonly InterpreterContext* _context;
     private readonly BlockBuilder _builder;
     private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
@@ -15,21 +15,15 @@ internal sealed unsafe class Stepper : IDisposable
     private readonly Op* _scratch;
     private readonly JumpEntry* _noJumps;
 
-    private readonly BlockBuilder.FetchHalf _fetch;
     private readonly Func<int, nint> _allocate;
 
-    /// <summary>Why and where <see cref="FetchHalf"/> could not fetch.</summary>
-    private TrapCause _cause;
-    private ulong _faulting;
-
-    public Stepper(InstructionSet set, HandlerTable handlers, Hart hart, InterpreterContext* context)
+    public Stepper(GuestInstructions set, HandlerTable handlers, GuestCpu cpu, InterpreterContext* context)
     {
         _scratch = (Op*)_scratchBlock.Pointer;
         _noJumps = (JumpEntry*)_jumpBlock.Pointer;
-        _hart = hart;
+        _cpu = cpu;
         _context = context;
         _builder = new BlockBuilder(set, handlers);
-        _fetch = FetchHalf;
         _allocate = _ => (nint)_scratch;
         // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
         _noJumps[0].Pc = JumpEntry.Invalid;
@@ -40,11 +34,10 @@ internal sealed unsafe class Stepper : IDisposable
     /// <returns>What may still retire afterwards.</returns>
     public long Run(ulong pc, int limit, long budget)
     {
-        Op* op = _builder.Build(pc, limit, _fetch, ExitLinks.None, _allocate);
+        Op* op = _builder.Build(pc, limit, _cpu, ExitLinks.None, _allocate);
         if (op == null)
         {
-            _hart.Trap(_cause, _faulting);
-            _hart.TakeTrap();
+            _cpu.TakeTrap();
             return budget;
         }
 
@@ -52,19 +45,11 @@ internal sealed unsafe class Stepper : IDisposable
         for (_context->Next = op; _context->Next != null;)
         {
             op = _context->Next;
-            budget = op->Handler(_hart, op, _context, budget);
+            budget = op->Handler(_cpu, op, _context, budget);
         }
 
         _context->WantsLink = null;
         return budget;
-    }
-
-    private ushort? FetchHalf(ulong address)
-    {
-        if (_hart.Mmu.TranslateCode(address, out _, out byte* host, out _) is not { } cause)
-            return *(ushort*)(host + (address & 0xfff));
-        (_cause, _faulting) = (cause, address);
-        return null;
     }
 
     public void Dispose()

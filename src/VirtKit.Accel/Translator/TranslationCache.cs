@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
@@ -14,7 +14,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private static readonly TimeSpan StopCheck = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<(ulong Physical, ulong Virtual), TranslatedPage> _pages = [];
+    private readonly CodePages _pages;
     private readonly List<TranslatorCore> _cores = [];
     private readonly ICodeMemory _memory;
     private readonly IrBlock _block = new();
@@ -27,24 +27,18 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
 
-    /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that translating allocates nothing.</summary>
-    private readonly BlockReader.FetchHalf _fetch;
-
-    private Source _source;
     private TranslationCounts _counts;
-    private ulong _generation;
     private long _epoch;
-    private long _pagesSize;
 
-    public TranslationCache(InstructionSet set, TranslatorOptions options, MachineMetrics? metrics = null)
+    public TranslationCache(GuestInstructions set, TranslatorOptions options, MachineMetrics? metrics = null)
     {
+        _pages = new CodePages(set);
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
         _host = HostCode.Create(_memory, _block, _records, keepsLoops: !options.CrossCheck);
         _firstBlock = _host.Cursor;
         _lengths = options.CrossCheck ? [] : null;
         _reader = new BlockReader(set, set.Table<RecorderTable, RecorderTable>(static s => new(s)), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
-        _fetch = at => _source.HalfAt(at);
         _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
@@ -67,7 +61,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     public long RecordsSize => _records.Size;
 
     /// <summary>Bytes that pages take.</summary>
-    public long PagesSize => _pagesSize;
+    public long PagesSize => _pages.Size;
 
     /// <summary>Whether the calling thread looks up.</summary>
     public bool IsGateHeld => _gate.IsHeldByCurrentThread;
@@ -81,7 +75,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     public ref readonly ExitRecord ExitAt(int index) => ref _records.Exits[index];
 
     /// <summary>Code bytes may have changed: pages are compared with what they were before they are used again.</summary>
-    public void BytesChanged() => Interlocked.Increment(ref _generation);
+    public void BytesChanged() => _pages.BytesChanged();
 
     /// <summary>Begins looking up: takes the gate. A core that has to wait for it does not count as running guest code meanwhile, so it may serve fences before this
     /// returns: what the caller knew of mappings is then out of date.</summary>
@@ -114,8 +108,8 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         code = null;
         ulong virtualPage = pc & ~0xfffUL;
-        ulong generation = Volatile.Read(ref _generation);
-        if (!_pages.TryGetValue((place.Page, virtualPage), out TranslatedPage? page))
+        CodePage? page = _pages.Find(place.Page, virtualPage, place.Host);
+        if (page is null)
         {
             // A page is kept even if nothing of it can be translated, so it is counted before it is made.
             if (IsFull)
@@ -124,29 +118,19 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return false;
             }
 
-            page = new TranslatedPage(place.Host, generation);
-            _pages.Add((place.Page, virtualPage), page);
-            _pagesSize += TranslatedPage.Size;
-        }
-        else
-        {
-            page.Validate(place.Host, generation);
+            page = _pages.Add(place.Page, virtualPage, place.Host);
         }
 
         int offset = (int)(pc & 0xfff);
-        ushort nextHalf = 0;
-        bool crosses = page.Crosses(offset);
+        bool crosses = page.BeginAt(offset);
         if (crosses)
         {
             if (next(virtualPage + 0x1000) is not { } nextPlace)
                 return true;
-            nextHalf = *(ushort*)nextPlace.Host;
-            page.ValidateNext(nextPlace.Page, nextHalf);
+            page.ContinueWith(nextPlace.Page, nextPlace.Host);
         }
 
-        if (lone && page.AddLoneBlocks())
-            _pagesSize += TranslatedPage.LoneBlocksSize;
-        ref int block = ref lone ? ref page.LoneBlockAt(offset) : ref page.BlockAt(offset);
+        ref int block = ref lone ? ref _pages.LoneBlockAt(page, offset) : ref page.BlockAt(offset);
         if (block != 0)
         {
             code = _memory.Executable + block;
@@ -160,8 +144,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
 
         long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
-        _source = new Source(page, virtualPage, crosses ? nextHalf : null);
-        byte* start = Translate(pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
+        byte* start = Translate(page, pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
         if (began != 0)
             _counts.Ticks += Stopwatch.GetTimestamp() - began;
         if (start != null)
@@ -217,20 +200,19 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public void Dispose()
     {
-        foreach (TranslatedPage page in _pages.Values)
-            page.Dispose();
+        _pages.Dispose();
         _records.Dispose();
         _memory.Dispose();
     }
 
     /// <returns>The code, or null where there is no instruction.</returns>
-    private byte* Translate(ulong pc, int limit, bool lone)
+    private byte* Translate(CodePage page, ulong pc, int limit, bool lone)
     {
-        if (!_reader.Read(pc, limit, _fetch, lone: lone))
+        if (!_reader.Read(pc, limit, page, lone: lone))
             return null;
         if (!_host.TryEmit(out byte* start))
         {
-            _reader.Read(pc, limit, _fetch, ExpressionSize.OneInstruction, lone: true);
+            _reader.Read(pc, limit, page, ExpressionSize.OneInstruction, lone: true);
             if (!_host.TryEmit(out start))
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }
@@ -260,20 +242,10 @@ internal sealed unsafe class TranslationCache : IDisposable
         if (!isAlone)
             return;
         _counts.Evictions++;
-        foreach (TranslatedPage page in _pages.Values)
-            page.Dispose();
         _pages.Clear();
-        _pagesSize = 0;
         _lengths?.Clear();
         _records.Clear();
         _host.Cursor = _firstBlock;
-    }
-
-    /// <summary>What is being translated.</summary>
-    /// <param name="nextHalf">The first half of the next page, where an instruction that crosses into it is.</param>
-    private readonly struct Source(TranslatedPage page, ulong virtualPage, ushort? nextHalf)
-    {
-        public ushort? HalfAt(ulong address) => address - virtualPage < 0x1000 ? page.HalfAt((int)(address & 0xfff)) : nextHalf;
     }
 }
 

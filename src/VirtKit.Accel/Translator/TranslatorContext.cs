@@ -1,15 +1,14 @@
 using System.Runtime.InteropServices;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>A hart's context with what translated code and the interpreter's handlers, which finish budgets, add to it.</summary>
+/// <summary>What translated code uses beside the slots: its own part, and behind it the context of the interpreter's handlers, which finish budgets. The CPU's slots follow.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TranslatorContext
 {
-    public InterpreterContext Interpreter;
-
-    /// <summary>The jump cache of the current privilege mode.</summary>
+    /// <summary>The jump cache of the current code mode.</summary>
     public CodeEntry* Jumps;
 
     /// <summary>Instructions that may still retire; in a register while translated code runs.</summary>
@@ -29,6 +28,14 @@ internal unsafe struct TranslatorContext
     public FloatMasks Masks;
 
     public RecentPages Recent;
+
+    public InterpreterContext Interpreter;
+
+    /// <summary>The size of a CPU's context here.</summary>
+    public static ContextSize Size => new(ContextLayout.Interpreter, sizeof(InterpreterContext));
+
+    /// <summary>The context that a CPU's is a part of.</summary>
+    public static TranslatorContext* Of(GuestCpu cpu) => (TranslatorContext*)((byte*)cpu.Context - ContextLayout.Interpreter);
 }
 
 /// <summary>Constants for floating-point code; those of bitwise operations are 16 bytes long.</summary>

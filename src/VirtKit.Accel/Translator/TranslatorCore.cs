@@ -3,26 +3,26 @@ using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Checking;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>Runs one hart: finds the translation at the pc, enters it until it leaves, looks around, and again. What is left of a budget behind the last whole block
+/// <summary>Runs one CPU: finds the translation at the pc, enters it until it leaves, serves what asks for attention, and again. What is left of a budget behind the last whole block
 /// is run by the interpreter's handlers.</summary>
-internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, IHartEngine
+internal sealed unsafe class TranslatorCore : SoftwareCore
 {
-    private readonly Hart _hart;
     private readonly TranslatorContext* _context;
     private readonly TranslationCache _cache;
     private readonly FallbackTable _fallbacks;
-    /// <summary>The jump caches of the address spaces that the hart keeps apart.</summary>
-    private readonly JumpCache?[] _spaces = new JumpCache?[Mmu.Spaces];
+    /// <summary>The jump caches of the address spaces that the CPU keeps apart.</summary>
+    private readonly JumpCache?[] _spaces;
+    private readonly int _codeModes;
     private readonly Stepper _stepper;
     private readonly Func<ulong, CodePlace?> _nextPage;
     private GCHandle _self;
     private string? _failure;
-    private bool _endSlice;
     /// <summary>That of the current address space.</summary>
     private JumpCache _jumps;
     private bool _codeChanged;
@@ -31,27 +31,28 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private int _wantsLink = -1;
     private ulong _wantsLinkPc;
     private bool _wantsLone;
-    private ulong _exits;
 
     /// <summary>What had retired when each recent page's misses were counted anew.</summary>
     private readonly ulong[] _missesSince = new ulong[2 * RecentPages.Count];
 
-    public TranslatorCore(RiscVSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
+    public TranslatorCore(GuestSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
     {
         Shadow = shadow;
-        _spaces[0] = _jumps = new JumpCache();
+        _codeModes = system.CodeModes;
+        _spaces = new JumpCache?[system.Spaces];
+        _spaces[0] = _jumps = new JumpCache(_codeModes);
         _cache = cache;
         _fallbacks = fallbacks;
-        _hart = new Hart(system, index, sizeof(TranslatorContext), this);
-        _context = (TranslatorContext*)_hart.Context;
-        _stepper = new Stepper(system.Instructions, handlers, _hart, &_context->Interpreter);
+        Cpu = system.CreateCpu(index, TranslatorContext.Size, this);
+        _context = TranslatorContext.Of(Cpu);
+        _stepper = new Stepper(system.Instructions, handlers, Cpu, &_context->Interpreter);
         // Weak, so that it does not keep a machine that nobody disposed of; while code runs, the caller's frame keeps the core.
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
         _context->Core = GCHandle.ToIntPtr(_self);
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
         _context->Recent.Reset();
-        _nextPage = address => _hart.Mmu.TranslateCode(address, out ulong page, out byte* host, out bool cached) is null && cached ? new CodePlace(page, host) : null;
+        _nextPage = address => Cpu.TryTranslateCode(address, out ulong page, out byte* host, out bool cached) && cached ? new CodePlace(page, host) : null;
         cache.Add(this);
     }
 
@@ -61,89 +62,40 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     /// <summary>What checks every block, or <see langword="null"/>. It sees single blocks: then nothing is linked, and no jump is cached.</summary>
     public Shadow? Shadow { get; }
 
-    public override bool HasWork => _hart.HasWork;
+    public override bool HoldsLock => _cache is { IsGateHeld: true };
 
-    public override string? CannotBeWoken => _hart.CannotBeWoken;
-
-    public override ulong Retired => _context->Interpreter.Hart.Retired;
-
-    public override VcpuCounters Counters => new(Retired, _exits, _hart.MmioAccesses, _hart.Mmu.Misses, _hart.Traps);
-
-    public override void RequestExit() => _hart.RequestExit();
-
-    public override void EndSlice()
+    public override void DataMappingChanged()
     {
-        _endSlice = true;
-        _hart.RequestAttention();
-    }
-
-    public override bool HasPin(int pin) => Hart.HasPin(pin);
-
-    public override void SetPin(int pin, bool level) => _hart.SetPin(pin, level);
-
-    public override void Reset() => _hart.Reset();
-
-    public void GetState(out RiscVState state) => _hart.GetState(out state);
-
-    public void SetState(in RiscVState state) => _hart.SetState(state);
-
-    public override void SynchronizeCode() => _hart.SynchronizeCode();
-
-    public override VcpuExit Run(ulong budget)
-    {
-        long start = (long)Math.Min(budget, long.MaxValue / 2);
-        _context->Budget = start;
-        _context->Interpreter.RetiredAtZero = Retired + (ulong)start;
-        try
-        {
-            _hart.EnterGuest();
-            _hart.RequestAttention();
-            return RunBlocks();
-        }
-        finally
-        {
-            // Also where a callback of the host threw: other harts' fences would wait for this one for ever.
-            _hart.LeaveGuest();
-            Volatile.Write(ref _inCode, 0);
-            _endSlice = false;
-            _exits++;
-        }
-    }
-
-    bool IHartEngine.HoldsLock => _cache is { IsGateHeld: true };
-
-    void IHartEngine.DataMappingChanged()
-    {
-        // The hart says so too while it is being made.
+        // The CPU says so too while it is being made.
         if (_context != null)
             _context->Recent.Forget();
     }
 
-    void IHartEngine.DataMappingChanged(ulong address) => _context->Recent.Forget(address & ~0xfffUL);
+    public override void DataMappingChanged(ulong address) => _context->Recent.Forget(address & ~0xfffUL);
 
     // What is mapped anew between an exit and the code that is found for it is not to be linked: the exit may belong to what was there before.
-    void IHartEngine.SpaceChanged(int space)
+    public override void SpaceChanged(int space)
     {
         _codeChanged = true;
         _wantsLink = -1;
-        _jumps = _spaces[space] ??= new JumpCache();
+        _jumps = _spaces[space] ??= new JumpCache(_codeModes);
     }
 
-    void IHartEngine.CodeMappingChanged(int space)
+    public override void CodeMappingChanged(int space)
     {
         _codeChanged = true;
         _wantsLink = -1;
         _spaces[space]?.Forget();
     }
 
-    void IHartEngine.CodeMappingChanged(int space, ulong address)
+    public override void CodeMappingChanged(int space, ulong address)
     {
         _codeChanged = true;
         _wantsLink = -1;
         _spaces[space]?.Forget(address);
     }
 
-    void IHartEngine.CodeBytesChanged()
+    public override void CodeBytesChanged()
     {
         _codeChanged = true;
         _wantsLink = -1;
@@ -152,18 +104,18 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     }
 
     /// <summary>While it waits for others, this core is not running guest code: fences of theirs do not wait for it.</summary>
-    public void LeaveForOthers() => _hart.LeaveGuest();
+    public void LeaveForOthers() => Cpu.LeaveGuest();
 
-    public void Return() => _hart.EnterGuest();
+    public void Return() => Cpu.EnterGuest();
 
     /// <summary>Whether remote fences wait for this core. Any thread.</summary>
-    public bool IsInGuest => _hart.IsInGuest;
+    public bool IsInGuest => Cpu.IsInGuest;
 
     /// <summary>Whether this core's thread is in translated code or in a function that it calls: evictions wait for it. Any thread.</summary>
     public bool IsInCode => Volatile.Read(ref _inCode) != 0;
 
     /// <summary>Whether the host wants this core to come back. Any thread.</summary>
-    public bool IsExitRequested => _hart.IsExitRequested;
+    public bool IsExitRequested => Cpu.IsExitRequested;
 
     /// <summary>Returns when this core's thread is not in translated code. From another core's thread.</summary>
     /// <returns>Whether it is not; if it is, the caller is asked to stop.</returns>
@@ -174,7 +126,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         {
             if (caller.IsExitRequested)
                 return false;
-            _hart.RequestAttention();
+            Cpu.RequestAttention();
             wait.SpinOnce();
         }
 
@@ -183,9 +135,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
     protected override void Dispose(bool disposing)
     {
+        base.Dispose(disposing);
         if (disposing)
         {
-            _hart.Dispose();
             foreach (JumpCache? space in _spaces)
                 space?.Dispose();
             _stepper.Dispose();
@@ -193,30 +145,31 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
 
         if (_self.IsAllocated)
             _self.Free();
-        base.Dispose(disposing);
     }
 
-    private VcpuExit RunBlocks()
+    protected override VcpuExit RunBlocks(long budget)
     {
         TranslatorContext* c = _context;
-        ref HartContext hart = ref c->Interpreter.Hart;
+        ref CpuContext cpu = ref c->Interpreter.Cpu;
+        c->Budget = budget;
+        c->Interpreter.RetiredAtZero = Retired + (ulong)budget;
         while (true)
         {
             // An end comes before the interrupts that are due with it: they are taken when the hart goes on, from among all that are pending then.
             if (c->Budget <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
-            if (Volatile.Read(ref hart.Attention) != 0 && LookAround() is { } exit)
+            if (Volatile.Read(ref cpu.Attention) != 0 && ServeAttention() is { } exit)
                 return exit;
-            byte* code = Find(hart.State.Pc, out bool stepsOnce);
+            byte* code = Find(cpu.Pc, out bool stepsOnce);
             if (code != null)
                 Enter(code);
             else if (stepsOnce)
-                c->Budget = _stepper.Run(hart.State.Pc, 1, c->Budget);
-            hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
+                c->Budget = _stepper.Run(cpu.Pc, 1, c->Budget);
+            cpu.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
             if (_failure is not null)
                 return TakeFailure();
-            if (_hart.TrapsWithoutEnd)
-                return _hart.TrapExit();
+            if (Cpu.TrapsWithoutEnd)
+                return Cpu.TrapExit();
         }
     }
 
@@ -227,15 +180,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         return exit;
     }
 
-    private VcpuExit? LookAround()
-    {
-        if (_hart.TakeExitRequest())
-            return new VcpuExit(ExitReason.Kicked);
-        if (_endSlice)
-            return new VcpuExit(ExitReason.BudgetExhausted);
-        _hart.LookAround();
-        return _hart.CanRun() ? null : new VcpuExit(ExitReason.Halted);
-    }
+    protected override void LeaveCode() => Volatile.Write(ref _inCode, 0);
 
     /// <summary>The translation at the pc.</summary>
     /// <param name="stepsOnce">Whether the instruction at the pc cannot be kept translated, and has to be run by itself.</param>
@@ -245,7 +190,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         stepsOnce = false;
         if (_epoch != _cache.Epoch)
             ForgetCode();
-        CodeEntry* table = _jumps.TableOf(_context->Interpreter.Hart.State.Privilege);
+        CodeEntry* table = _jumps.TableOf(Cpu.CodeMode);
         _context->Jumps = table;
         var entry = (CodeEntry*)((byte*)table + CodeEntry.OffsetOf(pc));
         // An interrupt may have come in between; then the exit asks again next time.
@@ -268,10 +213,9 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
             return null;
         try
         {
-            if (_hart.Mmu.TranslateCode(pc, out ulong page, out byte* host, out bool cached) is { } cause)
+            if (!Cpu.TryTranslateCode(pc, out ulong page, out byte* host, out bool cached))
             {
-                _hart.Trap(cause, pc);
-                _hart.TakeTrap();
+                Cpu.TakeTrap();
                 return null;
             }
 
@@ -320,12 +264,12 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         Interlocked.MemoryBarrier();
         if (_epoch == _cache.Epoch)
         {
-            Shadow?.Predict(_hart);
+            Shadow?.Predict((Hart)Cpu);
             long before = c->Budget;
             _cache.Enter(c, code);
             if (c->ExitKind != ExitKind.Stopped)
                 TakeExit();
-            if (Shadow?.Difference(_hart, (int)(before - c->Budget), code) is { } difference)
+            if (Shadow?.Difference((Hart)Cpu, (int)(before - c->Budget), code) is { } difference)
                 _failure ??= difference;
         }
 
@@ -334,14 +278,14 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         {
             c->ExitKind = ExitKind.Stopped;
             if (c->Budget > 0)
-                c->Budget = _stepper.Run(c->Interpreter.Hart.State.Pc, (int)Math.Min(c->Budget, Op.MaxBlockLength), c->Budget);
+                c->Budget = _stepper.Run(c->Interpreter.Cpu.Pc, (int)Math.Min(c->Budget, Op.MaxBlockLength), c->Budget);
         }
     }
 
     private void TakeExit()
     {
         ref readonly ExitRecord exit = ref _cache.ExitAt(_context->Exit);
-        _context->Interpreter.Hart.State.Pc = exit.Pc;
+        _context->Interpreter.Cpu.Pc = exit.Pc;
         if (_context->ExitKind != ExitKind.Unlinked)
             return;
         _wantsLink = _context->Exit;
@@ -361,7 +305,7 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
         catch (Exception e)
         {
             // No exception may cross translated code. The state is as in front of the instruction, which has not retired.
-            core._failure = Failure.Exit($"vCPU {core._hart.Id}", e).Detail;
+            core._failure = Failure.Exit($"vCPU {core.Cpu.Id}", e).Detail;
             context->Budget += called.Remaining;
             context->ExitKind = ExitKind.Stopped;
             return 1;
@@ -385,19 +329,19 @@ internal sealed unsafe class TranslatorCore : VcpuCore, IVcpuState<RiscVState>, 
     private bool RunSite(in Site site)
     {
         TranslatorContext* c = _context;
-        ref HartContext hart = ref c->Interpreter.Hart;
-        hart.State.Pc = site.Pc;
-        hart.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
-        _hart.NextPc = site.Pc + site.Length;
+        ref CpuContext cpu = ref c->Interpreter.Cpu;
+        cpu.Pc = site.Pc;
+        cpu.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget - site.Remaining;
+        Cpu.NextPc = site.Pc + site.Length;
         _codeChanged = false;
-        if (!_fallbacks.Run(site.Row, _hart, c, site.Operands))
+        if (!_fallbacks.Run(site.Row, Cpu, c, site.Operands))
         {
-            _hart.TakeTrap();
+            Cpu.TakeTrap();
             c->Budget += site.Remaining;
         }
-        else if (site.End == BlockEnd.Always || Volatile.Read(ref hart.Attention) != 0 || _codeChanged)
+        else if (site.End == BlockEnd.Always || Volatile.Read(ref cpu.Attention) != 0 || _codeChanged)
         {
-            hart.State.Pc = _hart.NextPc;
+            cpu.Pc = Cpu.NextPc;
             c->Budget += site.Remaining - 1;
         }
         else

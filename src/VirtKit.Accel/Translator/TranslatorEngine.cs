@@ -30,7 +30,7 @@ public sealed class TranslatorEngine : ExecutionEngine
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
         ArgumentNullException.ThrowIfNull(architecture);
-        reason = RiscVSystem.Objection(architecture) ?? _objection.Value;
+        reason = architecture.SoftwareObjection ?? _objection.Value;
         return reason is null;
     }
 
@@ -40,7 +40,7 @@ public sealed class TranslatorEngine : ExecutionEngine
         ArgumentNullException.ThrowIfNull(context);
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The translator cannot run {context.Architecture.Name}: {reason}");
-        return new TranslatorPartition(new RiscVSystem(context), _options);
+        return new TranslatorPartition((RiscVSystem)context.Architecture.CreateSystem(context), _options);
     }
 
     private static string? HostObjection()

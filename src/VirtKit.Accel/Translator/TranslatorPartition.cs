@@ -1,12 +1,13 @@
 using VirtKit.Accel.Translator.Checking;
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
 /// <summary>What the vCPUs of one machine share: the translations and the tables of instructions.</summary>
-internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : EnginePartition, IRiscVPartition
+internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions options) : SoftwarePartition(system)
 {
     private readonly TranslationCache _cache = new(system.Instructions, options, system.Metrics);
     private readonly FallbackTable _fallbacks = system.Instructions.Table<FallbackTable, FallbackTable>(static set => new(set));
@@ -16,9 +17,6 @@ internal sealed class TranslatorPartition(RiscVSystem system, TranslatorOptions 
 
     /// <summary>The translations.</summary>
     public TranslationCache Cache => _cache;
-
-    /// <inheritdoc/>
-    public RiscVTimebase Timebase => system.Timebase;
 
     public override VcpuCore CreateVcpu(int index) => new TranslatorCore(system, index, _cache, _fallbacks, _handlers, _shadows is null ? null : CreateShadow(_shadows));
 

@@ -49,6 +49,9 @@ public abstract class VcpuCore : IDisposable
     /// <summary>Returns the vCPU to its state at power-on. The core is not running.</summary>
     public abstract void Reset();
 
+    /// <summary>Access to the state, if it is one of this type.</summary>
+    internal virtual IVcpuState<TState>? StateAs<TState>() where TState : struct => this as IVcpuState<TState>;
+
     /// <summary>Releases what the core holds. It is not running.</summary>
     public void Dispose()
     {

@@ -1,80 +1,54 @@
-using VirtKit.RiscV;
-using VirtKit.RiscV.Extensions;
+using VirtKit.Execution;
+
 
 namespace VirtKit.Interpreter;
 
 /// <summary>Predecodes guest code into blocks.</summary>
-internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handlers)
+internal sealed unsafe class BlockBuilder(GuestInstructions set, HandlerTable handlers)
 {
-    /// <summary>The most slots that a block takes: header, ops, the pseudo-op at the end, exits, and a literal (two fit a slot) for each pc-relative op.</summary>
-    public const int MaxSlots = BlockHeader.Slots + Op.MaxBlockLength + 1 + BlockExit.Slots + Op.MaxBlockLength / 2;
+    /// <summary>The most slots that a block takes: header, ops, the pseudo-op at the end, exits, a literal (two fit a slot) for each pc-relative op, and offsets (eight fit).</summary>
+    public const int MaxSlots = BlockHeader.Slots + Op.MaxBlockLength + 1 + BlockExit.Slots + Op.MaxBlockLength / 2 + Op.MaxBlockLength / 8 + 1;
 
     private readonly Op[] _ops = new Op[Op.MaxBlockLength];
+    private readonly ushort[] _offsets = new ushort[Op.MaxBlockLength + 1];
     private readonly (int Slot, ulong Value)[] _literals = new (int, ulong)[Op.MaxBlockLength];
 
-    /// <summary>The 16 bits of code at an address, or nothing where they lie outside the page.</summary>
-    public delegate ushort? FetchHalf(ulong address);
-
-    /// <summary>Decodes from <paramref name="pc"/> to the first jump, the end of what can be fetched, or <paramref name="limit"/> instructions, whichever comes first.</summary>
+    /// <summary>Decodes from <paramref name="pc"/> to the first jump, the end of what can be read, or <paramref name="limit"/> instructions, whichever comes first.</summary>
     /// <param name="links">Whether the block's exits into its own page may be linked: not where the block can outlive what that page is mapped to.</param>
     /// <param name="allocate">Gives room for a number of slots.</param>
-    /// <returns>The block's first op, or null where not even one whole instruction can be fetched.</returns>
-    public Op* Build(ulong pc, int limit, FetchHalf fetch, ExitLinks links, Func<int, nint> allocate)
+    /// <returns>The block's first op, or null where not even one whole instruction can be read.</returns>
+    public Op* Build(ulong pc, int limit, ICodeSource source, ExitLinks links, Func<int, nint> allocate)
     {
         int count = 0, literals = 0;
-        ulong longMask = 0, at = pc;
-        InstructionForm form = InstructionForm.Plain;
-        int jumpOffset = 0;
-        while (count < limit)
+        ulong at = pc;
+        while (count < limit && set.TryRead(source, at, out DecodedInstruction instruction))
         {
-            if (fetch(at) is not { } low)
-                break;
-            bool isLong = (low & 3) == 3;
-            uint word;
-            if (!isLong)
-                word = C.Expand(low);
-            else if (fetch(at + 2) is { } high)
-                word = (uint)high << 16 | low;
-            else
-                break;
-            InstructionSet.Row? row = set.Decode(word);
-            form = row?.Encoding.Form ?? InstructionForm.System;
             ref Op op = ref _ops[count];
-            op.Operands = row?.Encoding.Decode(word) ?? default;
+            op.Operands = instruction.Operands;
             op.Operands.Slot = (byte)count;
-            jumpOffset = op.Operands.Imm;
-            if (row is null)
-            {
-                op.Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)handlers.Illegal;
-            }
-            else
-            {
-                if (row.Encoding.WritesX && op.Operands.Rd == 0)
-                    op.Operands.Rd = (byte)HartContext.SinkRegister;
-                bool back = form == InstructionForm.Branch && jumpOffset <= 0;
-                op.Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)handlers.Of(row, back);
-                if (form == InstructionForm.PcRelative)
-                    _literals[literals++] = (count, at + (ulong)op.Operands.Imm);
-            }
-
-            if (isLong)
-                longMask |= 1UL << count;
-            count++;
-            if (form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex)
-                at += isLong ? 4u : 2u;
-            else
-                return Place(pc, longMask, count, literals, form, at + (ulong)jumpOffset, at + (isLong ? 4u : 2u), links, allocate);
+            int offset = instruction.Operands.Imm;
+            bool back = instruction.Form == InstructionForm.Branch && offset <= 0;
+            op.Handler = (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)(instruction.Row < 0 ? handlers.Illegal : handlers.Of(instruction.Row, back));
+            if (instruction.Form == InstructionForm.PcRelative)
+                _literals[literals++] = (count, at + (ulong)offset);
+            ulong next = at + instruction.Length;
+            _offsets[++count] = (ushort)(next - pc);
+            if (!instruction.GoesOn)
+                return Place(pc, count, literals, instruction.Form, at + (ulong)offset, next, links, allocate);
+            at = next;
         }
 
-        return count == 0 ? null : Place(pc, longMask, count, literals, InstructionForm.Plain, 0, at, links, allocate);
+        return count == 0 ? null : Place(pc, count, literals, InstructionForm.Plain, 0, at, links, allocate);
     }
 
-    private Op* Place(ulong pc, ulong longMask, int count, int literals, InstructionForm form, ulong taken, ulong next, ExitLinks links, Func<int, nint> allocate)
+    private Op* Place(ulong pc, int count, int literals, InstructionForm form, ulong taken, ulong next, ExitLinks links, Func<int, nint> allocate)
     {
         bool fallsThrough = form == InstructionForm.Plain;
         int length = count + (fallsThrough ? 1 : 0);
-        var header = (BlockHeader*)allocate(BlockHeader.Slots + length + BlockExit.Slots + (literals + 1) / 2);
-        *header = new BlockHeader { Pc = pc, LongMask = longMask, Count = count };
+        int offsets = BlockHeader.Slots + length + BlockExit.Slots + (literals + 1) / 2;
+        var header = (BlockHeader*)allocate(offsets + count / 8 + 1);
+        *header = new BlockHeader { Pc = pc, Count = (short)count, Offsets = (ushort)(offsets * sizeof(Op)) };
+        _offsets.AsSpan(0, count + 1).CopyTo(new Span<ushort>((Op*)header + offsets, count + 1));
         Op* first = (Op*)header + BlockHeader.Slots;
         _ops.AsSpan(0, count).CopyTo(new Span<Op>(first, count));
         Op* last = first + length - 1;
@@ -84,7 +58,7 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
             last->Operands.Imm = count;
         if (fallsThrough)
         {
-            *last = new Op { Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)handlers.FallThrough };
+            *last = new Op { Handler = (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)handlers.FallThrough };
             last->Operands.Slot = (byte)count;
         }
 
@@ -108,7 +82,7 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
         {
             nint pair = handlers.OfPair(first[i].Handler, first[i + 1].Handler);
             if (pair != 0)
-                first[i++].Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)pair;
+                first[i++].Handler = (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)pair;
         }
     }
 
@@ -116,7 +90,7 @@ internal sealed unsafe class BlockBuilder(InstructionSet set, HandlerTable handl
     {
         Op* stub = (Op*)(exit + 2);
         bool samePage = links == ExitLinks.WithinPage && (target ^ pc) >> 12 == 0;
-        *stub = new Op { Handler = (delegate*<Hart, Op*, InterpreterContext*, long, long>)(samePage ? handlers.Unlinked : handlers.OtherPage) };
+        *stub = new Op { Handler = (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)(samePage ? handlers.Unlinked : handlers.OtherPage) };
         exit->Link = stub;
         exit->Pc = target;
     }

@@ -2,28 +2,32 @@ using VirtKit.Memory;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>Native memory that blocks are carved out of. Freed only as a whole.</summary>
+/// <summary>Native memory that blocks are carved out of. Freed only as a whole. A place in it has a number, which is not 0.</summary>
 internal sealed unsafe class CodeArena : IDisposable
 {
-    private const int ChunkSize = 1 << 20;
+    private const int ChunkShift = 16, ChunkSlots = 1 << ChunkShift;
 
     private readonly List<NativeBlock> _chunks = [];
-    private int _used = ChunkSize;
+    private int _used = ChunkSlots;
 
-    public long Size => (long)_chunks.Count * ChunkSize;
+    public long Size => (long)_chunks.Count * ChunkSlots * sizeof(Op);
+
+    /// <summary>The number of the place that was allocated last.</summary>
+    public int Last { get; private set; }
+
+    public Op* At(int place) => (Op*)_chunks[place >> ChunkShift].Pointer + (place & (ChunkSlots - 1));
 
     public Op* Allocate(int slots)
     {
-        int size = slots * sizeof(Op);
-        if (_used + size > ChunkSize)
+        if (_used + slots > ChunkSlots)
         {
-            _chunks.Add(new NativeBlock(ChunkSize));
-            _used = 0;
+            _chunks.Add(new NativeBlock(ChunkSlots * sizeof(Op)));
+            _used = 1;
         }
 
-        var place = (Op*)(_chunks[^1].Pointer + _used);
-        _used += size;
-        return place;
+        Last = (_chunks.Count - 1) << ChunkShift | _used;
+        _used += slots;
+        return At(Last);
     }
 
     public void Clear()
@@ -31,7 +35,7 @@ internal sealed unsafe class CodeArena : IDisposable
         foreach (NativeBlock chunk in _chunks)
             chunk.Dispose();
         _chunks.Clear();
-        _used = ChunkSize;
+        _used = ChunkSlots;
     }
 
     public void Dispose() => Clear();

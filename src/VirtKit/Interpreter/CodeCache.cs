@@ -1,79 +1,81 @@
-using System.Runtime.InteropServices;
+using VirtKit.Execution;
 using VirtKit.Memory;
-using VirtKit.RiscV;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>The predecoded code of one hart: pages of blocks, and the jump caches that find them by virtual address, one for each privilege mode.</summary>
+/// <summary>The predecoded code of one CPU: pages of blocks, and the jump caches that find them by virtual address, one for each code mode.</summary>
 internal sealed unsafe class CodeCache : IDisposable
 {
-    private const int Modes = 3;
-    private const int CrossingCount = 256;
-
-    private readonly Dictionary<(ulong Physical, ulong Virtual), CodePage> _pages = [];
+    private readonly int _modes;
+    private readonly CodePages _pages;
     private readonly CodeArena _arena = new();
     private readonly BlockBuilder _builder;
 
     // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
-    private readonly NativeBlock _jumpBlock = NativeBlock.LazilyZeroed(Modes * JumpEntry.Count * sizeof(JumpEntry));
+    private readonly NativeBlock _jumpBlock;
     private readonly NativeBlock _scratchBlock = new(BlockBuilder.MaxSlots * sizeof(Op));
     private readonly JumpEntry* _jumps;
-    private readonly bool[] _used = new bool[Modes];
+    private readonly bool[] _used;
     private readonly Op* _scratch;
     private readonly Func<int, nint> _allocate;
     private readonly Func<int, nint> _allocateScratch;
-    private readonly Crossing[] _crossings = new Crossing[CrossingCount];
-
-    /// <summary>Reads <see cref="_source"/>: one delegate for all blocks, so that building them allocates nothing.</summary>
-    private readonly BlockBuilder.FetchHalf _fetch;
-
     private readonly long _limit;
-    private CodePage? _source;
-    private ulong _generation;
 
+    /// <param name="system">The CPU's.</param>
+    /// <param name="handlers">The handlers of its instructions.</param>
     /// <param name="limit">How many bytes blocks and pages may take before all of it is dropped.</param>
-    public CodeCache(InstructionSet set, HandlerTable handlers, long limit)
+    public CodeCache(GuestSystem system, HandlerTable handlers, long limit)
     {
         _limit = limit;
-        _builder = new BlockBuilder(set, handlers);
+        _modes = system.CodeModes;
+        _pages = new CodePages(system.Instructions);
+        _builder = new BlockBuilder(system.Instructions, handlers);
+        _jumpBlock = NativeBlock.LazilyZeroed(_modes * JumpEntry.Count * sizeof(JumpEntry));
+        _used = new bool[_modes];
         _jumps = (JumpEntry*)_jumpBlock.Pointer;
         _scratch = (Op*)_scratchBlock.Pointer;
-        for (int mode = 0; mode < Modes; mode++)
+        for (int mode = 0; mode < _modes; mode++)
             _jumps[mode * JumpEntry.Count].Pc = JumpEntry.Invalid;
         _allocate = slots => (nint)_arena.Allocate(slots);
-        _fetch = at => (at & ~0xfffUL) == _source!.VirtualPage ? _source.HalfAt((int)(at & 0xfff)) : null;
         _allocateScratch = _ => (nint)_scratch;
     }
 
     /// <summary>Bytes that blocks and pages take.</summary>
-    public long Size => _arena.Size + (long)_pages.Count * CodePage.Size;
+    public long Size => _arena.Size + _pages.Size;
 
     /// <summary>The jump cache of a mode.</summary>
-    public JumpEntry* JumpsOf(PrivilegeMode privilege)
+    public JumpEntry* JumpsOf(int mode)
     {
-        int mode = privilege == PrivilegeMode.Machine ? 2 : (int)privilege;
         _used[mode] = true;
         return _jumps + mode * JumpEntry.Count;
     }
 
     /// <summary>The block at an address, built now if it has to be.</summary>
+    /// <param name="cpu">The CPU, which is asked for the next page where the instruction crosses into it.</param>
     /// <param name="pc">The virtual address.</param>
     /// <param name="page">The guest physical page that it lies in.</param>
     /// <param name="host">That page's bytes.</param>
-    /// <returns>The block's first op, or null where the first instruction crosses into the next page.</returns>
-    public Op* Find(ulong pc, ulong page, byte* host)
+    /// <param name="crosses">Whether it is one instruction, the end of which lies in the next page: then it must be found anew each time, for that page may be mapped anew.</param>
+    /// <returns>The block's first op, or null where an exception is recorded: the next page cannot be read.</returns>
+    public Op* Find(GuestCpu cpu, ulong pc, ulong page, byte* host, out bool crosses)
     {
         ulong virtualPage = pc & ~0xfffUL;
-        ref CodePage? code = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, (page, virtualPage), out _);
-        if (code is null)
-            code = new CodePage(host, virtualPage, _generation);
-        else
-            code.Validate(host, _generation);
-        _source = code;
-        ref Op* block = ref code.BlockAt((int)(pc & 0xfff));
-        if (block == null)
-            block = _builder.Build(pc, Op.MaxBlockLength, _fetch, ExitLinks.WithinPage, _allocate);
-        return block;
+        CodePage code = _pages.Find(page, virtualPage, host) ?? _pages.Add(page, virtualPage, host);
+        int offset = (int)(pc & 0xfff);
+        crosses = code.BeginAt(offset);
+        if (crosses)
+        {
+            if (!cpu.TryTranslateCode(virtualPage + 0x1000, out ulong nextPage, out byte* nextHost, out _))
+                return null;
+            code.ContinueWith(nextPage, nextHost);
+        }
+
+        ref int block = ref code.BlockAt(offset);
+        if (block != 0)
+            return _arena.At(block) + BlockHeader.Slots;
+        Op* op = _builder.Build(pc, crosses ? 1 : Op.MaxBlockLength, code, crosses ? ExitLinks.None : ExitLinks.WithinPage, _allocate);
+        block = _arena.Last;
+        return op;
     }
 
     /// <summary>Whether memory runs out; if so, everything has been dropped.</summary>
@@ -81,41 +83,26 @@ internal sealed unsafe class CodeCache : IDisposable
     {
         if (Size <= _limit)
             return false;
-        foreach (CodePage page in _pages.Values)
-            page.Dispose();
         _pages.Clear();
         _arena.Clear();
-        Array.Clear(_crossings);
         _used.AsSpan().Fill(true);
         ForgetJumps();
         return true;
     }
 
     /// <summary>A block that is used once, because it is cut short or its bytes cannot be kept.</summary>
-    public Op* BuildOnce(ulong pc, int limit, BlockBuilder.FetchHalf fetch) => _builder.Build(pc, limit, fetch, ExitLinks.None, _allocateScratch);
-
-    /// <summary>The block of one instruction whose halves lie in two pages. It follows from address and bits alone, so that no mapping can make it stale.</summary>
-    public Op* FindCrossing(ulong pc, uint word)
-    {
-        ref Crossing crossing = ref _crossings[pc >> 12 & (CrossingCount - 1)];
-        if (crossing.Block == null || crossing.Pc != pc || crossing.Word != word)
-        {
-            Op* block = _builder.Build(pc, 1, at => (ushort)(at == pc ? word : word >> 16), ExitLinks.None, _allocate);
-            crossing = new Crossing { Pc = pc, Word = word, Block = block };
-        }
-
-        return crossing.Block;
-    }
+    /// <returns>Its first op, or null where an exception is recorded.</returns>
+    public Op* BuildOnce(GuestCpu cpu, ulong pc, int limit) => _builder.Build(pc, limit, cpu, ExitLinks.None, _allocateScratch);
 
     public void BytesChanged()
     {
-        _generation++;
+        _pages.BytesChanged();
         ForgetJumps();
     }
 
     public void ForgetJumps()
     {
-        for (int mode = 0; mode < Modes; mode++)
+        for (int mode = 0; mode < _modes; mode++)
         {
             if (_used[mode])
                 new Span<JumpEntry>(_jumps + mode * JumpEntry.Count, JumpEntry.Count).Fill(new JumpEntry { Pc = JumpEntry.Invalid });
@@ -125,7 +112,7 @@ internal sealed unsafe class CodeCache : IDisposable
 
     public void ForgetJumps(ulong page)
     {
-        for (int mode = 0; mode < Modes; mode++)
+        for (int mode = 0; mode < _modes; mode++)
         {
             if (!_used[mode])
                 continue;
@@ -141,17 +128,9 @@ internal sealed unsafe class CodeCache : IDisposable
 
     public void Dispose()
     {
-        foreach (CodePage page in _pages.Values)
-            page.Dispose();
+        _pages.Dispose();
         _arena.Dispose();
         _jumpBlock.Dispose();
         _scratchBlock.Dispose();
-    }
-
-    private struct Crossing
-    {
-        public ulong Pc;
-        public uint Word;
-        public Op* Block;
     }
 }

@@ -1,28 +1,28 @@
 using System.Runtime.CompilerServices;
-using VirtKit.RiscV;
-using VirtKit.RiscV.FloatingPoint;
+using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Interpreter;
 
 /// <summary>How an executing backend does what can miss or trap.</summary>
 internal unsafe interface IExecutionPath
 {
-    static abstract bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value);
+    static abstract bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value);
 
-    static abstract bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value);
+    static abstract bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value);
 
-    static abstract bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value);
+    static abstract bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value);
 
-    static abstract bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed);
+    static abstract bool StoreConditional(GuestCpu cpu, MemoryWidth width, ulong address, ulong value, out ulong failed);
 
-    static abstract bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old);
+    static abstract bool Atomic(GuestCpu cpu, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old);
 
-    static abstract bool UseFloat(Hart hart, InterpreterContext* c);
+    static abstract bool UseFloat(GuestCpu cpu, InterpreterContext* c);
 
     static abstract bool Float(
-        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result);
 
-    static abstract bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o);
+    static abstract bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu;
 }
 
 /// <summary>TLB hits and what the host's arithmetic answers exactly. Never calls anything, so that handlers need no stack frame; <see langword="false"/> changes nothing
@@ -30,9 +30,9 @@ internal unsafe interface IExecutionPath
 internal readonly unsafe struct FastPath : IExecutionPath
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
+    public static bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
     {
-        TlbEntry* entry = TlbEntry.At(c->Hart.ReadTlb, address);
+        TlbEntry* entry = TlbEntry.At(c->Cpu.ReadTlb, address);
         if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
         {
             value = 0;
@@ -55,9 +55,9 @@ internal readonly unsafe struct FastPath : IExecutionPath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
+    public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
     {
-        TlbEntry* entry = TlbEntry.At(c->Hart.WriteTlb, address);
+        TlbEntry* entry = TlbEntry.At(c->Cpu.WriteTlb, address);
         if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
             return false;
         // SAFETY: as for loads.
@@ -81,22 +81,22 @@ internal readonly unsafe struct FastPath : IExecutionPath
         return true;
     }
 
-    public static bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value)
+    public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
         return false;
     }
 
-    public static bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed)
+    public static bool StoreConditional(GuestCpu cpu, MemoryWidth width, ulong address, ulong value, out ulong failed)
     {
         failed = 0;
         return false;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
+    public static bool Atomic(GuestCpu cpu, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
     {
-        TlbEntry* entry = TlbEntry.At(c->Hart.WriteTlb, address);
+        TlbEntry* entry = TlbEntry.At(c->Cpu.WriteTlb, address);
         if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
         {
             old = 0;
@@ -109,55 +109,55 @@ internal readonly unsafe struct FastPath : IExecutionPath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool UseFloat(Hart hart, InterpreterContext* c) => c->Hart.FloatReady != 0;
+    public static bool UseFloat(GuestCpu cpu, InterpreterContext* c) => c->Cpu.FloatReady != 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Float(
-        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
         format == FloatFormat.Double
-            ? HostFloat<double>.TryCompute(operation, c->Hart.HostRounding, roundingMode, x, y, z, out result)
-            : HostFloat<float>.TryCompute(operation, c->Hart.HostRounding, roundingMode, x, y, z, out result);
+            ? HostFloat<double>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result)
+            : HostFloat<float>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result);
 
-    public static bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o) => false;
+    public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => false;
 }
 
-/// <summary>Everything, through the hart. <see langword="false"/> means that a trap is recorded.</summary>
+/// <summary>Everything, through the CPU. <see langword="false"/> means that a trap is recorded.</summary>
 internal readonly unsafe struct SlowPath : IExecutionPath
 {
-    public static bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
+    public static bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
     {
-        if (!hart.Load(address, width.Bytes(), out value))
+        if (!cpu.Load(address, width.Bytes(), out value))
             return false;
         value = width.Extend(value);
         return true;
     }
 
-    public static bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value) => hart.Store(address, width.Bytes(), value);
+    public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value) => cpu.Store(address, width.Bytes(), value);
 
-    public static bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value)
+    public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {
-        if (!hart.LoadReserved(address, width.Bytes(), out value))
+        if (!cpu.LoadReserved(address, width.Bytes(), out value))
             return false;
         value = width.Extend(value);
         return true;
     }
 
-    public static bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed) =>
-        hart.StoreConditional(address, width.Bytes(), value, out failed);
+    public static bool StoreConditional(GuestCpu cpu, MemoryWidth width, ulong address, ulong value, out ulong failed) =>
+        cpu.StoreConditional(address, width.Bytes(), value, out failed);
 
-    public static bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
+    public static bool Atomic(GuestCpu cpu, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
     {
-        if (!hart.Atomic(operation, address, width.Bytes(), operand, out old))
+        if (!cpu.Atomic(operation, address, width.Bytes(), operand, out old))
             return false;
         old = width.Extend(old);
         return true;
     }
 
-    public static bool UseFloat(Hart hart, InterpreterContext* c) => hart.UseFloat();
+    public static bool UseFloat(GuestCpu cpu, InterpreterContext* c) => cpu.UseFloat();
 
     public static bool Float(
-        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
-        hart.Float(operation, format, roundingMode, x, y, z, out result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        cpu.Float(operation, format, roundingMode, x, y, z, out result);
 
-    public static bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o) => function(hart, o);
+    public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => function(Unsafe.As<TCpu>(cpu), o);
 }

@@ -1,4 +1,4 @@
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
@@ -25,22 +25,22 @@ internal sealed unsafe class HandlerTable
     public nint Illegal { get; private init; }
 
     /// <summary>The table that all machines with this set share. Any thread.</summary>
-    public static HandlerTable Of<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch => set.Table<TDispatch, HandlerTable>(Create<TDispatch>);
+    public static HandlerTable Of<TDispatch>(GuestInstructions set) where TDispatch : struct, IDispatch => set.Table<TDispatch, HandlerTable>(Create<TDispatch>);
 
-    private static HandlerTable Create<TDispatch>(InstructionSet set) where TDispatch : struct, IDispatch =>
-        new(new FunctionTable(set, new Forward<TDispatch>()), new FunctionTable(set, new Backward<TDispatch>()), FusedPairs<TDispatch>.Firsts())
+    private static HandlerTable Create<TDispatch>(GuestInstructions set) where TDispatch : struct, IDispatch =>
+        new(new FunctionTable(set, new Forward<TDispatch>()), new FunctionTable(set, new Backward<TDispatch>()), (set as IHandlerPairs)?.FirstsOfPairs<TDispatch>() ?? [])
         {
-            FallThrough = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.FallThrough,
-            Unlinked = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Unlinked,
-            OtherPage = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.OtherPage,
-            Illegal = (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Illegal,
+            FallThrough = (nint)(delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.FallThrough,
+            Unlinked = (nint)(delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Unlinked,
+            OtherPage = (nint)(delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.OtherPage,
+            Illegal = (nint)(delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)&ControlHandlers<TDispatch>.Illegal,
         };
 
-    /// <summary>The handler of a row; of a branch that lies ahead or does not, see <see cref="Handlers{TFirst, T, TDispatch}"/>.</summary>
-    public nint Of(InstructionSet.Row row, bool branchesBack) => branchesBack ? _branchesBack[row.Index] : _handlers[row.Index];
+    /// <summary>The handler of a row that was decoded; of a branch that lies ahead or does not, see <see cref="Handlers{TFirst, T, TDispatch}"/>.</summary>
+    public nint Of(int row, bool branchesBack) => branchesBack ? _branchesBack[row] : _handlers[row];
 
     /// <summary>The handler that does what these two do one after the other, or 0.</summary>
-    public nint OfPair(delegate*<Hart, Op*, InterpreterContext*, long, long> first, delegate*<Hart, Op*, InterpreterContext*, long, long> second)
+    public nint OfPair(delegate*<GuestCpu, Op*, InterpreterContext*, long, long> first, delegate*<GuestCpu, Op*, InterpreterContext*, long, long> second)
     {
         foreach (ref FirstOfPair begin in _pairs.AsSpan())
         {
@@ -58,9 +58,9 @@ internal sealed unsafe class HandlerTable
 
     private sealed class Forward<TDispatch> : IInstructionFunctions where TDispatch : struct, IDispatch
     {
-        public nint Of<T>() where T : struct, IInstruction
+        public nint Of<T>(InstructionForm form) where T : struct, IInstruction
         {
-            delegate*<Hart, Op*, InterpreterContext*, long, long> handler = T.Encoding.Form switch
+            delegate*<GuestCpu, Op*, InterpreterContext*, long, long> handler = form switch
             {
                 InstructionForm.Complex => &Handlers<Nothing, T, TDispatch>.PlainCalled,
                 InstructionForm.Branch => &Handlers<Nothing, T, TDispatch>.Branch<Ahead>,
@@ -76,7 +76,7 @@ internal sealed unsafe class HandlerTable
     /// <summary>Only of branches.</summary>
     private sealed class Backward<TDispatch> : IInstructionFunctions where TDispatch : struct, IDispatch
     {
-        public nint Of<T>() where T : struct, IInstruction =>
-            (nint)(delegate*<Hart, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.Branch<Back>;
+        public nint Of<T>(InstructionForm form) where T : struct, IInstruction =>
+            (nint)(delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)&Handlers<Nothing, T, TDispatch>.Branch<Back>;
     }
 }

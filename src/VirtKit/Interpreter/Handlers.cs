@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
@@ -36,18 +36,18 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
 
     /// <summary>An instruction that goes on to the next one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long Plain(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long Plain(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        if (IsPair && !RunFirst(hart, op, c))
-            return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
+        if (IsPair && !RunFirst(cpu, op, c))
+            return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
+        var b = new InterpreterBackend<FastPath>(cpu, c, op);
         if (!T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands))
-            return Slow(hart, op, c, budget);
+            return Slow(cpu, op, c, budget);
         op++;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
+            return op->Handler(cpu, op, c, budget);
         c->Next = op;
         return budget;
     }
@@ -56,13 +56,13 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     /// ending the handler in a jump, so the definition stands in a method of its own.</summary>
     /// <remarks>The runtime makes no implicit tail call in a method that is marked as not to be inlined; that mark is for the methods that handlers call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long PlainCalled(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long PlainCalled(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         if (!RunFast(op, c))
-            return Slow(hart, op, c, budget);
+            return Slow(cpu, op, c, budget);
         op++;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
+            return op->Handler(cpu, op, c, budget);
         c->Next = op;
         return budget;
     }
@@ -70,22 +70,22 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     /// <summary>A branch. Where it goes back, a loop that never ends is stopped; ahead in the same page it cannot loop, so only the budget is looked at.</summary>
     /// <remarks>Each side has its own jump: choosing one target for a shared jump would hide the branch from the host's branch predictor.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long Branch<TDirection>(Hart hart, Op* op, InterpreterContext* c, long budget) where TDirection : struct, IBranchDirection
+    public static long Branch<TDirection>(GuestCpu cpu, Op* op, InterpreterContext* c, long budget) where TDirection : struct, IBranchDirection
     {
-        if (IsPair && !RunFirst(hart, op, c))
-            return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
+        if (IsPair && !RunFirst(cpu, op, c))
+            return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
+        var b = new InterpreterBackend<FastPath>(cpu, c, op);
         bool taken = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
         if (taken)
         {
-            if (budget < 0 || (typeof(TDirection) == typeof(Back) && Volatile.Read(ref c->Hart.Attention) != 0))
+            if (budget < 0 || (typeof(TDirection) == typeof(Back) && Volatile.Read(ref c->Cpu.Attention) != 0))
                 return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
             op = BlockExit.Taken(op)->Link;
             if (typeof(TDispatch) == typeof(TailDispatch))
-                return op->Handler(hart, op, c, budget);
+                return op->Handler(cpu, op, c, budget);
             c->Next = op;
             return budget;
         }
@@ -94,84 +94,84 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return Transitions.Leave<TDispatch>(c, BlockExit.Next(op)->Pc, budget);
         op = BlockExit.Next(op)->Link;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
+            return op->Handler(cpu, op, c, budget);
         c->Next = op;
         return budget;
     }
 
     /// <summary>A jump to a fixed place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long Jump(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long Jump(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        if (IsPair && !RunFirst(hart, op, c))
-            return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
+        if (IsPair && !RunFirst(cpu, op, c))
+            return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
+        var b = new InterpreterBackend<FastPath>(cpu, c, op);
         T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
-        if (budget < 0 || Volatile.Read(ref c->Hart.Attention) != 0)
+        if (budget < 0 || Volatile.Read(ref c->Cpu.Attention) != 0)
             return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
         op = BlockExit.Taken(op)->Link;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
+            return op->Handler(cpu, op, c, budget);
         c->Next = op;
         return budget;
     }
 
     /// <summary>A jump to a computed place, through the jump cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long JumpRegister(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long JumpRegister(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        if (IsPair && !RunFirst(hart, op, c))
-            return Handlers<Nothing, TFirst, TDispatch>.Slow(hart, op, c, budget);
+        if (IsPair && !RunFirst(cpu, op, c))
+            return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
+        var b = new InterpreterBackend<FastPath>(cpu, c, op);
         T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Slot + 1;
         JumpEntry* entry = JumpEntry.At(c->Jumps, b.Target);
-        if (entry->Pc != b.Target || budget < 0 || Volatile.Read(ref c->Hart.Attention) != 0)
+        if (entry->Pc != b.Target || budget < 0 || Volatile.Read(ref c->Cpu.Attention) != 0)
             return Transitions.Leave<TDispatch>(c, b.Target, budget);
         op = entry->Op;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return op->Handler(hart, op, c, budget);
+            return op->Handler(cpu, op, c, budget);
         c->Next = op;
         return budget;
     }
 
     /// <summary>An instruction after which the dispatcher looks around.</summary>
-    public static long System(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long System(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        BlockHeader* header = Transitions.Enter(hart, op, c, budget);
-        hart.NextPc = header->PcOf(op->Operands.Slot + 1);
-        var b = new InterpreterBackend<SlowPath>(hart, c, op);
+        BlockHeader* header = Transitions.Enter(cpu, op, c, budget);
+        cpu.NextPc = BlockHeader.PcOf(header, op->Operands.Slot + 1);
+        var b = new InterpreterBackend<SlowPath>(cpu, c, op);
         if (!T.Define<InterpreterBackend<SlowPath>, ulong>(ref b, in op->Operands))
         {
-            hart.TakeTrap();
-            return Transitions.Leave<TDispatch>(c, hart.State.Pc, budget - op->Operands.Slot);
+            cpu.TakeTrap();
+            return Transitions.Leave<TDispatch>(c, cpu.Pc, budget - op->Operands.Slot);
         }
 
-        return Transitions.Leave<TDispatch>(c, hart.NextPc, budget - op->Operands.Slot - 1);
+        return Transitions.Leave<TDispatch>(c, cpu.NextPc, budget - op->Operands.Slot - 1);
     }
 
     /// <summary>The instruction again, from its beginning, with everything that the fast path leaves out.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static long Slow(Hart hart, Op* op, InterpreterContext* c, long budget)
+    public static long Slow(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        if (!Step(hart, op, c, budget))
+        if (!Step(cpu, op, c, budget))
             return Transitions.Stop<TDispatch>(c);
         Op* next = op + 1;
         if (typeof(TDispatch) == typeof(TailDispatch))
-            return next->Handler(hart, next, c, budget);
+            return next->Handler(cpu, next, c, budget);
         c->Next = next;
         return budget;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool RunFirst(Hart hart, Op* op, InterpreterContext* c)
+    private static bool RunFirst(GuestCpu cpu, Op* op, InterpreterContext* c)
     {
-        var b = new InterpreterBackend<FastPath>(hart, c, op);
+        var b = new InterpreterBackend<FastPath>(cpu, c, op);
         return TFirst.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
     }
 
@@ -184,23 +184,23 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
 
     /// <returns>Whether to go on with the next op; if not, <see cref="InterpreterContext.BudgetLeft"/> and the pc are set.</returns>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool Step(Hart hart, Op* op, InterpreterContext* c, long budget)
+    private static bool Step(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
-        BlockHeader* header = Transitions.Enter(hart, op, c, budget);
-        var b = new InterpreterBackend<SlowPath>(hart, c, op);
+        BlockHeader* header = Transitions.Enter(cpu, op, c, budget);
+        var b = new InterpreterBackend<SlowPath>(cpu, c, op);
         int slot = op->Operands.Slot;
         if (!T.Define<InterpreterBackend<SlowPath>, ulong>(ref b, in op->Operands))
         {
-            hart.TakeTrap();
+            cpu.TakeTrap();
             c->BudgetLeft = budget - slot;
             return false;
         }
 
         // What the instruction did may concern the very next one: an interrupt that a device raised, the end of a slice.
         // The stack is checked in case handlers turn out to call each other after all.
-        if (Volatile.Read(ref c->Hart.Attention) == 0 && RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        if (Volatile.Read(ref c->Cpu.Attention) == 0 && RuntimeHelpers.TryEnsureSufficientExecutionStack())
             return true;
-        c->Hart.State.Pc = header->PcOf(slot + 1);
+        c->Cpu.Pc = BlockHeader.PcOf(header, slot + 1);
         c->BudgetLeft = budget - slot - 1;
         return false;
     }

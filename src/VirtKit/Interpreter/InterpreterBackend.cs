@@ -1,11 +1,11 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
 /// <summary>Executes the primitives. What may miss, trap or change more than registers is the path's: <see cref="FastPath"/> gives up, <see cref="SlowPath"/> does it.</summary>
-internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterContext* context, Op* op) : IBackend<ulong> where TPath : struct, IExecutionPath
+internal unsafe ref struct InterpreterBackend<TPath>(GuestCpu cpu, InterpreterContext* context, Op* op) : IBackend<ulong> where TPath : struct, IExecutionPath
 {
     /// <summary>Where a computed jump goes.</summary>
     public ulong Target;
@@ -21,22 +21,12 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     public readonly ulong NextPc() => BlockExit.Next(op)->Pc;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly ulong X(int register) => ((ulong*)context)[register];
+    public readonly ulong Read(int slot) => ((ulong*)(context + 1))[slot];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool SetX(int register, ulong value)
+    public readonly bool Write(int slot, ulong value)
     {
-        ((ulong*)context)[register] = value;
-        return true;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly ulong F(int register) => ((ulong*)context)[32 + register];
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool SetF(int register, ulong value)
-    {
-        ((ulong*)context)[32 + register] = value;
+        ((ulong*)(context + 1))[slot] = value;
         return true;
     }
 
@@ -121,28 +111,28 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     public readonly ulong OrCombine(ulong a) => IntegerArithmetic.OrCombine(a);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Load(MemoryWidth width, ulong address, out ulong value) => TPath.Load(hart, context, width, address, out value);
+    public readonly bool Load(MemoryWidth width, ulong address, out ulong value) => TPath.Load(cpu, context, width, address, out value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Store(MemoryWidth width, ulong address, ulong value) => TPath.Store(hart, context, width, address, value);
+    public readonly bool Store(MemoryWidth width, ulong address, ulong value) => TPath.Store(cpu, context, width, address, value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool LoadReserved(MemoryWidth width, ulong address, out ulong value) => TPath.LoadReserved(hart, width, address, out value);
+    public readonly bool LoadReserved(MemoryWidth width, ulong address, out ulong value) => TPath.LoadReserved(cpu, width, address, out value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool StoreConditional(MemoryWidth width, ulong address, ulong value, out ulong failed) =>
-        TPath.StoreConditional(hart, width, address, value, out failed);
+        TPath.StoreConditional(cpu, width, address, value, out failed);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Atomic(AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old) =>
-        TPath.Atomic(hart, context, operation, width, address, operand, out old);
+        TPath.Atomic(cpu, context, operation, width, address, operand, out old);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool UseFloat() => TPath.UseFloat(hart, context);
+    public readonly bool UseFloat() => TPath.UseFloat(cpu, context);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) =>
-        TPath.Float(hart, context, operation, format, roundingMode, a, b, c, out result);
+        TPath.Float(cpu, context, operation, format, roundingMode, a, b, c, out result);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Fence()
@@ -165,7 +155,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(Hart hart, InterpreterConte
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Call(delegate*<Hart, in Operands, bool> function, in Operands o) => TPath.Call(hart, function, o);
+    public readonly bool Call<TCpu>(delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => TPath.Call(cpu, function, o);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool Holds(Comparison comparison, ulong a, ulong b) => comparison switch

@@ -1,5 +1,5 @@
 using VirtKit.Engines;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
@@ -20,7 +20,7 @@ public sealed class InterpreterEngine : ExecutionEngine
     public override bool Supports(GuestArchitecture architecture, out string? reason)
     {
         ArgumentNullException.ThrowIfNull(architecture);
-        reason = RiscVSystem.Objection(architecture);
+        reason = architecture.SoftwareObjection;
         return reason is null;
     }
 
@@ -31,7 +31,7 @@ public sealed class InterpreterEngine : ExecutionEngine
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The interpreter cannot run {context.Architecture.Name}: {reason}");
         InterpreterDispatch dispatch = Dispatch ?? (TailCallProbe.TailCallsWork() ? InterpreterDispatch.TailThreaded : InterpreterDispatch.Loop);
-        return new InterpreterPartition(new RiscVSystem(context), dispatch, Math.Min(CodeCacheSize / context.VcpuCount, 64L << 20));
+        return new InterpreterPartition(context.Architecture.CreateSystem(context), dispatch, Math.Min(CodeCacheSize / context.VcpuCount, 64L << 20));
     }
 }
 
@@ -43,13 +43,11 @@ internal enum InterpreterDispatch : byte
 }
 
 /// <param name="codeLimit">Bytes of predecoded code for each vCPU.</param>
-internal sealed class InterpreterPartition(RiscVSystem system, InterpreterDispatch dispatch, long codeLimit) : EnginePartition, IRiscVPartition
+internal sealed class InterpreterPartition(GuestSystem system, InterpreterDispatch dispatch, long codeLimit) : SoftwarePartition(system)
 {
     private readonly HandlerTable _handlers = dispatch == InterpreterDispatch.Loop
         ? HandlerTable.Of<LoopDispatch>(system.Instructions)
         : HandlerTable.Of<TailDispatch>(system.Instructions);
 
-    public RiscVTimebase Timebase => system.Timebase;
-
-    public override VcpuCore CreateVcpu(int index) => new InterpreterCore(system, index, _handlers, dispatch, codeLimit);
+    public override VcpuCore CreateVcpu(int index) => new InterpreterCore(System, index, _handlers, dispatch, codeLimit);
 }

@@ -1,6 +1,5 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
@@ -9,33 +8,33 @@ namespace VirtKit.Interpreter;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Op
 {
-    public delegate*<Hart, Op*, InterpreterContext*, long, long> Handler;
+    public delegate*<GuestCpu, Op*, InterpreterContext*, long, long> Handler;
 
-    /// <summary>As decoded, but rd is <see cref="HartContext.SinkRegister"/> instead of x0, and Slot is the position in the block.</summary>
+    /// <summary>As decoded, but Slot is the position in the block.</summary>
     public Operands Operands;
 
-    /// <summary>The most instructions of one block: positions and the mask of lengths have to fit.</summary>
+    /// <summary>The most instructions of one block: positions have to fit.</summary>
     public const int MaxBlockLength = 62;
 }
 
-/// <summary>What a block starts with; two ops long.</summary>
-[StructLayout(LayoutKind.Sequential, Size = 32)]
+/// <summary>What a block starts with; as long as an op.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 16)]
 internal unsafe struct BlockHeader
 {
-    public const int Slots = 2;
+    public const int Slots = 1;
 
     public ulong Pc;
 
-    /// <summary>One bit for each instruction that is 4 bytes long.</summary>
-    public ulong LongMask;
-
     /// <summary>The number of instructions.</summary>
-    public int Count;
+    public short Count;
+
+    /// <summary>How many bytes behind the header the table begins that has the offset of each instruction from <see cref="Pc"/>, and of the first one behind the block.</summary>
+    public ushort Offsets;
 
     public static BlockHeader* Of(Op* op) => (BlockHeader*)(op - op->Operands.Slot - Slots);
 
     /// <summary>The address of the instruction at a position; also of the first one behind the block.</summary>
-    public readonly ulong PcOf(int slot) => Pc + 2 * (ulong)(slot + BitOperations.PopCount(LongMask & ((1UL << slot) - 1)));
+    public static ulong PcOf(BlockHeader* header, int slot) => header->Pc + ((ushort*)((byte*)header + header->Offsets))[slot];
 }
 
 /// <summary>Where a block goes on: as long as an op.</summary>
@@ -61,16 +60,16 @@ internal unsafe struct BlockExit
     public const int Slots = 4;
 }
 
-/// <summary>A hart's context with what the interpreter adds.</summary>
+/// <summary>A CPU's context with what the interpreter adds. The CPU's slots stand behind it.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct InterpreterContext
 {
-    public HartContext Hart;
+    public CpuContext Cpu;
 
-    /// <summary>The jump cache of the current privilege mode.</summary>
+    /// <summary>The jump cache of the current code mode.</summary>
     public JumpEntry* Jumps;
 
-    /// <summary>What <see cref="HartContext.Retired"/> is when the budget that handlers carry reaches 0.</summary>
+    /// <summary>What <see cref="CpuContext.Retired"/> is when the budget that handlers carry reaches 0.</summary>
     public ulong RetiredAtZero;
 
     /// <summary>The exit that wants to be linked to where execution goes on.</summary>
@@ -89,7 +88,7 @@ internal unsafe struct JumpEntry
 {
     public const int Count = 8192;
 
-    /// <summary>Odd, as no instruction address is.</summary>
+    /// <summary>No address of an instruction that can be kept: one there crosses the end of its page.</summary>
     public const ulong Invalid = ulong.MaxValue;
 
     public ulong Pc;

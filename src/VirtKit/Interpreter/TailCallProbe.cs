@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
-using VirtKit.RiscV;
-using VirtKit.RiscV.Extensions;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
@@ -13,24 +12,32 @@ internal static unsafe class TailCallProbe
     private static long DepthOfChain(int length)
     {
         Op* ops = stackalloc Op[41];
-        InterpreterContext context = default;
+        var context = stackalloc InterpreterContext[2];
         for (int i = 0; i < length; i++)
         {
             ops[i] = default;
-            ops[i].Handler = &Handlers<Nothing, Addi, TailDispatch>.Plain;
+            ops[i].Handler = &Handlers<Nothing, Increment, TailDispatch>.Plain;
         }
 
         ops[length].Handler = &End;
-        return Start(ops, &context);
+        return Start(ops, context);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static long Start(Op* op, InterpreterContext* c) => op->Handler(null!, op, c, 0) + 0 * (long)c;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static long End(Hart hart, Op* op, InterpreterContext* c, long budget)
+    private static long End(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         long here = 0;
         return (long)&here;
+    }
+
+    /// <summary>An instruction as any ISA has one.</summary>
+    private readonly struct Increment : IInstruction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+            b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant(1)));
     }
 }

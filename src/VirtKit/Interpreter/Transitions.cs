@@ -1,25 +1,25 @@
 using System.Runtime.CompilerServices;
-using VirtKit.RiscV;
+using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
 /// <summary>What all handlers share about leaving a block.</summary>
 internal static unsafe class Transitions
 {
-    /// <summary>Makes pc and the retired count those of the op, before anything of the hart is called.</summary>
-    public static BlockHeader* Enter(Hart hart, Op* op, InterpreterContext* c, long budget)
+    /// <summary>Makes pc and the retired count those of the op, before anything of the CPU is called.</summary>
+    public static BlockHeader* Enter(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         BlockHeader* header = BlockHeader.Of(op);
         int slot = op->Operands.Slot;
-        c->Hart.State.Pc = header->PcOf(slot);
-        c->Hart.Retired = c->RetiredAtZero - (ulong)budget + (ulong)slot;
+        c->Cpu.Pc = BlockHeader.PcOf(header, slot);
+        c->Cpu.Retired = c->RetiredAtZero - (ulong)budget + (ulong)slot;
         return header;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static long Leave<TDispatch>(InterpreterContext* c, ulong pc, long budget) where TDispatch : struct, IDispatch
     {
-        c->Hart.State.Pc = pc;
+        c->Cpu.Pc = pc;
         if (typeof(TDispatch) == typeof(LoopDispatch))
             c->Next = null;
         return budget;

@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>Zicbom and Zicboz (RV-Unpriv §19): guest memory is coherent, so what is left of cache management is who may do it.</summary>

@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>The six CSR instructions over <see cref="CsrFile"/> (RV-Unpriv §7.1).</summary>

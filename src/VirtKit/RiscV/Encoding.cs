@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>How the operands of an instruction lie in its 32 bits (RV-Unpriv §2.2, §2.3).</summary>
@@ -85,31 +87,6 @@ internal enum InstructionFormat : byte
     FloatStore,
 }
 
-/// <summary>What an instruction does to the flow of control: which template an engine builds its handler from.</summary>
-internal enum InstructionForm : byte
-{
-    /// <summary>Goes on to the next instruction, or traps.</summary>
-    Plain,
-
-    /// <summary>As plain, but it reads its own address.</summary>
-    PcRelative,
-
-    /// <summary>As plain, but with a meaning that a compiler does not inline whole: an engine calls it from its handler.</summary>
-    Complex,
-
-    /// <summary>A conditional branch.</summary>
-    Branch,
-
-    /// <summary>A jump to a fixed offset.</summary>
-    Jump,
-
-    /// <summary>A jump to a computed address.</summary>
-    JumpRegister,
-
-    /// <summary>May change privilege, translation, interrupts or code: an engine ends its block here and looks around.</summary>
-    System,
-}
-
 /// <summary>One row of the instruction table: how it is encoded and written.</summary>
 internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match, InstructionFormat Format, InstructionForm Form = InstructionForm.Plain)
 {
@@ -143,6 +120,35 @@ internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match,
     public bool WritesX => Format is InstructionFormat.R or InstructionFormat.Unary or InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Load
         or InstructionFormat.U or InstructionFormat.J or InstructionFormat.Csr or InstructionFormat.CsrImmediate or InstructionFormat.Atomic
         or InstructionFormat.FloatCompare or InstructionFormat.FloatToInteger or InstructionFormat.FloatMoveToInteger;
+
+    /// <summary>What a translator has to know before it records the instruction with these operands.</summary>
+    public InstructionTraits TraitsOf(in Operands o) => Format switch
+    {
+        InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Unary => InstructionTraits.Pure,
+        InstructionFormat.R when o.Rs1 != o.Rs2 => InstructionTraits.Pure,
+        InstructionFormat.Atomic or InstructionFormat.Address => InstructionTraits.Unrepeatable,
+        InstructionFormat.Csr or InstructionFormat.CsrImmediate => InstructionTraits.Unrepeatable | InstructionTraits.MayGoOn,
+        _ => Form == InstructionForm.System ? InstructionTraits.Unrepeatable : InstructionTraits.None,
+    };
+
+    /// <summary>As <see cref="Decode"/>, with registers as the numbers of their slots: f0 to f31 stand behind x0 to x31, and writes to x0 go to the sink.</summary>
+    public Operands DecodeSlots(uint word)
+    {
+        Operands o = Decode(word);
+        if (Format is InstructionFormat.FloatR or InstructionFormat.FloatRNoRounding or InstructionFormat.FloatR4 or InstructionFormat.FloatUnary
+            or InstructionFormat.IntegerToFloat or InstructionFormat.IntegerMoveToFloat or InstructionFormat.FloatLoad)
+            o.Rd += RiscVSlots.F0;
+        if (Format is InstructionFormat.FloatR or InstructionFormat.FloatRNoRounding or InstructionFormat.FloatR4 or InstructionFormat.FloatUnary
+            or InstructionFormat.FloatCompare or InstructionFormat.FloatToInteger or InstructionFormat.FloatMoveToInteger)
+            o.Rs1 += RiscVSlots.F0;
+        if (Format is InstructionFormat.FloatR or InstructionFormat.FloatRNoRounding or InstructionFormat.FloatR4 or InstructionFormat.FloatCompare or InstructionFormat.FloatStore)
+            o.Rs2 += RiscVSlots.F0;
+        if (Format == InstructionFormat.FloatR4)
+            o.Imm += RiscVSlots.F0 << 8;
+        if (WritesX && o.Rd == 0)
+            o.Rd = (byte)RiscVSlots.Sink;
+        return o;
+    }
 
     /// <summary>Takes the operands out of an instruction word that matches this row.</summary>
     public Operands Decode(uint word)

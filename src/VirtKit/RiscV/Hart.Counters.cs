@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>The cycle and instret counters: retired instructions, moved by what software wrote, standing still while inhibited (RV-Priv §3.1.10-3.1.12).</summary>
@@ -28,7 +30,7 @@ internal sealed unsafe partial class Hart
     private ulong ReadCounter(ulong inhibit, ulong kept) => (State.Mcountinhibit & inhibit) != 0 ? kept : Context->Retired + kept;
 
     /// <param name="inhibit">The counter's bit of mcountinhibit.</param>
-    /// <param name="kept">The value itself while inhibited, otherwise its distance from <see cref="HartContext.Retired"/>.</param>
+    /// <param name="kept">The value itself while inhibited, otherwise its distance from <see cref="CpuContext.Retired"/>.</param>
     /// <param name="value">The value to write.</param>
     /// <param name="afterThis">1 for a write by an instruction: it shows from the next one on, and its own retirement does not count.</param>
     private void WriteCounter(ulong inhibit, ref ulong kept, ulong value, ulong afterThis) =>

@@ -1,11 +1,12 @@
-using VirtKit.RiscV.FloatingPoint;
+using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.RiscV;
 
 /// <summary>Floating point in full: rounding modes, flags, NaN boxing (RV-Unpriv §20, §21).</summary>
 internal sealed unsafe partial class Hart
 {
-    public bool UseFloat()
+    public override bool UseFloat()
     {
         if ((State.Mstatus & Mstatus.Fs) == 0)
             return IllegalInstruction();
@@ -18,7 +19,7 @@ internal sealed unsafe partial class Hart
         return true;
     }
 
-    public bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result)
+    public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result)
     {
         result = 0;
         int mode = roundingMode == 7 ? (int)(State.Fcsr >> 5 & 7) : roundingMode;

@@ -11,32 +11,10 @@ internal sealed unsafe partial class Hart
     ];
 
     /// <summary>mip: the levels of the pins, and what software set. Any thread may read it.</summary>
-    public ulong PendingInterrupts => (uint)Volatile.Read(ref _pins) | State.Mip;
-
-    /// <summary>The levels of the pins alone.</summary>
-    public ulong Pins => (uint)Volatile.Read(ref _pins);
+    public ulong PendingInterrupts => Pins | State.Mip;
 
     /// <summary>Whether there is such a bit in mip that a device may drive.</summary>
-    public static bool HasPin(int pin) => (uint)pin < 64 && (1UL << pin & InterruptBit.All) != 0;
-
-    /// <summary>Sets a pin's level. Any thread.</summary>
-    public void SetPin(int pin, bool level)
-    {
-        if (!HasPin(pin))
-            return;
-        if (level)
-        {
-            if ((Interlocked.Or(ref _pins, 1 << pin) & 1 << pin) == 0)
-            {
-                RequestAttention();
-                System.Events.Wake(Id);
-            }
-        }
-        else
-        {
-            Interlocked.And(ref _pins, ~(1 << pin));
-        }
-    }
+    public override bool HasPin(int pin) => (uint)pin < 64 && (1UL << pin & InterruptBit.All) != 0;
 
     /// <summary>The bits of mip that software set. SSIP stands among the pins, for other harts set it too. Written on this hart's thread or while it does not run.</summary>
     public ulong SoftwarePending
@@ -75,7 +53,7 @@ internal sealed unsafe partial class Hart
 
     private void EnterHandler(ulong cause, bool isInterrupt, ulong value)
     {
-        _traps++;
+        Traps++;
         Wake();
         ref RiscVState state = ref State;
         ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;
@@ -85,24 +63,24 @@ internal sealed unsafe partial class Hart
         if (state.Privilege != PrivilegeMode.Machine && (delegated >> (int)cause & 1) != 0)
         {
             state.Scause = causeRegister;
-            state.Sepc = state.Pc;
+            state.Sepc = Pc;
             state.Stval = value;
             status = status & ~(Mstatus.Spie | Mstatus.Spp | Mstatus.Sie)
                 | ((status & Mstatus.Sie) != 0 ? Mstatus.Spie : 0)
                 | (state.Privilege == PrivilegeMode.Supervisor ? Mstatus.Spp : 0);
             state.Privilege = PrivilegeMode.Supervisor;
-            state.Pc = Vector(state.Stvec, cause, isInterrupt);
+            Pc = Vector(state.Stvec, cause, isInterrupt);
         }
         else
         {
             state.Mcause = causeRegister;
-            state.Mepc = state.Pc;
+            state.Mepc = Pc;
             state.Mtval = value;
             status = status & ~(Mstatus.Mpie | Mstatus.Mpp | Mstatus.Mie)
                 | ((status & Mstatus.Mie) != 0 ? Mstatus.Mpie : 0)
                 | (ulong)state.Privilege << Mstatus.MppShift;
             state.Privilege = PrivilegeMode.Machine;
-            state.Pc = Vector(state.Mtvec, cause, isInterrupt);
+            Pc = Vector(state.Mtvec, cause, isInterrupt);
         }
 
         state.Mstatus = status;

@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>Memory accesses that missed the TLB: translation, devices, page crossings, atomics.</summary>
@@ -7,8 +9,7 @@ internal sealed unsafe partial class Hart
 {
     private const int CacheBlockSize = 64;
 
-    /// <summary>A load, zero-extended.</summary>
-    public bool Load(ulong address, int size, out ulong value)
+    public override bool Load(ulong address, int size, out ulong value)
     {
         value = 0;
         if (CrossesPage(address, size))
@@ -22,12 +23,11 @@ internal sealed unsafe partial class Hart
             return true;
         }
 
-        _mmioAccesses++;
+        MmioAccesses++;
         return System.Memory.TryLoad(region, new Gpa(physical), size, out value) || Trap(TrapCause.LoadAccessFault, address);
     }
 
-    /// <summary>A store of the low bytes of a value.</summary>
-    public bool Store(ulong address, int size, ulong value)
+    public override bool Store(ulong address, int size, ulong value)
     {
         if (CrossesPage(address, size))
             return CheckPages(address, size, MemoryAccess.Store) && StoreBytes(address, size, value);
@@ -44,11 +44,11 @@ internal sealed unsafe partial class Hart
         if (region is { IsMemory: true })
             return true;
         if (region is not null)
-            _mmioAccesses++;
+            MmioAccesses++;
         return System.Memory.TryStore(region, new Gpa(physical), size, value) || Trap(TrapCause.StoreAccessFault, address);
     }
 
-    public bool LoadReserved(ulong address, int size, out ulong value)
+    public override bool LoadReserved(ulong address, int size, out ulong value)
     {
         value = 0;
         if ((address & (ulong)(size - 1)) != 0)
@@ -63,7 +63,7 @@ internal sealed unsafe partial class Hart
         return true;
     }
 
-    public bool StoreConditional(ulong address, int size, ulong value, out ulong failed)
+    public override bool StoreConditional(ulong address, int size, ulong value, out ulong failed)
     {
         failed = 1;
         if (!ReachForAtomic(address, size, out byte* pointer, out ulong physical))
@@ -80,8 +80,7 @@ internal sealed unsafe partial class Hart
         return true;
     }
 
-    /// <param name="old">The bytes before, zero-extended.</param>
-    public bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old)
+    public override bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old)
     {
         old = 0;
         if (!ReachForAtomic(address, size, out byte* pointer, out _))

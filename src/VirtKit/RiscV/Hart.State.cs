@@ -6,16 +6,13 @@ namespace VirtKit.RiscV;
 /// <summary>The state as a whole, to and from the host: reset, snapshots, debuggers.</summary>
 internal sealed unsafe partial class Hart
 {
-    private long _seenWrites;
-
     /// <summary>What a hart is at power-on: in M-mode at address 0 (RV-Priv §3.4).</summary>
     private static RiscVState ResetState => new()
     {
         Privilege = PrivilegeMode.Machine, Mstatus = Mstatus.Fixed, Started = true, Reservation = ulong.MaxValue, Stimecmp = ulong.MaxValue,
     };
 
-    /// <summary>The state at power-on: hart 0 in M-mode; pins keep their levels, for they are the devices'.</summary>
-    public void Reset()
+    public override void Reset()
     {
         ulong retired = Context->Retired;
         SetState(ResetState);
@@ -26,6 +23,7 @@ internal sealed unsafe partial class Hart
     {
         ServeStart();
         state = State;
+        state.Pc = Pc;
         state.X[0] = 0;
         state.Mip = SoftwarePending;
         state.Mcycle = ReadCounter(CycleInhibit, State.Mcycle);
@@ -44,6 +42,7 @@ internal sealed unsafe partial class Hart
         RiscVState legal = state;
         Legalize(ref legal);
         State = legal;
+        Pc = legal.Pc;
         State.Mcycle = 0;
         State.Minstret = 0;
         WriteCounter(CycleInhibit, ref State.Mcycle, state.Mcycle, afterThis: 0);
@@ -55,13 +54,6 @@ internal sealed unsafe partial class Hart
         UpdateStimecmp();
         Engine?.CodeBytesChanged();
         RequestAttention();
-    }
-
-    /// <summary>What <see cref="VcpuCore.SynchronizeCode"/> promises: as if the hart executed a fence.i now.</summary>
-    public void SynchronizeCode()
-    {
-        if (System.Memory.MayBeWrittenSince(ref _seenWrites))
-            Engine?.CodeBytesChanged();
     }
 
     private void Legalize(ref RiscVState state)

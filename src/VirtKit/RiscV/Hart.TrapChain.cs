@@ -11,14 +11,12 @@ internal sealed unsafe partial class Hart
     private ulong _chainRetired = ulong.MaxValue;
     private int _chainLength;
 
-    /// <summary>Whether the hart takes traps and does nothing else. Valid while <see cref="HartContext.Retired"/> is up to date.</summary>
-    public bool TrapsWithoutEnd => _chainLength > TrapLimit && _chainRetired == Context->Retired;
+    public override bool TrapsWithoutEnd => _chainLength > TrapLimit && _chainRetired == Context->Retired;
 
-    /// <summary>The exit of a hart that <see cref="TrapsWithoutEnd"/>.</summary>
-    public VcpuExit TrapExit()
+    public override VcpuExit TrapExit()
     {
         var first = new GuestTrap(_firstCause, new Gva(_firstPc), _firstValue, TrapName.Of(_firstCause));
-        return new VcpuExit(ExitReason.Fault, _lastCause, $"Hart {Id} traps without end, now at {new Gva(State.Pc)}. The first trap: {first}.") { FirstTrap = first };
+        return new VcpuExit(ExitReason.Fault, _lastCause, $"Hart {Id} traps without end, now at {new Gva(Pc)}. The first trap: {first}.") { FirstTrap = first };
     }
 
     private void NoteTrap(ulong causeRegister, ulong value)
@@ -33,7 +31,7 @@ internal sealed unsafe partial class Hart
 
         _chainRetired = Context->Retired;
         _chainLength = 1;
-        (_firstCause, _firstPc, _firstValue) = (causeRegister, State.Pc, value);
+        (_firstCause, _firstPc, _firstValue) = (causeRegister, Pc, value);
     }
 
     /// <summary>What follows has nothing to do with the traps so far: the state is another one.</summary>

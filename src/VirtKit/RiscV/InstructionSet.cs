@@ -1,20 +1,21 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using VirtKit.Execution;
+using VirtKit.Interpreter;
 using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.RiscV;
 
 /// <summary>The instructions that a machine's harts have, as rows with types, and the decoder over them. Shared by all harts of a process; any thread.</summary>
-internal sealed unsafe class InstructionSet
+internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
 {
-    /// <summary>The most instructions of a set.</summary>
-    public const int MaxRows = 256;
+    private const int RowLimit = 256;
 
     /// <summary>The sets that were asked for, by the ISA string. A process has few: they stay.</summary>
     private static readonly ConcurrentDictionary<string, InstructionSet> Known = new(StringComparer.Ordinal);
 
-    private readonly ConcurrentDictionary<Type, object> _tables = [];
     private readonly InstructionGroup[] _groups;
-    private readonly Row[] _rows = new Row[MaxRows];
+    private readonly Row[] _rows = new Row[RowLimit];
 
     /// <summary>The rows for each key of a word; <see langword="null"/> until all groups with its major opcode have been added.</summary>
     private readonly Row[]?[] _byKey = new Row[]?[256];
@@ -51,12 +52,12 @@ internal sealed unsafe class InstructionSet
     /// <exception cref="ArgumentException">As the constructor.</exception>
     public static InstructionSet Of(string isa) => Known.TryGetValue(isa, out InstructionSet? set) ? set : Known.GetOrAdd(isa, new InstructionSet(isa));
 
-    /// <summary>An engine's table over this set, made when the first machine asks for it and shared by all. Any thread.</summary>
-    /// <param name="create">Makes a table that threads may share.</param>
-    /// <typeparam name="TKey">Which table it is: the type of the table itself, or of what sets it apart from others of its type.</typeparam>
-    /// <typeparam name="T">The type of the table.</typeparam>
-    public T Table<TKey, T>(Func<InstructionSet, T> create) where T : class =>
-        (T)(_tables.TryGetValue(typeof(TKey), out object? table) ? table : _tables.GetOrAdd(typeof(TKey), create(this)));
+    public override int MaxRows => RowLimit;
+
+    /// <summary>Without those that the base encoding keeps free for longer ones (RV-Unpriv §1.5).</summary>
+    public override int MaxLength => 4;
+
+    public override int Alignment => 2;
 
     /// <summary>The names of the extensions after the base.</summary>
     public HashSet<string> Extensions { get; } = [];
@@ -72,23 +73,57 @@ internal sealed unsafe class InstructionSet
         }
     }
 
-    /// <summary>The row with an index, of those that a decoder gave.</summary>
+    /// <summary>The row with an index, of those that were decoded.</summary>
     public Row RowAt(int index) => Volatile.Read(ref _rows[index]);
+
+    public override nint Choose(int row, IInstructionFunctions functions) => RowAt(row).Choose(functions);
+
+    public override bool TryDecode(ReadOnlySpan<byte> code, out DecodedInstruction instruction)
+    {
+        instruction = new DecodedInstruction { Row = -1, Form = InstructionForm.System, Traits = InstructionTraits.Unrepeatable };
+        if (code.Length < 2)
+            return false;
+        uint word = BinaryPrimitives.ReadUInt16LittleEndian(code);
+        if ((word & 3) != 3)
+        {
+            instruction.Length = 2;
+            word = C.Expand((ushort)word);
+        }
+        else if (code.Length >= 4)
+        {
+            instruction.Length = 4;
+            word = BinaryPrimitives.ReadUInt32LittleEndian(code);
+        }
+        else
+        {
+            return false;
+        }
+
+        if (Decode(word) is not { } row)
+            return true;
+        instruction.Row = (short)row.Index;
+        instruction.Form = row.Encoding.Form;
+        instruction.Operands = row.Encoding.DecodeSlots(word);
+        instruction.Traits = row.Encoding.TraitsOf(instruction.Operands);
+        return true;
+    }
+
+    FirstOfPair[] IHandlerPairs.FirstsOfPairs<TDispatch>() => RiscVPairs<TDispatch>.Firsts();
 
     /// <summary>Called by a group for each of its instructions. Not generic, for the runtime would compile it anew for each of them.</summary>
     /// <param name="encoding">The instruction's.</param>
     /// <param name="choose">Its <see cref="Choose"/>.</param>
     /// <exception cref="InvalidOperationException">The group does not name the instruction's major opcode, or there are too many.</exception>
-    public void Add(in Encoding encoding, delegate*<IInstructionFunctions, nint> choose)
+    public void Add(in Encoding encoding, delegate*<IInstructionFunctions, InstructionForm, nint> choose)
     {
-        if (!_groups[_adds].Has(encoding.Match) || _count == MaxRows)
+        if (!_groups[_adds].Has(encoding.Match) || _count == RowLimit)
             throw new InvalidOperationException($"{encoding.Mnemonic} is outside of its group's opcodes, or one too many.");
         Volatile.Write(ref _rows[_count], new Row(_count, encoding, choose));
         _count++;
     }
 
     /// <summary>A family's function for an instruction.</summary>
-    public static nint Choose<T>(IInstructionFunctions functions) where T : struct, IInstruction => functions.Of<T>();
+    public static nint Choose<T>(IInstructionFunctions functions, InstructionForm form) where T : struct, IInstruction => functions.Of<T>(form);
 
     /// <summary>Finds the row of a 32-bit instruction word.</summary>
     /// <returns>The row, or <see langword="null"/> where the word is illegal.</returns>
@@ -132,7 +167,7 @@ internal sealed unsafe class InstructionSet
         }
 
         int key = Key(word), count = 0;
-        var rows = new Row[MaxRows];
+        var rows = new Row[RowLimit];
         foreach (Row row in _rows)
         {
             if (row is not null && Shares(row.Encoding, key))
@@ -166,18 +201,18 @@ internal sealed unsafe class InstructionSet
     }
 
     /// <summary>One instruction of the set.</summary>
-    internal sealed class Row(int index, in Encoding encoding, delegate*<IInstructionFunctions, nint> choose)
+    internal sealed class Row(int index, in Encoding encoding, delegate*<IInstructionFunctions, InstructionForm, nint> choose)
     {
         public readonly uint Mask = encoding.Mask;
         public readonly uint Match = encoding.Match;
 
-        private readonly delegate*<IInstructionFunctions, nint> _choose = choose;
+        private readonly delegate*<IInstructionFunctions, InstructionForm, nint> _choose = choose;
 
         public int Index => index;
 
         public Encoding Encoding { get; } = encoding;
 
         /// <returns>The function of this instruction.</returns>
-        public nint Choose(IInstructionFunctions functions) => _choose(functions);
+        public nint Choose(IInstructionFunctions functions) => _choose(functions, Encoding.Form);
     }
 }

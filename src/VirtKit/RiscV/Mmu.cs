@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>Address translation of one hart: page walks through Sv39, Sv48 and Sv57 (RV-Priv §12.3-12.6, Svnapot §15), PMP, and the software TLBs that hold their results.</summary>
@@ -12,14 +14,17 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>How many address spaces' translations are kept.</summary>
     public const int Spaces = 4;
 
+    public const int CodeModes = 3;
+
     private const ulong AsidMask = 0xffffUL << 44;
 
     /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
     private const int MaxEntryUpdates = 1000;
 
-    private readonly HartContext* _context;
+    private readonly CpuContext* _context;
+    private readonly RiscVState* _state;
     private readonly AddressSpace _memory;
-    private readonly IHartEngine? _engine;
+    private readonly ICpuEngine? _engine;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
     private readonly Tlb?[] _spaces = new Tlb?[Spaces];
@@ -28,14 +33,15 @@ internal sealed unsafe class Mmu : IDisposable
     private ulong _switches;
     private MemoryRegion? _lastRegion;
 
-    public Mmu(HartContext* context, RiscVSystem system, IHartEngine? engine)
+    public Mmu(CpuContext* context, RiscVState* state, RiscVSystem system, ICpuEngine? engine)
     {
         _context = context;
+        _state = state;
         _memory = system.Memory;
         _engine = engine;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
-        _spaces[0] = _tlb = new Tlb();
+        _spaces[0] = _tlb = CreateTlb();
         SelectMode();
         _memory.Changed += OnMapChanged;
     }
@@ -49,12 +55,15 @@ internal sealed unsafe class Mmu : IDisposable
     {
         get
         {
-            ref RiscVState state = ref _context->State;
+            ref RiscVState state = ref *_state;
             return state.Privilege == PrivilegeMode.Machine && (state.Mstatus & Mstatus.Mprv) != 0
                 ? (PrivilegeMode)(state.Mstatus >> Mstatus.MppShift & 3)
                 : state.Privilege;
         }
     }
+
+    /// <summary>The current privilege as a code mode.</summary>
+    public int CodeMode => _state->Privilege == PrivilegeMode.Machine ? 2 : (int)_state->Privilege;
 
     /// <summary>Points the context at the TLBs of the mode that privilege and mstatus now give.</summary>
     public void SelectMode()
@@ -62,10 +71,10 @@ internal sealed unsafe class Mmu : IDisposable
         DataMode mode = DataPrivilege switch
         {
             PrivilegeMode.User => DataMode.User,
-            PrivilegeMode.Supervisor => (_context->State.Mstatus & Mstatus.Sum) != 0 ? DataMode.SupervisorWithUserMemory : DataMode.Supervisor,
+            PrivilegeMode.Supervisor => (_state->Mstatus & Mstatus.Sum) != 0 ? DataMode.SupervisorWithUserMemory : DataMode.Supervisor,
             _ => DataMode.Machine,
         };
-        TlbEntry* table = _tlb.ReadTable(mode);
+        TlbEntry* table = _tlb.ReadTable((int)mode);
         if (_context->ReadTlb == table)
             return;
         _context->ReadTlb = table;
@@ -77,13 +86,13 @@ internal sealed unsafe class Mmu : IDisposable
     /// fences what it changes; otherwise it is forgotten, which the architecture allows and simple guests rely on.</summary>
     public void SelectSpace()
     {
-        ulong satp = _context->State.Satp;
+        ulong satp = _state->Satp;
         bool hasAsid = (satp & AsidMask) != 0;
         int space = SpaceFor(satp, hasAsid);
-        Tlb tlb = _spaces[space] ??= new Tlb();
-        if (tlb.Satp != satp || !hasAsid)
+        Tlb tlb = _spaces[space] ??= CreateTlb();
+        if (tlb.Space != satp || !hasAsid)
             Flush(space);
-        tlb.Satp = satp;
+        tlb.Space = satp;
         tlb.LastUsed = ++_switches;
         if (space == _space)
             return;
@@ -142,19 +151,19 @@ internal sealed unsafe class Mmu : IDisposable
     public TrapCause? TranslateCode(ulong address, out ulong page, out byte* host, out bool cached)
     {
         cached = true;
-        if (_tlb.TryFindCode(_context->State.Privilege, address, out page, out host))
+        if (_tlb.TryFindCode(CodeMode, address, out page, out host))
             return null;
 
         Misses++;
         host = null;
-        TrapCause? cause = Translate(address, 2, MemoryAccess.Execute, _context->State.Privilege, out ulong physical, out cached);
+        TrapCause? cause = Translate(address, 2, MemoryAccess.Execute, _state->Privilege, out ulong physical, out cached);
         page = physical & ~0xfffUL;
         if (cause is not null)
             return cause;
         if (Find(page) is not { IsMemory: true } region)
             return TrapCause.InstructionAccessFault;
         host = (byte*)region.HostAddress + (page - region.Start.Value);
-        if (cached && _tlb.AddCode(_context->State.Privilege, address, page, host) is var replaced and not TlbEntry.Invalid)
+        if (cached && _tlb.AddCode(CodeMode, address, page, host) is var replaced and not TlbEntry.Invalid)
             _engine?.CodeMappingChanged(_space, replaced);
         return null;
     }
@@ -230,14 +239,14 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>Where translations under a satp are kept: where they are already; for a guest without ASIDs where it is; else where none have been used for the longest.</summary>
     private int SpaceFor(ulong satp, bool hasAsid)
     {
-        if (!hasAsid && (_tlb.Satp & AsidMask) == 0)
+        if (!hasAsid && (_tlb.Space & AsidMask) == 0)
             return _space;
         int oldest = 0;
         for (int space = 0; space < Spaces; space++)
         {
             if (_spaces[space] is not { } tlb)
                 return space;
-            if (tlb.Satp == satp)
+            if (tlb.Space == satp)
                 return space;
             if (tlb.LastUsed < _spaces[oldest]!.LastUsed)
                 oldest = space;
@@ -246,7 +255,7 @@ internal sealed unsafe class Mmu : IDisposable
         return oldest;
     }
 
-    private bool HasAsid(int space, ulong asid) => _spaces[space] is { } tlb && (tlb.Satp & AsidMask) == (asid << 44 & AsidMask);
+    private bool HasAsid(int space, ulong asid) => _spaces[space] is { } tlb && (tlb.Space & AsidMask) == (asid << 44 & AsidMask);
 
     private void Flush(int space)
     {
@@ -281,7 +290,7 @@ internal sealed unsafe class Mmu : IDisposable
     {
         physical = address;
         cacheable = true;
-        int mode = privilege == PrivilegeMode.Machine ? Bare : (int)(_context->State.Satp >> 60);
+        int mode = privilege == PrivilegeMode.Machine ? Bare : (int)(_state->Satp >> 60);
         if (mode != Bare)
         {
             TrapCause? cause = Walk(address, access, privilege, mode, out physical);
@@ -299,7 +308,7 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>RV-Priv §12.3.2, step by step.</summary>
     private TrapCause? Walk(ulong address, MemoryAccess access, PrivilegeMode privilege, int mode, out ulong physical)
     {
-        ref RiscVState state = ref _context->State;
+        ref RiscVState state = ref *_state;
         int levels = mode - Sv39 + 3;
         physical = 0;
         int unused = 64 - (12 + 9 * levels);
@@ -362,7 +371,7 @@ internal sealed unsafe class Mmu : IDisposable
 
     private bool Permits(ulong pte, MemoryAccess access, PrivilegeMode privilege)
     {
-        ulong status = _context->State.Mstatus;
+        ulong status = _state->Mstatus;
         if ((pte & PteU) != 0)
         {
             if (privilege == PrivilegeMode.Supervisor && (access == MemoryAccess.Execute || (status & Mstatus.Sum) == 0))
@@ -412,6 +421,8 @@ internal sealed unsafe class Mmu : IDisposable
         _engine?.CodeBytesChanged();
     }
 
+    private static Tlb CreateTlb() => new((int)DataMode.Machine + 1, CodeModes);
+
     private static TrapCause PageFault(MemoryAccess access) => access switch
     {
         MemoryAccess.Load => TrapCause.LoadPageFault,
@@ -425,4 +436,13 @@ internal sealed unsafe class Mmu : IDisposable
         MemoryAccess.Store => TrapCause.StoreAccessFault,
         _ => TrapCause.InstructionAccessFault,
     };
+}
+
+/// <summary>Which data accesses share their permissions, and with them a TLB.</summary>
+internal enum DataMode
+{
+    User,
+    Supervisor,
+    SupervisorWithUserMemory,
+    Machine,
 }

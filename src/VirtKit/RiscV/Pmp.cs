@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>Physical memory protection with 16 entries (RV-Priv §3.7).</summary>
@@ -93,12 +95,4 @@ internal sealed class Pmp
     }
 
     private readonly record struct Entry(ulong First, ulong Last, byte Configuration);
-}
-
-/// <summary>What an instruction does with memory.</summary>
-internal enum MemoryAccess : byte
-{
-    Load,
-    Store,
-    Execute,
 }

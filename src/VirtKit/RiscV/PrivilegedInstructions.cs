@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>The meanings of privileged instructions, as functions on the hart (RV-Priv §3.3, §12.2).</summary>
@@ -20,7 +22,7 @@ internal static class PrivilegedInstructions
         }, 0);
     }
 
-    public static bool Ebreak(Hart hart, in Operands o) => hart.Trap(TrapCause.Breakpoint, hart.State.Pc);
+    public static bool Ebreak(Hart hart, in Operands o) => hart.Trap(TrapCause.Breakpoint, hart.Pc);
 
     public static bool Mret(Hart hart, in Operands o)
     {

@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>The RISC-V guest architecture: RV64GC with the extensions that <see cref="Isa"/> lists.</summary>
@@ -20,6 +22,26 @@ public sealed record RiscVArchitecture : GuestArchitecture
     /// <summary>When set, VirtKit itself is the supervisor execution environment: an ECALL from S-mode is an SBI call that it answers, and machine mode
     /// has no code. When <see langword="null"/>, the guest brings its firmware.</summary>
     public SbiOptions? Sbi { get; init; }
+
+    internal override string? SoftwareObjection
+    {
+        get
+        {
+            if (TimebaseFrequency == 0 || 1_000_000_000 % TimebaseFrequency != 0)
+                return $"the timebase frequency {TimebaseFrequency} Hz does not divide 1,000,000,000.";
+            try
+            {
+                _ = InstructionSet.Of(Isa);
+                return null;
+            }
+            catch (ArgumentException e)
+            {
+                return e.Message;
+            }
+        }
+    }
+
+    internal override GuestSystem CreateSystem(Engines.PartitionContext context) => new RiscVSystem(context);
 }
 
 /// <summary>The SBI that VirtKit provides (RISC-V SBI Specification 2.0): Base, Timer, IPI, RFENCE, HSM, SRST and DBCN.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using VirtKit.Execution;
 using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.RiscV;

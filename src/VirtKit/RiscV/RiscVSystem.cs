@@ -1,37 +1,29 @@
 using VirtKit.Engines;
-using VirtKit.Telemetry;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV;
 
-/// <summary>What the harts of one machine share. An engine's partition owns it.</summary>
-internal sealed class RiscVSystem
+/// <summary>What the harts of one machine share.</summary>
+internal sealed class RiscVSystem : GuestSystem
 {
     private readonly List<Hart> _harts = [];
 
     public RiscVSystem(PartitionContext context)
+        : base(context)
     {
         var architecture = (RiscVArchitecture)context.Architecture;
         Instructions = InstructionSet.Of(architecture.Isa);
-        Memory = context.Memory;
-        Clock = context.Clock;
-        Events = context.Events;
-        Metrics = context.Metrics;
         Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
         HasCounters = Instructions.Extensions.Contains("zicntr");
     }
 
-    public InstructionSet Instructions { get; }
+    public override InstructionSet Instructions { get; }
 
-    public AddressSpace Memory { get; }
+    public override int CodeModes => Mmu.CodeModes;
 
-    public MachineClock Clock { get; }
-
-    public IMachineEvents Events { get; }
-
-    /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
-    public MachineMetrics? Metrics { get; }
+    public override int Spaces => Mmu.Spaces;
 
     /// <summary>What <c>time</c> reads and <c>stimecmp</c> is compared with; the board's timer device may set it.</summary>
     public RiscVTimebase Timebase { get; }
@@ -48,21 +40,5 @@ internal sealed class RiscVSystem
 
     public void Add(Hart hart) => _harts.Add(hart);
 
-    /// <summary>Why an architecture cannot be run by an engine for RISC-V, or nothing.</summary>
-    public static string? Objection(GuestArchitecture architecture)
-    {
-        if (architecture is not RiscVArchitecture riscv)
-            return $"it runs riscv64, not {architecture.Name}.";
-        if (riscv.TimebaseFrequency == 0 || 1_000_000_000 % riscv.TimebaseFrequency != 0)
-            return $"the timebase frequency {riscv.TimebaseFrequency} Hz does not divide 1,000,000,000.";
-        try
-        {
-            _ = InstructionSet.Of(riscv.Isa);
-            return null;
-        }
-        catch (ArgumentException e)
-        {
-            return e.Message;
-        }
-    }
+    public override GuestCpu CreateCpu(int id, ContextSize size, ICpuEngine engine) => new Hart(this, id, size, engine);
 }

@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV;
 
 /// <summary>The time of a machine's harts in ticks: <c>mtime</c> of the board's timer device, of which the CSR <c>time</c> is a shadow and with which <c>stimecmp</c> and the SBI's
@@ -56,7 +58,12 @@ public sealed class RiscVTimebase
         ArgumentNullException.ThrowIfNull(machine);
         if (machine.Architecture is not RiscVArchitecture architecture)
             throw new ArgumentException($"The machine has {machine.Architecture.Name} processors, no harts.", nameof(machine));
-        return machine.Partition is IRiscVPartition partition ? partition.Timebase : new RiscVTimebase(machine.Clock, architecture.TimebaseFrequency);
+        return machine.Partition switch
+        {
+            SoftwarePartition { System: RiscVSystem system } => system.Timebase,
+            IRiscVPartition partition => partition.Timebase,
+            _ => new RiscVTimebase(machine.Clock, architecture.TimebaseFrequency),
+        };
     }
 
     /// <summary>When a comparison <c>Now >= compare</c> changes next, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 using VirtKit.RiscV.Extensions;
 

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging.Abstractions;
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
 using VirtKit.Time;
@@ -27,7 +28,7 @@ public sealed unsafe class HandlerTests : IDisposable
         _memory.MapRam(new Gpa(0), 0x4000);
         var clock = new VirtualClock(10, DateTimeOffset.UnixEpoch);
         var system = new RiscVSystem(new PartitionContext(new RiscVArchitecture(), _memory, null, clock, new NoEvents(), 1, NullLogger.Instance));
-        _hart = new Hart(system, 0, sizeof(InterpreterContext), null);
+        _hart = new Hart(system, 0, new ContextSize(0, sizeof(InterpreterContext)), null);
         _hart.GetState(out RiscVState state);
         state.Mstatus |= Mstatus.Fs;
         for (int i = 1; i < 32; i++)
@@ -39,7 +40,7 @@ public sealed unsafe class HandlerTests : IDisposable
         _hart.SetState(state);
         _context = (InterpreterContext*)_hart.Context;
         _context->Jumps = _jumps;
-        _context->Hart.Attention = 0;
+        _context->Cpu.Attention = 0;
         _set = system.Instructions;
         _handlers = HandlerTable.Of<TailDispatch>(_set);
     }
@@ -54,7 +55,7 @@ public sealed unsafe class HandlerTests : IDisposable
         InstructionSet.Row row = _set.Rows.Single(r => r.Encoding.Mnemonic == mnemonic);
         foreach (bool back in row.Encoding.Form == InstructionForm.Branch ? new[] { false, true } : [false])
         {
-            nint handler = _handlers.Of(row, back);
+            nint handler = _handlers.Of(row.Index, back);
             Assert.Equal(0, ExtraDepth(Repeat(row.Encoding, handler)));
         }
     }
@@ -103,12 +104,12 @@ public sealed unsafe class HandlerTests : IDisposable
         // A computed jump always finds the same entry, so its chain has one link.
         int length = encoding.Form == InstructionForm.JumpRegister ? 1 : Length;
         int stride = jumps ? 1 + BlockExit.Slots : 1;
-        *(BlockHeader*)_ops = new BlockHeader { Pc = Address, Count = length, LongMask = ulong.MaxValue >> 2 };
+        *(BlockHeader*)_ops = new BlockHeader { Pc = Address, Count = (short)length };
         Op* first = _ops + BlockHeader.Slots;
         for (int i = 0; i < length; i++)
         {
             Op* op = first + i * stride;
-            *op = Decode(encoding, (delegate*<Hart, Op*, InterpreterContext*, long, long>)handler);
+            *op = Decode(encoding, (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)handler);
             op->Operands.Slot = (byte)(jumps ? 0 : i);
             if (!jumps)
                 continue;
@@ -129,8 +130,8 @@ public sealed unsafe class HandlerTests : IDisposable
     {
         Op* chain = Repeat(second.Encoding, (nint)Pointer(second));
         Op* front = _ops + 2000;
-        *(BlockHeader*)(front - BlockHeader.Slots) = new BlockHeader { Pc = Address, Count = 2, LongMask = 3 };
-        front[0] = Decode(first, (delegate*<Hart, Op*, InterpreterContext*, long, long>)pair);
+        *(BlockHeader*)(front - BlockHeader.Slots) = new BlockHeader { Pc = Address, Count = 2 };
+        front[0] = Decode(first, (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)pair);
         front[1] = Decode(second.Encoding, Pointer(second));
         front[1].Operands.Slot = 1;
         if (second.Encoding.Form == InstructionForm.Plain)
@@ -144,15 +145,15 @@ public sealed unsafe class HandlerTests : IDisposable
         return front;
     }
 
-    private delegate*<Hart, Op*, InterpreterContext*, long, long> Pointer(InstructionSet.Row row) =>
-        (delegate*<Hart, Op*, InterpreterContext*, long, long>)_handlers.Of(row, branchesBack: false);
+    private delegate*<GuestCpu, Op*, InterpreterContext*, long, long> Pointer(InstructionSet.Row row) =>
+        (delegate*<GuestCpu, Op*, InterpreterContext*, long, long>)_handlers.Of(row.Index, branchesBack: false);
 
-    private static Op Decode(Encoding encoding, delegate*<Hart, Op*, InterpreterContext*, long, long> handler)
+    private static Op Decode(Encoding encoding, delegate*<GuestCpu, Op*, InterpreterContext*, long, long> handler)
     {
         var op = new Op { Handler = handler, Operands = encoding.Decode(encoding.Match) };
         (op.Operands.Rd, op.Operands.Rs1, op.Operands.Rs2) = (0, 6, 7);
         if (encoding.WritesX)
-            op.Operands.Rd = (byte)HartContext.SinkRegister;
+            op.Operands.Rd = (byte)RiscVSlots.Sink;
         // The literal of a pc-relative instruction may stand anywhere.
         if (encoding.Form == InstructionForm.PcRelative)
             op.Operands.Imm = 0;
@@ -162,15 +163,15 @@ public sealed unsafe class HandlerTests : IDisposable
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private long DepthOf(Op* op)
     {
-        _context->Hart.State.Pc = Address;
+        _context->Cpu.Pc = Address;
         return Start(_hart, op, _context);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static long Start(Hart hart, Op* op, InterpreterContext* context) => op->Handler(hart, op, context, 1 << 20) + 0 * (long)context;
+    private static long Start(GuestCpu cpu, Op* op, InterpreterContext* context) => op->Handler(cpu, op, context, 1 << 20) + 0 * (long)context;
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static long End(Hart hart, Op* op, InterpreterContext* c, long budget)
+    private static long End(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         long here = 0;
         return (long)&here;

@@ -60,6 +60,25 @@ public sealed class DependencyTests
         Assert.Contains("VirtKit.Time.TimerQueue::Fire", uses);
     }
 
+    /// <summary>N guest architectures and M engines cost N + M only while what is shared names no architecture.</summary>
+    [Theory]
+    [InlineData("VirtKit", "VirtKit.Execution")]
+    [InlineData("VirtKit", "VirtKit.Interpreter")]
+    public void Uses_OfWhatArchitecturesShare_NameNone(string assembly, string inNamespace)
+    {
+        IReadOnlyCollection<string> uses = TypeUses.Of(Assembly.Load(assembly), inNamespace);
+        Assert.Contains(uses, use => use.EndsWith(" -> VirtKit.Execution.GuestCpu", StringComparison.Ordinal));
+        Assert.Equal([], uses.Where(use => use.Contains("-> VirtKit.RiscV", StringComparison.Ordinal) || use.Contains("-> VirtKit.X86", StringComparison.Ordinal)));
+    }
+
+    /// <summary>The check itself: of a namespace that does name one, it sees where.</summary>
+    [Theory]
+    [InlineData("VirtKit.Boot", "VirtKit.Boot.ElfImage -> VirtKit.AddressSpace")]
+    [InlineData("VirtKit.RiscV", "VirtKit.RiscV.Hart -> VirtKit.RiscV.RiscVState")]
+    [InlineData("VirtKit.RiscV", "VirtKit.RiscV.RiscVSystem -> VirtKit.Execution.GuestSystem")]
+    [InlineData("VirtKit.RiscV", "VirtKit.RiscV.RiscVPairs`1 -> VirtKit.Interpreter.Handlers`3")]
+    public void Uses_OfANamespace_AreSeen(string inNamespace, string use) => Assert.Contains(use, TypeUses.Of(typeof(Machine).Assembly, inNamespace));
+
     /// <summary>Whether a third party could use it: a public type, and of that a public or protected member by this name.</summary>
     private static bool IsPublic(Assembly assembly, string use)
     {

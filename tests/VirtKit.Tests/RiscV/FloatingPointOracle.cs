@@ -1,5 +1,5 @@
 using System.Numerics;
-using VirtKit.RiscV.FloatingPoint;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Tests.RiscV;
 

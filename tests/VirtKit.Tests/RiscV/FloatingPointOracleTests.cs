@@ -1,4 +1,4 @@
-using VirtKit.RiscV.FloatingPoint;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Tests.RiscV;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using VirtKit.RiscV.FloatingPoint;
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.RiscV;

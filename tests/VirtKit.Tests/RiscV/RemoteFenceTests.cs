@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
 
@@ -17,7 +18,7 @@ public sealed class RemoteFenceTests
         var engine = new FencedEngine();
         using Hart target = CreateHart(system, 0, engine), requester = CreateHart(system, 1, null);
         target.EnterGuest();
-        target.LookAround();
+        target.ServeAttention();
         int before = engine.CodeFences;
         Thread? second = null;
         engine.OnCodeBytesChanged = () =>
@@ -27,7 +28,7 @@ public sealed class RemoteFenceTests
         };
         Thread first = Ask();
         while (second is null || first.IsAlive || second.IsAlive)
-            target.LookAround();
+            target.ServeAttention();
         Assert.Equal(before + 2, engine.CodeFences);
 
         // A thread that has asked, and waits.
@@ -40,11 +41,11 @@ public sealed class RemoteFenceTests
         }
     }
 
-    private static unsafe Hart CreateHart(RiscVSystem system, int id, IHartEngine? engine) => new(system, id, sizeof(HartContext), engine);
+    private static unsafe Hart CreateHart(RiscVSystem system, int id, ICpuEngine? engine) => new(system, id, new ContextSize(0, sizeof(CpuContext)), engine);
 
     private static unsafe bool IsAttentionRequested(Hart hart) => Volatile.Read(ref hart.Context->Attention) != 0;
 
-    private sealed class FencedEngine : IHartEngine
+    private sealed class FencedEngine : ICpuEngine
     {
         public Action OnCodeBytesChanged { get; set; } = () => { };
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using VirtKit.Accel.Translator;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 using VirtKit.Tests.RiscV.Support;
 using VirtKit.Tests.Support;
@@ -31,7 +32,7 @@ public sealed class ChurnTests
         {
             Run(m, until: rounds += 100);
             Assert.InRange(cache.CodeSize, 0, TranslatorOptions.MinCodeCacheSize);
-            Assert.InRange(cache.PagesSize, 0, TranslatorOptions.MinCodeCacheSize + TranslatedPage.Size);
+            Assert.InRange(cache.PagesSize, 0, TranslatorOptions.MinCodeCacheSize + CodePage.SizeOf(InstructionSet.Of(RiscVArchitecture.FullIsa)));
             Assert.InRange(cache.RecordsSize, 0, TranslatorOptions.MinCodeCacheSize * 2);
             if (reported.Elapsed.TotalSeconds < 10)
                 continue;

@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Accel.Translator.X64;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Tests.Translator;
@@ -18,12 +20,21 @@ internal static unsafe class EmittedCode
         var host = new X64Code(memory, HostConvention.SystemV, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
         var set = new InstructionSet(RiscVArchitecture.FullIsa);
         var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, host));
-        reader.Read(pc, IrBlock.MaxInstructions, at =>
-        {
-            int index = (int)(at - pc) / 4;
-            return index < words.Length ? (ushort)(words[index] >> (int)((at & 2) * 8)) : null;
-        });
+        reader.Read(pc, IrBlock.MaxInstructions, new Words(pc, words));
         Assert.True(host.TryEmit(out byte* start));
         return host.Disassemble((int)(start - memory.Writable), (int)(host.Cursor - start));
+    }
+
+    private sealed class Words(ulong start, uint[] words) : ICodeSource
+    {
+        public int Read(ulong address, Span<byte> bytes)
+        {
+            ReadOnlySpan<byte> code = MemoryMarshal.AsBytes<uint>(words);
+            int offset = (int)(address - start);
+            if (offset >= code.Length)
+                return 0;
+            code.Slice(offset, bytes.Length).CopyTo(bytes);
+            return bytes.Length;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using VirtKit.Execution;
 using VirtKit.RiscV;
 using VirtKit.Tests.RiscV.Support;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Tests.Translator;

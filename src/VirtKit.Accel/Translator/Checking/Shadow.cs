@@ -1,8 +1,9 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Ir;
+using VirtKit.Execution;
 using VirtKit.RiscV;
-using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.Accel.Translator.Checking;
 
@@ -18,19 +19,19 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
     private bool _trapped;
     private bool _gaveUp;
 
-    public static Shadow Of(Hart hart) => Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(((TranslatorContext*)hart.Context)->Core).Target!).Shadow!;
+    public static Shadow Of(GuestCpu cpu) => Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(TranslatorContext.Of(cpu)->Core).Target!).Shadow!;
 
     /// <returns>Always <see langword="false"/>: what follows is not predicted.</returns>
-    public static bool GiveUp(Hart hart)
+    public static bool GiveUp(GuestCpu cpu)
     {
-        Of(hart)._gaveUp = true;
+        Of(cpu)._gaveUp = true;
         return false;
     }
 
     /// <summary>Runs from the hart's pc to the first jump, trap or instruction that cannot be run twice; the hart is afterwards as it was.</summary>
     public void Predict(Hart hart)
     {
-        RiscVState before = hart.State;
+        RiscVState before = StateOf(hart);
         _steps = 0;
         _trapped = _gaveUp = false;
         _words.Clear();
@@ -39,12 +40,13 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
         bool goesOn = true;
         while (goesOn && _steps < IrBlock.MaxInstructions)
         {
-            _states[_steps] = hart.State;
+            _states[_steps] = StateOf(hart);
             goesOn = Step(hart);
         }
 
-        _states[_steps] = _gaveUp || _trapped ? _states[_steps] : hart.State;
+        _states[_steps] = _gaveUp || _trapped ? _states[_steps] : StateOf(hart);
         hart.State = before;
+        hart.Pc = before.Pc;
         hart.StatusChanged();
     }
 
@@ -56,12 +58,13 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
     {
         if (retired > _steps)
             return null;
+        RiscVState actual = StateOf(hart);
         ref readonly RiscVState expected = ref _states[retired];
-        string? difference = StateDifference.Find(expected, hart.State);
+        string? difference = StateDifference.Find(expected, actual);
         if (difference is not null && _trapped && retired == _steps)
         {
             expected = ref _afterTrap;
-            difference = StateDifference.Find(expected, hart.State);
+            difference = StateDifference.Find(expected, actual);
         }
 
         // The instruction that was given up may have trapped, which changes more than it retires.
@@ -69,7 +72,7 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
             return null;
         if (MemoryDifference(retired) is { } memory)
             difference = difference is null ? memory : $"{difference}; {memory}";
-        return difference is null ? null : report.Write(difference, retired, _states[0], expected, hart.State, CollectionsMarshal.AsSpan(_words), code);
+        return difference is null ? null : report.Write(difference, retired, _states[0], expected, actual, CollectionsMarshal.AsSpan(_words), code);
     }
 
     /// <summary>The host's address of guest memory, where an access reaches memory of one page.</summary>
@@ -108,46 +111,37 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
 
     private bool Step(Hart hart)
     {
-        ulong pc = hart.State.Pc;
-        if (!TryFetch(hart, pc, out uint code, out ulong next))
+        ulong pc = hart.Pc;
+        if (!set.TryRead(hart, pc, out DecodedInstruction instruction))
             return GiveUp(hart);
-        _words.Add((pc, code));
-        uint word = next - pc == 2 ? C.Expand((ushort)code) : code;
-        if (set.Decode(word) is not { } row || row.Encoding.Form == InstructionForm.System)
+        Span<byte> code = stackalloc byte[4];
+        code.Clear();
+        set.Fetch(hart, pc, code);
+        uint word = BinaryPrimitives.ReadUInt32LittleEndian(code);
+        _words.Add((pc, instruction.Length == 2 ? (ushort)word : word));
+        if (instruction.Form == InstructionForm.System)
             return GiveUp(hart);
-        Operands operands = row.Encoding.Decode(word);
-        if (row.Encoding.WritesX && operands.Rd == 0)
-            operands.Rd = (byte)HartContext.SinkRegister;
-        if (!table.Run(row, hart, operands, ref next))
+        ulong next = pc + instruction.Length;
+        if (!table.Run(instruction, hart, ref next))
         {
             if (_gaveUp)
                 return false;
             hart.TakeTrap();
-            _afterTrap = hart.State;
+            _afterTrap = StateOf(hart);
             _trapped = true;
             return false;
         }
 
-        hart.State.Pc = next;
+        hart.Pc = next;
         _steps++;
-        return row.Encoding.Form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex;
+        return instruction.GoesOn;
     }
 
-    /// <param name="code">2 or 4 bytes, as they stand in memory.</param>
-    private static bool TryFetch(Hart hart, ulong pc, out uint code, out ulong next)
+    private static RiscVState StateOf(Hart hart)
     {
-        code = 0;
-        next = pc + 2;
-        if (hart.Mmu.TranslateCode(pc, out _, out byte* host, out _) is not null)
-            return false;
-        code = *(ushort*)(host + (pc & 0xfff));
-        if ((code & 3) != 3)
-            return true;
-        next = pc + 4;
-        if (hart.Mmu.TranslateCode(pc + 2, out _, out host, out _) is not null)
-            return false;
-        code |= (uint)*(ushort*)(host + (pc + 2 & 0xfff)) << 16;
-        return true;
+        RiscVState state = hart.State;
+        state.Pc = hart.Pc;
+        return state;
     }
 
     private string? MemoryDifference(int retired)

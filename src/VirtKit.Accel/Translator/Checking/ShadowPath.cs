@@ -1,3 +1,4 @@
+using VirtKit.Execution;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
 
@@ -7,46 +8,46 @@ namespace VirtKit.Accel.Translator.Checking;
 /// the hart) gives up.</summary>
 internal readonly unsafe struct ShadowPath : IExecutionPath
 {
-    public static bool Load(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
+    public static bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
-        if (!Shadow.TryReach(hart, address, width.Bytes(), MemoryAccess.Load, out byte* place))
+        if (!Shadow.TryReach((Hart)cpu, address, width.Bytes(), MemoryAccess.Load, out byte* place))
             return false;
-        value = width.Extend(Shadow.Of(hart).Read(place, width.Bytes()));
+        value = width.Extend(Shadow.Of(cpu).Read(place, width.Bytes()));
         return true;
     }
 
-    public static bool Store(Hart hart, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
+    public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
     {
-        if (!Shadow.TryReach(hart, address, width.Bytes(), MemoryAccess.Store, out byte* place))
+        if (!Shadow.TryReach((Hart)cpu, address, width.Bytes(), MemoryAccess.Store, out byte* place))
             return false;
-        Shadow.Of(hart).Write(place, width.Bytes(), value);
+        Shadow.Of(cpu).Write(place, width.Bytes(), value);
         return true;
     }
 
-    public static bool LoadReserved(Hart hart, MemoryWidth width, ulong address, out ulong value)
+    public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
-        return Shadow.GiveUp(hart);
+        return Shadow.GiveUp(cpu);
     }
 
-    public static bool StoreConditional(Hart hart, MemoryWidth width, ulong address, ulong value, out ulong failed)
+    public static bool StoreConditional(GuestCpu cpu, MemoryWidth width, ulong address, ulong value, out ulong failed)
     {
         failed = 0;
-        return Shadow.GiveUp(hart);
+        return Shadow.GiveUp(cpu);
     }
 
-    public static bool Atomic(Hart hart, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
+    public static bool Atomic(GuestCpu cpu, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
     {
         old = 0;
-        return Shadow.GiveUp(hart);
+        return Shadow.GiveUp(cpu);
     }
 
-    public static bool UseFloat(Hart hart, InterpreterContext* c) => hart.UseFloat();
+    public static bool UseFloat(GuestCpu cpu, InterpreterContext* c) => cpu.UseFloat();
 
     public static bool Float(
-        Hart hart, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
-        hart.Float(operation, format, roundingMode, x, y, z, out result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        cpu.Float(operation, format, roundingMode, x, y, z, out result);
 
-    public static bool Call(Hart hart, delegate*<Hart, in Operands, bool> function, in Operands o) => Shadow.GiveUp(hart);
+    public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => Shadow.GiveUp(cpu);
 }

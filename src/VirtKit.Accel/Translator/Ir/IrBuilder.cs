@@ -1,3 +1,4 @@
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
@@ -43,8 +44,10 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         _facts.BeginInstruction(o.Rd);
     }
 
+    /// <param name="goesOn">Whether execution goes on behind the instruction where it has an emitter.</param>
+    /// <param name="end">What follows where it has none.</param>
     /// <returns>Whether the block may go on behind the instruction.</returns>
-    public bool EndInstruction(InstructionForm form, BlockEnd end)
+    public bool EndInstruction(bool goesOn, BlockEnd end)
     {
         if (_givesUp)
         {
@@ -55,7 +58,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         }
 
         _facts.EndInstruction(_mayForward);
-        return form is InstructionForm.Plain or InstructionForm.PcRelative or InstructionForm.Complex;
+        return goesOn;
     }
 
     /// <summary>The whole instruction has to be the shared function.</summary>

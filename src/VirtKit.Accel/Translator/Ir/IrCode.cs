@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.Accel.Translator.Ir;
 
 /// <summary>What an <see cref="IrOp"/> does. Values come first; from <see cref="Load"/> on, ops have effects and keep their order.</summary>
@@ -25,26 +27,26 @@ internal enum IrCode : byte
     RotateRight32,
     Mul,
 
-    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.Signedness"/>.</summary>
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="Signedness"/>.</summary>
     MulHigh,
 
-    /// <summary><see cref="IrOp.Detail"/> the <see cref="RiscV.Signedness"/>, <see cref="IrOp.Detail2"/> the <see cref="RiscV.DivisionPart"/>, <see cref="IrOp.Imm"/> the width.</summary>
+    /// <summary><see cref="IrOp.Detail"/> the <see cref="Signedness"/>, <see cref="IrOp.Detail2"/> the <see cref="DivisionPart"/>, <see cref="IrOp.Imm"/> the width.</summary>
     Divide,
 
     /// <summary>From <see cref="IrOp.Detail"/> bits.</summary>
     SignExtend,
     ZeroExtend,
 
-    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.Comparison"/>.</summary>
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="Comparison"/>.</summary>
     Compare,
     Select,
 
-    /// <summary><see cref="IrOp.Detail"/> is the <see cref="RiscV.BitCount"/>, <see cref="IrOp.Detail2"/> the width.</summary>
+    /// <summary><see cref="IrOp.Detail"/> is the <see cref="BitCount"/>, <see cref="IrOp.Detail2"/> the width.</summary>
     Count,
     ReverseBytes,
     OrCombine,
 
-    /// <summary>A value with an effect: <see cref="IrOp.Detail"/> is the <see cref="RiscV.MemoryWidth"/>, A the address.</summary>
+    /// <summary>A value with an effect: <see cref="IrOp.Detail"/> is the <see cref="MemoryWidth"/>, A the address.</summary>
     Load,
 
     /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the width; A the address, B the operand.</summary>

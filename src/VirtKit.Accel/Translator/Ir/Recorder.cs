@@ -1,4 +1,5 @@
 using System.Numerics;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
@@ -12,13 +13,11 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly Value NextPc() => builder.Constant(builder.NextPc);
 
-    public readonly Value X(int register) => builder.ReadX(register);
+    public readonly Value Read(int slot) => slot < RiscVSlots.F0 ? builder.ReadX(slot) : builder.Emit(IrCode.ReadF, detail: (byte)(slot - RiscVSlots.F0));
 
-    public readonly bool SetX(int register, Value value) => builder.WriteX(register, value);
-
-    public readonly Value F(int register) => builder.Emit(IrCode.ReadF, detail: (byte)register);
-
-    public readonly bool SetF(int register, Value value) => builder.Effect(IrCode.WriteF, value, detail: (byte)register);
+    public readonly bool Write(int slot, Value value) => slot is >= RiscVSlots.F0 and < 2 * RiscVSlots.F0
+        ? builder.Effect(IrCode.WriteF, value, detail: (byte)(slot - RiscVSlots.F0))
+        : builder.WriteX(slot, value);
 
     public readonly Value Add(Value a, Value b) => builder.Binary(IrCode.Add, a, b);
 
@@ -104,5 +103,5 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool JumpTo(Value address) => builder.JumpTo(address);
 
-    public readonly bool Call(delegate*<Hart, in Operands, bool> function, in Operands o) => builder.Give(out _);
+    public readonly bool Call<TCpu>(delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => builder.Give(out _);
 }

@@ -3,7 +3,7 @@ namespace VirtKit.Accel.Translator.X64;
 /// <summary>Where guest state lives while translated code runs: the registers that compilers use most in host registers, the rest in the context.</summary>
 internal static class GuestRegisters
 {
-    /// <summary>Points <see cref="ContextBias"/> bytes into the context.</summary>
+    /// <summary>Points <see cref="ContextBias"/> bytes behind the first slot.</summary>
     public const Gp Context = Gp.Rbp;
     public const Gp Budget = Gp.R15;
 
@@ -43,7 +43,7 @@ internal static class GuestRegisters
 
     public static Mem SlotF(int register) => new(Context, (32 + register) * 8 - ContextBias);
 
-    /// <summary>A field of the context by its offset.</summary>
+    /// <summary>A field by its distance from the first slot.</summary>
     public static Mem Field(int offset) => new(Context, offset - ContextBias);
 
     /// <summary>The displacement of a field, as a memory operand has it.</summary>

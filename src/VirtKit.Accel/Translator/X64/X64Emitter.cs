@@ -1,4 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
+using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator.X64;
 

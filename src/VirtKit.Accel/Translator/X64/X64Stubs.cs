@@ -48,7 +48,7 @@ internal sealed unsafe class X64Stubs
         _asm.Alu(Alu.Sub, Gp.Rsp, _host.FrameSize);
         for (int i = _host.FirstSavedVector; i < 16; i++)
             _asm.StoreVector(SavedVector(i), (Xmm)i);
-        _asm.Lea(Gp.Rbp, new Mem(_host.First, GuestRegisters.ContextBias));
+        _asm.Lea(Gp.Rbp, new Mem(_host.First, GuestRegisters.ContextBias - ContextLayout.Context));
         _asm.Move(Gp.Rax, _host.Second);
         _asm.Load(GuestRegisters.Budget, GuestRegisters.Field(ContextLayout.Budget));
         Fill();
@@ -87,7 +87,7 @@ internal sealed unsafe class X64Stubs
         Spill();
         // The site first: on some hosts an argument register is a scratch register too.
         _asm.Move(_host.Second, Gp.Rax, Size.Bits32);
-        _asm.Lea(_host.First, GuestRegisters.Field(0));
+        _asm.Lea(_host.First, GuestRegisters.Field(ContextLayout.Context));
         _asm.Alu(Alu.Sub, Gp.Rsp, frame);
         _asm.Call(GuestRegisters.Field(ContextLayout.Fallback));
         _asm.Alu(Alu.Add, Gp.Rsp, frame);

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -41,7 +42,7 @@ internal readonly struct LoadReserved<W> : IInstruction where W : struct, IAtomi
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.LoadReserved(W.Width, b.X(o.Rs1), out V value) && b.SetX(o.Rd, value);
+        b.LoadReserved(W.Width, b.Read(o.Rs1), out V value) && b.Write(o.Rd, value);
 }
 
 /// <summary>sc: memory at rs1 = rs2 while the reservation holds; rd = whether it failed.</summary>
@@ -51,7 +52,7 @@ internal readonly struct StoreConditional<W> : IInstruction where W : struct, IA
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.StoreConditional(W.Width, b.X(o.Rs1), b.X(o.Rs2), out V failed) && b.SetX(o.Rd, failed);
+        b.StoreConditional(W.Width, b.Read(o.Rs1), b.Read(o.Rs2), out V failed) && b.Write(o.Rd, failed);
 }
 
 /// <summary>amo: rd = memory at rs1, which becomes the operation's result with rs2, in one step.</summary>
@@ -61,7 +62,7 @@ internal readonly struct Atomic<T, W> : IInstruction where T : struct, IAmo wher
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Atomic(T.Operation, W.Width, b.X(o.Rs1), b.X(o.Rs2), out V old) && b.SetX(o.Rd, old);
+        b.Atomic(T.Operation, W.Width, b.Read(o.Rs1), b.Read(o.Rs2), out V old) && b.Write(o.Rd, old);
 }
 
 internal interface IAtomicWidth

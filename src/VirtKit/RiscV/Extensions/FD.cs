@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -68,7 +69,7 @@ internal readonly struct FloatLoad<T> : IInstruction where T : struct, IFloatFor
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Load(T.Width, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.SetF(o.Rd, T.Box<B, V>(ref b, value));
+        b.UseFloat() && b.Load(T.Width, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(o.Rd, T.Box<B, V>(ref b, value));
 }
 
 /// <summary>fsw, fsd: memory at rs1 + imm = the low bits of fs2.</summary>
@@ -78,7 +79,7 @@ internal readonly struct FloatStore<T> : IInstruction where T : struct, IFloatFo
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Store(T.Width, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.F(o.Rs2));
+        b.UseFloat() && b.Store(T.Width, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rs2));
 }
 
 /// <summary>fadd, fsub, fmul, fdiv: fd = fs1 op fs2, rounded.</summary>
@@ -88,7 +89,7 @@ internal readonly struct FloatBinary<O, T> : IInstruction where O : struct, IFlo
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Read(o.Rs2), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fsqrt: fd = the square root of fs1, rounded.</summary>
@@ -98,7 +99,7 @@ internal readonly struct FloatSquareRoot<T> : IInstruction where T : struct, IFl
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(FloatOperation.SquareRoot, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(FloatOperation.SquareRoot, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fmadd and its kin: fd = ±(fs1 * fs2) ± fs3, rounded once.</summary>
@@ -108,7 +109,7 @@ internal readonly struct FloatFused<O, T> : IInstruction where O : struct, IFloa
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.F(o.Rs1), b.F(o.Rs2), b.F(o.Rs3), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(O.Operation, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Read(o.Rs2), b.Read(o.Rs3), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fsgnj, fmin and their kin: fd = an operation that does not round.</summary>
@@ -118,7 +119,7 @@ internal readonly struct FloatExact<O, T> : IInstruction where O : struct, IFloa
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.Read(o.Rs1), b.Read(o.Rs2), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>feq, flt, fle: rd = whether fs1 and fs2 compare so.</summary>
@@ -128,7 +129,7 @@ internal readonly struct FloatCompare<O, T> : IInstruction where O : struct, IFl
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.F(o.Rs1), b.F(o.Rs2), b.Constant(0), out V result) && b.SetX(o.Rd, result);
+        b.UseFloat() && b.Float(O.Operation, T.Format, 0, b.Read(o.Rs1), b.Read(o.Rs2), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fclass: rd = one bit for the class of fs1.</summary>
@@ -138,7 +139,7 @@ internal readonly struct FloatClassify<T> : IInstruction where T : struct, IFloa
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(FloatOperation.Classify, T.Format, 0, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetX(o.Rd, result);
+        b.UseFloat() && b.Float(FloatOperation.Classify, T.Format, 0, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fcvt.s.d, fcvt.d.s: fd = fs1 from the other format.</summary>
@@ -148,7 +149,7 @@ internal readonly struct FloatConvert<T> : IInstruction where T : struct, IFloat
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(FloatOperation.Convert, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(FloatOperation.Convert, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fcvt.w.d and its kin: rd = fs1 as an integer.</summary>
@@ -158,7 +159,7 @@ internal readonly struct FloatToInteger<N, T> : IInstruction where N : struct, I
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(N.To, T.Format, o.RoundingMode, b.F(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetX(o.Rd, result);
+        b.UseFloat() && b.Float(N.To, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fcvt.d.w and its kin: fd = rs1 as a floating-point number.</summary>
@@ -168,7 +169,7 @@ internal readonly struct IntegerToFloat<N, T> : IInstruction where N : struct, I
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.Float(N.From, T.Format, o.RoundingMode, b.X(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.SetF(o.Rd, result);
+        b.UseFloat() && b.Float(N.From, T.Format, o.RoundingMode, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>fmv.x.w, fmv.x.d: rd = the bits of fs1, sign-extended.</summary>
@@ -178,7 +179,7 @@ internal readonly struct FloatMoveToInteger<T> : IInstruction where T : struct, 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.SetX(o.Rd, b.SignExtend(b.F(o.Rs1), T.Bits));
+        b.UseFloat() && b.Write(o.Rd, b.SignExtend(b.Read(o.Rs1), T.Bits));
 }
 
 /// <summary>fmv.w.x, fmv.d.x: fd = the low bits of rs1.</summary>
@@ -188,5 +189,5 @@ internal readonly struct IntegerMoveToFloat<T> : IInstruction where T : struct, 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.UseFloat() && b.SetF(o.Rd, T.Box<B, V>(ref b, b.X(o.Rs1)));
+        b.UseFloat() && b.Write(o.Rd, T.Box<B, V>(ref b, b.Read(o.Rs1)));
 }

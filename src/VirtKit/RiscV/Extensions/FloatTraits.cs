@@ -1,3 +1,5 @@
+using VirtKit.Execution;
+
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>What the instructions of <see cref="FD"/> differ in by format.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -57,7 +58,7 @@ internal readonly struct Lui : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Constant((ulong)o.Imm));
+        b.Write(o.Rd, b.Constant((ulong)o.Imm));
 }
 
 /// <summary>rd = pc + imm.</summary>
@@ -67,7 +68,7 @@ internal readonly struct Auipc : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.PcPlus(o.Imm));
+        b.Write(o.Rd, b.PcPlus(o.Imm));
 }
 
 /// <summary>rd = next pc; pc += offset.</summary>
@@ -78,7 +79,7 @@ internal readonly struct Jal : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        b.SetX(o.Rd, b.NextPc());
+        b.Write(o.Rd, b.NextPc());
         return b.Jump(o.Imm);
     }
 }
@@ -91,8 +92,8 @@ internal readonly struct Jalr : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V target = b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm));
-        b.SetX(o.Rd, b.NextPc());
+        V target = b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm));
+        b.Write(o.Rd, b.NextPc());
         return b.JumpTo(target);
     }
 }
@@ -104,7 +105,7 @@ internal readonly struct Beq : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.Equal, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.Equal, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>Branches where rs1 and rs2 compare as ne.</summary>
@@ -114,7 +115,7 @@ internal readonly struct Bne : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.NotEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.NotEqual, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>Branches where rs1 and rs2 compare as lt.</summary>
@@ -124,7 +125,7 @@ internal readonly struct Blt : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.Less, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>Branches where rs1 and rs2 compare as ge.</summary>
@@ -134,7 +135,7 @@ internal readonly struct Bge : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.GreaterOrEqual, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.GreaterOrEqual, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>Branches where rs1 and rs2 compare as ltu.</summary>
@@ -144,7 +145,7 @@ internal readonly struct Bltu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.LessUnsigned, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>Branches where rs1 and rs2 compare as geu.</summary>
@@ -154,7 +155,7 @@ internal readonly struct Bgeu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Branch(Comparison.GreaterOrEqualUnsigned, b.X(o.Rs1), b.X(o.Rs2), o.Imm);
+        b.Branch(Comparison.GreaterOrEqualUnsigned, b.Read(o.Rs1), b.Read(o.Rs2), o.Imm);
 }
 
 /// <summary>rd = memory at rs1 + imm, as SignedByte.</summary>
@@ -165,9 +166,9 @@ internal readonly struct Lb : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.SignedByte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.SignedByte, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -179,9 +180,9 @@ internal readonly struct Lh : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.SignedHalf, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.SignedHalf, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -193,9 +194,9 @@ internal readonly struct Lw : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.SignedWord, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.SignedWord, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -207,9 +208,9 @@ internal readonly struct Lbu : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.Byte, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -221,9 +222,9 @@ internal readonly struct Lhu : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.Half, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -234,7 +235,7 @@ internal readonly struct Sb : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Store(MemoryWidth.Byte, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+        b.Store(MemoryWidth.Byte, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rs2));
 }
 
 /// <summary>Memory at rs1 + imm = rs2, as Half.</summary>
@@ -244,7 +245,7 @@ internal readonly struct Sh : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Store(MemoryWidth.Half, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+        b.Store(MemoryWidth.Half, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rs2));
 }
 
 /// <summary>Memory at rs1 + imm = rs2, as Word.</summary>
@@ -254,7 +255,7 @@ internal readonly struct Sw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Store(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+        b.Store(MemoryWidth.Word, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rs2));
 }
 
 /// <summary>rd = rs1 + imm.</summary>
@@ -264,7 +265,7 @@ internal readonly struct Addi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &lt; imm.</summary>
@@ -274,7 +275,7 @@ internal readonly struct Slti : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.Compare(Comparison.Less, b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &lt; imm, unsigned.</summary>
@@ -284,7 +285,7 @@ internal readonly struct Sltiu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.Compare(Comparison.LessUnsigned, b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 ^ imm.</summary>
@@ -294,7 +295,7 @@ internal readonly struct Xori : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.Xor(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 | imm.</summary>
@@ -304,7 +305,7 @@ internal readonly struct Ori : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.Or(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &amp; imm.</summary>
@@ -314,7 +315,7 @@ internal readonly struct Andi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.And(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &lt;&lt; shamt.</summary>
@@ -324,7 +325,7 @@ internal readonly struct Slli : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.ShiftLeft(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &gt;&gt; shamt, logical.</summary>
@@ -334,7 +335,7 @@ internal readonly struct Srli : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.ShiftRightLogical(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 &gt;&gt; shamt, arithmetic.</summary>
@@ -344,7 +345,7 @@ internal readonly struct Srai : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.ShiftRightArithmetic(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 + rs2.</summary>
@@ -354,7 +355,7 @@ internal readonly struct Add : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 - rs2.</summary>
@@ -364,7 +365,7 @@ internal readonly struct Sub : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Sub(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Sub(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &lt;&lt; rs2.</summary>
@@ -374,7 +375,7 @@ internal readonly struct Sll : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftLeft(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.ShiftLeft(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &lt; rs2.</summary>
@@ -384,7 +385,7 @@ internal readonly struct Slt : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Compare(Comparison.Less, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Compare(Comparison.Less, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &lt; rs2, unsigned.</summary>
@@ -394,7 +395,7 @@ internal readonly struct Sltu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Compare(Comparison.LessUnsigned, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Compare(Comparison.LessUnsigned, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 ^ rs2.</summary>
@@ -404,7 +405,7 @@ internal readonly struct Xor : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Xor(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &gt;&gt; rs2, logical.</summary>
@@ -414,7 +415,7 @@ internal readonly struct Srl : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.ShiftRightLogical(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &gt;&gt; rs2, arithmetic.</summary>
@@ -424,7 +425,7 @@ internal readonly struct Sra : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.ShiftRightArithmetic(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 | rs2.</summary>
@@ -434,7 +435,7 @@ internal readonly struct Or : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Or(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 &amp; rs2.</summary>
@@ -444,7 +445,7 @@ internal readonly struct And : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.And(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>Orders memory accesses; every fence is a full one here. Zihintpause's PAUSE and fence.tso are encodings of it.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -32,9 +33,9 @@ internal readonly struct Ld : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -46,9 +47,9 @@ internal readonly struct Lwu : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        if (!b.Load(MemoryWidth.Word, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
+        if (!b.Load(MemoryWidth.Word, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value))
             return false;
-        return b.SetX(o.Rd, value);
+        return b.Write(o.Rd, value);
     }
 }
 
@@ -59,7 +60,7 @@ internal readonly struct Sd : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Store(MemoryWidth.Double, b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.X(o.Rs2));
+        b.Store(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rs2));
 }
 
 /// <summary>rd = rs1 + imm on 32 bits.</summary>
@@ -69,7 +70,7 @@ internal readonly struct Addiw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
+        b.Write(o.Rd, b.SignExtend(b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), 32));
 }
 
 /// <summary>rd = rs1 &lt;&lt; shamt on 32 bits.</summary>
@@ -79,7 +80,7 @@ internal readonly struct Slliw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.Constant((ulong)o.Imm)), 32));
+        b.Write(o.Rd, b.SignExtend(b.ShiftLeft(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), 32));
 }
 
 /// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, logical.</summary>
@@ -89,7 +90,7 @@ internal readonly struct Srliw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)), 32));
+        b.Write(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.Read(o.Rs1), 32), b.Constant((ulong)o.Imm)), 32));
 }
 
 /// <summary>rd = rs1 &gt;&gt; shamt on 32 bits, arithmetic.</summary>
@@ -99,7 +100,7 @@ internal readonly struct Sraiw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.Read(o.Rs1), 32), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = rs1 + rs2 on 32 bits.</summary>
@@ -109,7 +110,7 @@ internal readonly struct Addw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Add(b.X(o.Rs1), b.X(o.Rs2)), 32));
+        b.Write(o.Rd, b.SignExtend(b.Add(b.Read(o.Rs1), b.Read(o.Rs2)), 32));
 }
 
 /// <summary>rd = rs1 - rs2 on 32 bits.</summary>
@@ -119,7 +120,7 @@ internal readonly struct Subw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Sub(b.X(o.Rs1), b.X(o.Rs2)), 32));
+        b.Write(o.Rd, b.SignExtend(b.Sub(b.Read(o.Rs1), b.Read(o.Rs2)), 32));
 }
 
 /// <summary>rd = rs1 &lt;&lt; rs2 on 32 bits.</summary>
@@ -129,7 +130,7 @@ internal readonly struct Sllw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftLeft(b.X(o.Rs1), b.And(b.X(o.Rs2), b.Constant(31))), 32));
+        b.Write(o.Rd, b.SignExtend(b.ShiftLeft(b.Read(o.Rs1), b.And(b.Read(o.Rs2), b.Constant(31))), 32));
 }
 
 /// <summary>rd = rs1 &gt;&gt; rs2, logical, on 32 bits.</summary>
@@ -139,7 +140,7 @@ internal readonly struct Srlw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))), 32));
+        b.Write(o.Rd, b.SignExtend(b.ShiftRightLogical(b.ZeroExtend(b.Read(o.Rs1), 32), b.And(b.Read(o.Rs2), b.Constant(31))), 32));
 }
 
 /// <summary>rd = rs1 &gt;&gt; rs2, arithmetic, on 32 bits.</summary>
@@ -149,5 +150,5 @@ internal readonly struct Sraw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.X(o.Rs1), 32), b.And(b.X(o.Rs2), b.Constant(31))));
+        b.Write(o.Rd, b.ShiftRightArithmetic(b.SignExtend(b.Read(o.Rs1), 32), b.And(b.Read(o.Rs2), b.Constant(31))));
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -32,7 +33,7 @@ internal readonly struct Mul : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Mul(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Mul(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = the high half of rs1 * rs2.</summary>
@@ -42,7 +43,7 @@ internal readonly struct Mulh : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.MulHigh(Signedness.Signed, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.MulHigh(Signedness.Signed, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = the high half of signed rs1 * unsigned rs2.</summary>
@@ -52,7 +53,7 @@ internal readonly struct Mulhsu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.MulHigh(Signedness.Mixed, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.MulHigh(Signedness.Mixed, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = the high half of unsigned rs1 * rs2.</summary>
@@ -62,7 +63,7 @@ internal readonly struct Mulhu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.MulHigh(Signedness.Unsigned, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.MulHigh(Signedness.Unsigned, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 / rs2.</summary>
@@ -72,7 +73,7 @@ internal readonly struct Div : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 64, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 / rs2, unsigned.</summary>
@@ -82,7 +83,7 @@ internal readonly struct Divu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 64, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 % rs2.</summary>
@@ -92,7 +93,7 @@ internal readonly struct Rem : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 64, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 64, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 % rs2, unsigned.</summary>
@@ -102,7 +103,7 @@ internal readonly struct Remu : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 64, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 64, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 * rs2 on 32 bits.</summary>
@@ -112,7 +113,7 @@ internal readonly struct Mulw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.Mul(b.X(o.Rs1), b.X(o.Rs2)), 32));
+        b.Write(o.Rd, b.SignExtend(b.Mul(b.Read(o.Rs1), b.Read(o.Rs2)), 32));
 }
 
 /// <summary>rd = rs1 / rs2 on 32 bits.</summary>
@@ -122,7 +123,7 @@ internal readonly struct Divw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Signed, 32, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 / rs2, unsigned, on 32 bits.</summary>
@@ -132,7 +133,7 @@ internal readonly struct Divuw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Quotient, Signedness.Unsigned, 32, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 % rs2 on 32 bits.</summary>
@@ -142,7 +143,7 @@ internal readonly struct Remw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 32, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Signed, 32, b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 % rs2, unsigned, on 32 bits.</summary>
@@ -152,5 +153,5 @@ internal readonly struct Remuw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 32, b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.Divide(DivisionPart.Remainder, Signedness.Unsigned, 32, b.Read(o.Rs1), b.Read(o.Rs2)));
 }

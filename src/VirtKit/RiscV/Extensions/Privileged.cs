@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -36,7 +37,7 @@ internal readonly struct Ecall : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.Ecall, o);
+        b.Call<Hart>(&PrivilegedInstructions.Ecall, o);
 }
 
 /// <summary>Traps to the debugger.</summary>
@@ -46,7 +47,7 @@ internal readonly struct Ebreak : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.Ebreak, o);
+        b.Call<Hart>(&PrivilegedInstructions.Ebreak, o);
 }
 
 /// <summary>Returns from a trap into M-mode.</summary>
@@ -56,7 +57,7 @@ internal readonly struct Mret : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.Mret, o);
+        b.Call<Hart>(&PrivilegedInstructions.Mret, o);
 }
 
 /// <summary>Returns from a trap into S-mode.</summary>
@@ -66,7 +67,7 @@ internal readonly struct Sret : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.Sret, o);
+        b.Call<Hart>(&PrivilegedInstructions.Sret, o);
 }
 
 /// <summary>Waits for an interrupt.</summary>
@@ -76,7 +77,7 @@ internal readonly struct Wfi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.Wfi, o);
+        b.Call<Hart>(&PrivilegedInstructions.Wfi, o);
 }
 
 /// <summary>Makes earlier stores visible to instruction fetch (Zifencei).</summary>
@@ -86,7 +87,7 @@ internal readonly struct FenceI : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.FenceI, o);
+        b.Call<Hart>(&PrivilegedInstructions.FenceI, o);
 }
 
 /// <summary>Orders page-table stores before later translations.</summary>
@@ -96,7 +97,7 @@ internal readonly struct SfenceVma : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.SfenceVma, o);
+        b.Call<Hart>(&PrivilegedInstructions.SfenceVma, o);
 }
 
 /// <summary>Svinval: as sfence.vma, without its ordering.</summary>
@@ -106,7 +107,7 @@ internal readonly struct SinvalVma : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.SfenceVma, o);
+        b.Call<Hart>(&PrivilegedInstructions.SfenceVma, o);
 }
 
 /// <summary>Svinval: begins an invalidation sequence.</summary>
@@ -116,7 +117,7 @@ internal readonly struct SfenceWInval : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.SfenceInval, o);
+        b.Call<Hart>(&PrivilegedInstructions.SfenceInval, o);
 }
 
 /// <summary>Svinval: ends an invalidation sequence.</summary>
@@ -126,5 +127,5 @@ internal readonly struct SfenceInvalIr : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&PrivilegedInstructions.SfenceInval, o);
+        b.Call<Hart>(&PrivilegedInstructions.SfenceInval, o);
 }

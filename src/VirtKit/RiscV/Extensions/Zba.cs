@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -27,7 +28,7 @@ internal readonly struct AddUw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ZeroExtend(b.X(o.Rs1), 32)));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ZeroExtend(b.Read(o.Rs1), 32)));
 }
 
 /// <summary>rd = rs2 + (rs1 &lt;&lt; 1).</summary>
@@ -37,7 +38,7 @@ internal readonly struct Sh1add : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(1))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.Read(o.Rs1), b.Constant(1))));
 }
 
 /// <summary>rd = rs2 + (the low word of rs1 &lt;&lt; 1).</summary>
@@ -47,7 +48,7 @@ internal readonly struct Sh1addUw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(1))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.Read(o.Rs1), 32), b.Constant(1))));
 }
 
 /// <summary>rd = rs2 + (rs1 &lt;&lt; 2).</summary>
@@ -57,7 +58,7 @@ internal readonly struct Sh2add : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(2))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.Read(o.Rs1), b.Constant(2))));
 }
 
 /// <summary>rd = rs2 + (the low word of rs1 &lt;&lt; 2).</summary>
@@ -67,7 +68,7 @@ internal readonly struct Sh2addUw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(2))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.Read(o.Rs1), 32), b.Constant(2))));
 }
 
 /// <summary>rd = rs2 + (rs1 &lt;&lt; 3).</summary>
@@ -77,7 +78,7 @@ internal readonly struct Sh3add : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.X(o.Rs1), b.Constant(3))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.Read(o.Rs1), b.Constant(3))));
 }
 
 /// <summary>rd = rs2 + (the low word of rs1 &lt;&lt; 3).</summary>
@@ -87,7 +88,7 @@ internal readonly struct Sh3addUw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Add(b.X(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant(3))));
+        b.Write(o.Rd, b.Add(b.Read(o.Rs2), b.ShiftLeft(b.ZeroExtend(b.Read(o.Rs1), 32), b.Constant(3))));
 }
 
 /// <summary>rd = the low word of rs1 &lt;&lt; shamt.</summary>
@@ -97,5 +98,5 @@ internal readonly struct SlliUw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ShiftLeft(b.ZeroExtend(b.X(o.Rs1), 32), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.ShiftLeft(b.ZeroExtend(b.Read(o.Rs1), 32), b.Constant((ulong)o.Imm)));
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -43,7 +44,7 @@ internal readonly struct Andn : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
+        b.Write(o.Rd, b.And(b.Read(o.Rs1), b.Not(b.Read(o.Rs2))));
 }
 
 /// <summary>rd = rs1 | ~rs2.</summary>
@@ -53,7 +54,7 @@ internal readonly struct Orn : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.Not(b.X(o.Rs2))));
+        b.Write(o.Rd, b.Or(b.Read(o.Rs1), b.Not(b.Read(o.Rs2))));
 }
 
 /// <summary>rd = ~(rs1 ^ rs2).</summary>
@@ -63,7 +64,7 @@ internal readonly struct Xnor : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Not(b.Xor(b.X(o.Rs1), b.X(o.Rs2))));
+        b.Write(o.Rd, b.Not(b.Xor(b.Read(o.Rs1), b.Read(o.Rs2))));
 }
 
 /// <summary>rd = the number of leading zeros.</summary>
@@ -73,7 +74,7 @@ internal readonly struct Clz : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 64, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.LeadingZeros, 64, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the number of trailing zeros.</summary>
@@ -83,7 +84,7 @@ internal readonly struct Ctz : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 64, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.TrailingZeros, 64, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the number of ones.</summary>
@@ -93,7 +94,7 @@ internal readonly struct Cpop : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.Ones, 64, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.Ones, 64, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the number of leading zeros of the low word.</summary>
@@ -103,7 +104,7 @@ internal readonly struct Clzw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.LeadingZeros, 32, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.LeadingZeros, 32, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the number of trailing zeros of the low word.</summary>
@@ -113,7 +114,7 @@ internal readonly struct Ctzw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.TrailingZeros, 32, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.TrailingZeros, 32, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the number of ones of the low word.</summary>
@@ -123,7 +124,7 @@ internal readonly struct Cpopw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Count(BitCount.Ones, 32, b.X(o.Rs1)));
+        b.Write(o.Rd, b.Count(BitCount.Ones, 32, b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the low byte, sign-extended.</summary>
@@ -133,7 +134,7 @@ internal readonly struct SextB : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 8));
+        b.Write(o.Rd, b.SignExtend(b.Read(o.Rs1), 8));
 }
 
 /// <summary>rd = the low half word, sign-extended.</summary>
@@ -143,7 +144,7 @@ internal readonly struct SextH : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.SignExtend(b.X(o.Rs1), 16));
+        b.Write(o.Rd, b.SignExtend(b.Read(o.Rs1), 16));
 }
 
 /// <summary>rd = the low half word, zero-extended.</summary>
@@ -153,7 +154,7 @@ internal readonly struct ZextH : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ZeroExtend(b.X(o.Rs1), 16));
+        b.Write(o.Rd, b.ZeroExtend(b.Read(o.Rs1), 16));
 }
 
 /// <summary>rd = each byte of rs1 that is not 0 as all ones.</summary>
@@ -163,7 +164,7 @@ internal readonly struct OrcB : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.OrCombine(b.X(o.Rs1)));
+        b.Write(o.Rd, b.OrCombine(b.Read(o.Rs1)));
 }
 
 /// <summary>rd = rs1 with its bytes reversed.</summary>
@@ -173,7 +174,7 @@ internal readonly struct Rev8 : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.ReverseBytes(b.X(o.Rs1)));
+        b.Write(o.Rd, b.ReverseBytes(b.Read(o.Rs1)));
 }
 
 /// <summary>rd = the lesser of rs1 and rs2.</summary>
@@ -184,8 +185,8 @@ internal readonly struct Min : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V a = b.X(o.Rs1), c = b.X(o.Rs2);
-        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.Less, a, c), a, c));
+        V a = b.Read(o.Rs1), c = b.Read(o.Rs2);
+        return b.Write(o.Rd, b.Select(b.Compare(Comparison.Less, a, c), a, c));
     }
 }
 
@@ -197,8 +198,8 @@ internal readonly struct Minu : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V a = b.X(o.Rs1), c = b.X(o.Rs2);
-        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.LessUnsigned, a, c), a, c));
+        V a = b.Read(o.Rs1), c = b.Read(o.Rs2);
+        return b.Write(o.Rd, b.Select(b.Compare(Comparison.LessUnsigned, a, c), a, c));
     }
 }
 
@@ -210,8 +211,8 @@ internal readonly struct Max : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V a = b.X(o.Rs1), c = b.X(o.Rs2);
-        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqual, a, c), a, c));
+        V a = b.Read(o.Rs1), c = b.Read(o.Rs2);
+        return b.Write(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqual, a, c), a, c));
     }
 }
 
@@ -223,8 +224,8 @@ internal readonly struct Maxu : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V a = b.X(o.Rs1), c = b.X(o.Rs2);
-        return b.SetX(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqualUnsigned, a, c), a, c));
+        V a = b.Read(o.Rs1), c = b.Read(o.Rs2);
+        return b.Write(o.Rd, b.Select(b.Compare(Comparison.GreaterOrEqualUnsigned, a, c), a, c));
     }
 }
 
@@ -235,7 +236,7 @@ internal readonly struct Rol : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
+        b.Write(o.Rd, b.RotateRight(b.Read(o.Rs1), b.Sub(b.Constant(0), b.Read(o.Rs2))));
 }
 
 /// <summary>rd = rs1 rotated right by rs2.</summary>
@@ -245,7 +246,7 @@ internal readonly struct Ror : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.RotateRight(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = rs1 rotated right by shamt.</summary>
@@ -255,7 +256,7 @@ internal readonly struct Rori : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.RotateRight(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 /// <summary>rd = the low word of rs1 rotated left by rs2.</summary>
@@ -265,7 +266,7 @@ internal readonly struct Rolw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Sub(b.Constant(0), b.X(o.Rs2))));
+        b.Write(o.Rd, b.RotateRight32(b.Read(o.Rs1), b.Sub(b.Constant(0), b.Read(o.Rs2))));
 }
 
 /// <summary>rd = the low word of rs1 rotated right by rs2.</summary>
@@ -275,7 +276,7 @@ internal readonly struct Rorw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.X(o.Rs2)));
+        b.Write(o.Rd, b.RotateRight32(b.Read(o.Rs1), b.Read(o.Rs2)));
 }
 
 /// <summary>rd = the low word of rs1 rotated right by shamt.</summary>
@@ -285,5 +286,5 @@ internal readonly struct Roriw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.RotateRight32(b.X(o.Rs1), b.Constant((ulong)o.Imm)));
+        b.Write(o.Rd, b.RotateRight32(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -27,7 +28,7 @@ internal readonly struct Bclr : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.X(o.Rs2)))));
+        b.Write(o.Rd, b.And(b.Read(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.Read(o.Rs2)))));
 }
 
 /// <summary>rd = rs1 with one bit cleared, counted by shamt.</summary>
@@ -37,7 +38,7 @@ internal readonly struct Bclri : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.X(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm)))));
+        b.Write(o.Rd, b.And(b.Read(o.Rs1), b.Not(b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm)))));
 }
 
 /// <summary>rd = one bit of rs1, counted by rs2.</summary>
@@ -47,7 +48,7 @@ internal readonly struct Bext : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.X(o.Rs2)), b.Constant(1)));
+        b.Write(o.Rd, b.And(b.ShiftRightLogical(b.Read(o.Rs1), b.Read(o.Rs2)), b.Constant(1)));
 }
 
 /// <summary>rd = one bit of rs1, counted by shamt.</summary>
@@ -57,7 +58,7 @@ internal readonly struct Bexti : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.And(b.ShiftRightLogical(b.X(o.Rs1), b.Constant((ulong)o.Imm)), b.Constant(1)));
+        b.Write(o.Rd, b.And(b.ShiftRightLogical(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Constant(1)));
 }
 
 /// <summary>rd = rs1 with one bit inverted, counted by rs2.</summary>
@@ -67,7 +68,7 @@ internal readonly struct Binv : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
+        b.Write(o.Rd, b.Xor(b.Read(o.Rs1), b.ShiftLeft(b.Constant(1), b.Read(o.Rs2))));
 }
 
 /// <summary>rd = rs1 with one bit inverted, counted by shamt.</summary>
@@ -77,7 +78,7 @@ internal readonly struct Binvi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Xor(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
+        b.Write(o.Rd, b.Xor(b.Read(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
 }
 
 /// <summary>rd = rs1 with one bit set, counted by rs2.</summary>
@@ -87,7 +88,7 @@ internal readonly struct Bset : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.X(o.Rs2))));
+        b.Write(o.Rd, b.Or(b.Read(o.Rs1), b.ShiftLeft(b.Constant(1), b.Read(o.Rs2))));
 }
 
 /// <summary>rd = rs1 with one bit set, counted by shamt.</summary>
@@ -97,5 +98,5 @@ internal readonly struct Bseti : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Or(b.X(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
+        b.Write(o.Rd, b.Or(b.Read(o.Rs1), b.ShiftLeft(b.Constant(1), b.Constant((ulong)o.Imm))));
 }

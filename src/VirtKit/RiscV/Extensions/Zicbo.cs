@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -26,7 +27,7 @@ internal readonly struct CboInval : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CacheBlockInstructions.CboInval, o);
+        b.Call<Hart>(&CacheBlockInstructions.CboInval, o);
 }
 
 /// <summary>Zicbom: writes a cache block back; only checks.</summary>
@@ -36,7 +37,7 @@ internal readonly struct CboClean : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CacheBlockInstructions.CboClean, o);
+        b.Call<Hart>(&CacheBlockInstructions.CboClean, o);
 }
 
 /// <summary>Zicbom: writes a cache block back and invalidates it; only checks.</summary>
@@ -46,7 +47,7 @@ internal readonly struct CboFlush : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CacheBlockInstructions.CboClean, o);
+        b.Call<Hart>(&CacheBlockInstructions.CboClean, o);
 }
 
 /// <summary>Zicboz: zeroes a cache block of 64 bytes.</summary>
@@ -56,5 +57,5 @@ internal readonly struct CboZero : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CacheBlockInstructions.CboZero, o);
+        b.Call<Hart>(&CacheBlockInstructions.CboZero, o);
 }

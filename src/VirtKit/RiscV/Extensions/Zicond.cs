@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -21,7 +22,7 @@ internal readonly struct CzeroEqz : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.X(o.Rs1), b.Constant(0)));
+        b.Write(o.Rd, b.Select(b.Read(o.Rs2), b.Read(o.Rs1), b.Constant(0)));
 }
 
 /// <summary>rd = rs1, or 0 where rs2 is not 0.</summary>
@@ -31,5 +32,5 @@ internal readonly struct CzeroNez : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.SetX(o.Rd, b.Select(b.X(o.Rs2), b.Constant(0), b.X(o.Rs1)));
+        b.Write(o.Rd, b.Select(b.Read(o.Rs2), b.Constant(0), b.Read(o.Rs1)));
 }

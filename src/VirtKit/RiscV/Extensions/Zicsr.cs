@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
@@ -25,7 +26,7 @@ internal readonly struct Csrrw : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.Write, o);
+        b.Call<Hart>(&CsrInstructions.Write, o);
 }
 
 /// <summary>rd = CSR; then SetBits with rs1.</summary>
@@ -35,7 +36,7 @@ internal readonly struct Csrrs : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.SetBits, o);
+        b.Call<Hart>(&CsrInstructions.SetBits, o);
 }
 
 /// <summary>rd = CSR; then ClearBits with rs1.</summary>
@@ -45,7 +46,7 @@ internal readonly struct Csrrc : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.ClearBits, o);
+        b.Call<Hart>(&CsrInstructions.ClearBits, o);
 }
 
 /// <summary>rd = CSR; then WriteImmediate with uimm.</summary>
@@ -55,7 +56,7 @@ internal readonly struct Csrrwi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.WriteImmediate, o);
+        b.Call<Hart>(&CsrInstructions.WriteImmediate, o);
 }
 
 /// <summary>rd = CSR; then SetBitsImmediate with uimm.</summary>
@@ -65,7 +66,7 @@ internal readonly struct Csrrsi : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.SetBitsImmediate, o);
+        b.Call<Hart>(&CsrInstructions.SetBitsImmediate, o);
 }
 
 /// <summary>rd = CSR; then ClearBitsImmediate with uimm.</summary>
@@ -75,5 +76,5 @@ internal readonly struct Csrrci : IInstruction
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Call(&CsrInstructions.ClearBitsImmediate, o);
+        b.Call<Hart>(&CsrInstructions.ClearBitsImmediate, o);
 }

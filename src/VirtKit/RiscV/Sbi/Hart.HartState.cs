@@ -95,7 +95,7 @@ internal sealed unsafe partial class Hart
     /// <summary>The register state that the SBI gives a hart that begins (table 9.2).</summary>
     private void BeginSupervisor(ulong address, ulong opaque)
     {
-        State.Pc = address & ~1UL;
+        Pc = address & ~1UL;
         State.Privilege = PrivilegeMode.Supervisor;
         State.Satp = 0;
         State.Mstatus &= ~Mstatus.Sie;

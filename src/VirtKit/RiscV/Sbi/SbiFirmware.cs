@@ -1,4 +1,5 @@
 using System.Numerics;
+using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Sbi;
 
@@ -71,7 +72,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
         if (complete)
             return result;
         // This hart is asked to stop. When it runs on it executes the ECALL again; fencing twice does no harm.
-        hart.NextPc = hart.State.Pc;
+        hart.NextPc = hart.Pc;
         return SbiResult.Kept;
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using VirtKit.Execution;
 using VirtKit.RiscV;
 
 namespace VirtKit.Tests.RiscV.Support;

@@ -1,0 +1,35 @@
+using System.Runtime.InteropServices;
+
+namespace VirtKit.Execution;
+
+/// <summary>What every CPU has in native memory, where handlers and translated code reach it at fixed offsets. An engine's context begins with it, and the CPU's slots, which
+/// are its registers, stand behind that.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct CpuContext
+{
+    /// <summary>The address of the current instruction; engines bring it up to date before they call anything of the CPU.</summary>
+    public ulong Pc;
+
+    /// <summary>Instructions retired before the current one; as up to date as <see cref="Pc"/>.</summary>
+    public ulong Retired;
+
+    /// <summary>The data TLB for loads of the current translation mode.</summary>
+    public TlbEntry* ReadTlb;
+
+    /// <summary>As <see cref="ReadTlb"/>, for stores.</summary>
+    public TlbEntry* WriteTlb;
+
+    /// <summary>Not 0 when the CPU has to leave its fast path: an interrupt may be due, the host wants it back, another CPU asks for a fence.</summary>
+    public int Attention;
+
+    /// <summary>Not 0 while floating-point registers may be used and changed without asking the CPU.</summary>
+    public int FloatReady;
+
+    /// <summary>One bit for each rounding mode field value whose arithmetic the host may do itself: rounding to nearest even while the inexact flag stands already.</summary>
+    public uint HostRounding;
+}
+
+/// <summary>How much of a CPU's native memory is its engine's.</summary>
+/// <param name="Before">Bytes in front of the <see cref="CpuContext"/>.</param>
+/// <param name="Size">Bytes from the beginning of the <see cref="CpuContext"/>, with which the engine's context begins, to the first slot.</param>
+internal readonly record struct ContextSize(int Before, int Size);

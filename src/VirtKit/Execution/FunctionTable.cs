@@ -1,0 +1,17 @@
+namespace VirtKit.Execution;
+
+/// <summary>The functions of one family by row, each found when it is first asked for: the runtime compiles something for every instruction that is asked for, and a guest
+/// uses few. Threads may share it.</summary>
+internal sealed class FunctionTable(GuestInstructions set, IInstructionFunctions functions)
+{
+    private readonly nint[] _functions = new nint[set.MaxRows];
+
+    public nint this[int row]
+    {
+        get
+        {
+            nint function = _functions[row];
+            return function != 0 ? function : _functions[row] = set.Choose(row, functions);
+        }
+    }
+}

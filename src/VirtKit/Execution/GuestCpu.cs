@@ -1,0 +1,196 @@
+using System.Runtime.CompilerServices;
+using VirtKit.Engines;
+using VirtKit.Memory;
+
+namespace VirtKit.Execution;
+
+/// <summary>One CPU as engines know it: its context in native memory, what asks for its attention, and, as its ISA has them, traps and the memory accesses that miss the
+/// TLB. The half that every ISA has alike stands here.</summary>
+/// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
+internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
+{
+    /// <summary>Freed by its finalizer alone: kicks, pins and counters of a machine that was disposed of still find it.</summary>
+    private readonly NativeBlock _block;
+    private readonly GuestSystem _system;
+    private long _seenWrites;
+    private int _pins;
+    private int _exitRequested;
+
+    /// <param name="system">What it shares with the machine's other CPUs.</param>
+    /// <param name="id">Its number.</param>
+    /// <param name="size">The engine's part of its memory.</param>
+    /// <param name="slotBytes">The size of its slots.</param>
+    /// <param name="engine">Who runs it.</param>
+    protected GuestCpu(GuestSystem system, int id, ContextSize size, int slotBytes, ICpuEngine? engine)
+    {
+        _system = system;
+        Id = id;
+        Engine = engine;
+        _block = NativeBlock.Zeroed(size.Before + size.Size + slotBytes);
+        Context = (CpuContext*)(_block.Pointer + size.Before);
+        Slots = (ulong*)((byte*)Context + size.Size);
+    }
+
+    public int Id { get; }
+
+    public ICpuEngine? Engine { get; }
+
+    public CpuContext* Context { get; }
+
+    /// <summary>The registers.</summary>
+    public ulong* Slots { get; }
+
+    /// <summary>The address of the current instruction.</summary>
+    public ref ulong Pc => ref Context->Pc;
+
+    /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; what returns from a trap changes it.</summary>
+    public ulong NextPc { get; set; }
+
+    /// <summary>Loads and stores that a device answered.</summary>
+    public ulong MmioAccesses { get; protected set; }
+
+    /// <summary>Exceptions and interrupts that were taken.</summary>
+    public ulong Traps { get; protected set; }
+
+    /// <summary>Translations that the TLB did not hold.</summary>
+    public abstract ulong TlbMisses { get; }
+
+    /// <summary>Whether running would make progress. Any thread.</summary>
+    public abstract bool HasWork { get; }
+
+    /// <summary>Why no interrupt can wake the CPU, which has no work; or nothing.</summary>
+    public abstract string? CannotBeWoken { get; }
+
+    /// <summary>Which code its address space has: a number below <see cref="GuestSystem.CodeModes"/>.</summary>
+    public abstract int CodeMode { get; }
+
+    /// <summary>Whether the CPU takes traps and does nothing else. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
+    public abstract bool TrapsWithoutEnd { get; }
+
+    /// <summary>The levels of the pins. Any thread.</summary>
+    public ulong Pins => (uint)Volatile.Read(ref _pins);
+
+    /// <summary>The exit of a CPU that <see cref="TrapsWithoutEnd"/>.</summary>
+    public abstract VcpuExit TrapExit();
+
+    /// <summary>The state at power-on; pins keep their levels, for they are the devices'.</summary>
+    public abstract void Reset();
+
+    /// <summary>Gives back all but the context. The CPU does not run any more; its pins, kicks and counters may still be used.</summary>
+    public abstract void Dispose();
+
+    /// <summary>Whether there is a pin of this number.</summary>
+    public abstract bool HasPin(int pin);
+
+    /// <summary>Sets a pin's level; a number that <see cref="HasPin"/> denies is ignored. Any thread.</summary>
+    public void SetPin(int pin, bool level)
+    {
+        if (!HasPin(pin))
+            return;
+        if (level)
+        {
+            if ((Interlocked.Or(ref _pins, 1 << pin) & 1 << pin) == 0)
+            {
+                RequestAttention();
+                _system.Events.Wake(Id);
+            }
+        }
+        else
+        {
+            Interlocked.And(ref _pins, ~(1 << pin));
+        }
+    }
+
+    /// <summary>Makes the engine look at what asks for it at the end of the current instruction or soon after. Any thread.</summary>
+    public void RequestAttention()
+    {
+        Volatile.Write(ref Context->Attention, 1);
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>Makes the engine's Run come back. Any thread.</summary>
+    public void RequestExit()
+    {
+        Volatile.Write(ref _exitRequested, 1);
+        RequestAttention();
+    }
+
+    /// <summary>Whether the host wants the engine's Run to come back. Any thread.</summary>
+    public bool IsExitRequested => Volatile.Read(ref _exitRequested) != 0;
+
+    /// <summary>Whether the host asked for an exit since the last call; forgets it.</summary>
+    public bool TakeExitRequest() => Interlocked.Exchange(ref _exitRequested, 0) != 0;
+
+    /// <summary>Does what other CPUs asked for before this one runs on, and takes an interrupt that is due: called when attention was asked for.</summary>
+    public void ServeAttention()
+    {
+        Volatile.Write(ref Context->Attention, 0);
+        // The flag is cleared before what it stands for is read; a setter sets it last.
+        Interlocked.MemoryBarrier();
+        ServeRequests();
+        ServeEvents();
+        if (IsExitRequested)
+            RequestAttention();
+    }
+
+    /// <summary>Whether the CPU may run on now; what it waited for ends the wait.</summary>
+    public abstract bool CanRun();
+
+    /// <summary>As if the CPU executed its fence for changed code, where the host may have written code.</summary>
+    public void SynchronizeCode()
+    {
+        if (_system.Memory.MayBeWrittenSince(ref _seenWrites))
+            Engine?.CodeBytesChanged();
+    }
+
+    /// <summary>Records that the instruction under way does not exist.</summary>
+    /// <returns>Always <see langword="false"/>: did not complete.</returns>
+    public abstract bool IllegalInstruction();
+
+    /// <summary>Enters the handler of the recorded exception; <see cref="Pc"/> is the instruction's own address.</summary>
+    public abstract void TakeTrap();
+
+    /// <summary>Translates the address of an instruction.</summary>
+    /// <param name="page">The guest physical page.</param>
+    /// <param name="host">The page's bytes in the host.</param>
+    /// <param name="cached">Whether the engine hears of it when the translation goes; if not, it must not keep it.</param>
+    /// <returns>Whether there is one; if not, the exception is recorded.</returns>
+    public abstract bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached);
+
+    /// <summary>A load, zero-extended. This and the accesses below record an exception where they return <see langword="false"/>.</summary>
+    public abstract bool Load(ulong address, int size, out ulong value);
+
+    /// <summary>A store of the low bytes of a value.</summary>
+    public abstract bool Store(ulong address, int size, ulong value);
+
+    public abstract bool LoadReserved(ulong address, int size, out ulong value);
+
+    /// <param name="failed">0 where it was stored, otherwise 1.</param>
+    public abstract bool StoreConditional(ulong address, int size, ulong value, out ulong failed);
+
+    /// <param name="old">The bytes before, zero-extended.</param>
+    public abstract bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old);
+
+    /// <summary>Whether the floating-point unit may be used; makes its state dirty.</summary>
+    public abstract bool UseFloat();
+
+    /// <summary>Floating point in full: rounding modes, flags, the results that are not numbers.</summary>
+    public abstract bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result);
+
+    int ICodeSource.Read(ulong address, Span<byte> bytes)
+    {
+        if (!TryTranslateCode(address, out _, out byte* host, out bool cached))
+            return 0;
+        // What may not be kept need not be true of the whole page.
+        int count = cached ? (int)Math.Min((ulong)bytes.Length, 0x1000 - (address & 0xfff)) : _system.Instructions.Alignment;
+        // SAFETY: that many lie in the page that was translated.
+        new ReadOnlySpan<byte>(host + (address & 0xfff), count).CopyTo(bytes);
+        return count;
+    }
+
+    /// <summary>What the ISA does when attention was asked for: starts, interrupts.</summary>
+    protected abstract void ServeEvents();
+
+    /// <summary>Forgets every translation of an address.</summary>
+    protected abstract void FlushTranslations();
+}

@@ -1,0 +1,123 @@
+namespace VirtKit.Execution;
+
+internal enum Signedness : byte
+{
+    Signed,
+    Unsigned,
+
+    /// <summary>The first operand signed, the second unsigned.</summary>
+    Mixed,
+}
+
+internal enum DivisionPart : byte
+{
+    Quotient,
+    Remainder,
+}
+
+internal enum Comparison : byte
+{
+    Equal,
+    NotEqual,
+    Less,
+    GreaterOrEqual,
+    LessUnsigned,
+    GreaterOrEqualUnsigned,
+}
+
+internal enum BitCount : byte
+{
+    LeadingZeros,
+    TrailingZeros,
+    Ones,
+}
+
+/// <summary>Width of a memory access and how a load extends it.</summary>
+internal enum MemoryWidth : byte
+{
+    SignedByte,
+    SignedHalf,
+    SignedWord,
+    Double,
+    Byte,
+    Half,
+    Word,
+}
+
+internal enum AtomicOperation : byte
+{
+    Swap,
+    Add,
+    Xor,
+    And,
+    Or,
+    Min,
+    Max,
+    MinUnsigned,
+    MaxUnsigned,
+}
+
+internal enum FloatFormat : byte
+{
+    Single,
+    Double,
+}
+
+internal enum FloatOperation : byte
+{
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    SquareRoot,
+
+    /// <summary>a * b + c.</summary>
+    MultiplyAdd,
+
+    /// <summary>a * b - c.</summary>
+    MultiplySubtract,
+
+    /// <summary>-(a * b) - c.</summary>
+    NegatedMultiplyAdd,
+
+    /// <summary>-(a * b) + c.</summary>
+    NegatedMultiplySubtract,
+    Minimum,
+    Maximum,
+    SignCopy,
+    SignNegate,
+    SignXor,
+    Equal,
+    Less,
+    LessOrEqual,
+    Classify,
+
+    /// <summary>From the other format.</summary>
+    Convert,
+    ToInt32,
+    ToUInt32,
+    ToInt64,
+    ToUInt64,
+    FromInt32,
+    FromUInt32,
+    FromInt64,
+    FromUInt64,
+}
+
+internal static class MemoryWidths
+{
+    /// <summary>The width in bytes.</summary>
+    public static int Bytes(this MemoryWidth width) => 1 << ((int)width & 3);
+
+    /// <summary>Extends the low bytes of a value as a load of this width does.</summary>
+    public static ulong Extend(this MemoryWidth width, ulong value) => width switch
+    {
+        MemoryWidth.SignedByte => (ulong)(sbyte)value,
+        MemoryWidth.SignedHalf => (ulong)(short)value,
+        MemoryWidth.SignedWord => (ulong)(int)value,
+        MemoryWidth.Byte => (byte)value,
+        MemoryWidth.Half => (ushort)value,
+        MemoryWidth.Word => (uint)value,
+        _ => value,
+    };
+}
