@@ -1,3 +1,4 @@
+using System.Numerics;
 using VirtKit.Memory;
 
 namespace VirtKit.Execution;
@@ -11,6 +12,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     private readonly byte* _bytes;
     private readonly int* _blocks;
     private readonly ulong _virtualPage;
+    private readonly int _shift;
     private NativeBlock? _loneBlock;
     private int* _lone;
     private ulong _generation;
@@ -21,6 +23,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     {
         _instructions = instructions;
         _virtualPage = virtualPage;
+        _shift = BitOperations.Log2((uint)instructions.Alignment);
         _generation = generation;
         _block = NativeBlock.Zeroed(SizeOf(instructions));
         _bytes = _block.Pointer;
@@ -29,7 +32,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     }
 
     /// <summary>Room for what an instruction may have in the next page.</summary>
-    private const int NextBytes = 16;
+    private const int NextBytes = GuestInstructions.LongestLength;
 
     private int Entries => EntriesOf(_instructions);
 
@@ -40,7 +43,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     public int LoneBlocksSize => Entries * sizeof(int);
 
     /// <summary>The block at an offset, or 0.</summary>
-    public ref int BlockAt(int offset) => ref _blocks[offset / _instructions.Alignment];
+    public ref int BlockAt(int offset) => ref _blocks[offset >> _shift];
 
     /// <summary>Makes room for a second block at each offset: the translator's in which every access has its own TLB lookup, which few pages need.</summary>
     /// <returns>Whether there was none yet.</returns>
@@ -54,7 +57,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     }
 
     /// <summary>As <see cref="BlockAt"/>, for the second block. After <see cref="AddLoneBlocks"/>.</summary>
-    public ref int LoneBlockAt(int offset) => ref _lone[offset / _instructions.Alignment];
+    public ref int LoneBlockAt(int offset) => ref _lone[offset >> _shift];
 
     /// <summary>Begins reading at an offset.</summary>
     /// <returns>Whether the instruction there reaches into the next page, of which <see cref="ContinueWith"/> has to tell first.</returns>

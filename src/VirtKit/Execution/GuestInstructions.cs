@@ -6,12 +6,15 @@ namespace VirtKit.Execution;
 /// same instructions; any thread.</summary>
 internal abstract class GuestInstructions
 {
+    /// <summary>As long as no instruction of any ISA is.</summary>
+    public const int LongestLength = 16;
+
     private readonly ConcurrentDictionary<Type, object> _tables = [];
 
     /// <summary>More than the number of any row.</summary>
     public abstract int MaxRows { get; }
 
-    /// <summary>The most bytes of an instruction.</summary>
+    /// <summary>The most bytes of an instruction, at most <see cref="LongestLength"/>.</summary>
     public abstract int MaxLength { get; }
 
     /// <summary>What the addresses of instructions are a multiple of.</summary>
@@ -29,8 +32,8 @@ internal abstract class GuestInstructions
     /// <returns>Whether all of it can be read.</returns>
     public bool TryRead(ICodeSource source, ulong address, out DecodedInstruction instruction)
     {
-        Span<byte> code = stackalloc byte[MaxLength];
-        return TryDecode(code[..Fetch(source, address, code)], out instruction);
+        Span<byte> code = stackalloc byte[LongestLength];
+        return TryDecode(code[..Fetch(source, address, code[..MaxLength])], out instruction);
     }
 
     /// <summary>Reads the bytes of the instruction at an address, perhaps with some that follow it in its page.</summary>

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
-using VirtKit.Accel.Translator.X64;
+using VirtKit.Accel.Translator.Hosts.Amd64;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
@@ -17,7 +17,7 @@ internal static unsafe class EmittedCode
         using var records = new CodeRecords(memory.Length);
         var block = new IrBlock();
         // The stubs of one host's convention, so that the files are the same on all.
-        var host = new X64Code(memory, HostConvention.SystemV, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
+        var host = new Amd64Code(memory, HostConvention.SystemV, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
         var set = new InstructionSet(RiscVArchitecture.FullIsa);
         var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, host));
         reader.Read(pc, IrBlock.MaxInstructions, new Words(pc, words));

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Ir;
-using VirtKit.Accel.Translator.X64;
+using VirtKit.Accel.Translator.Hosts.Amd64;
 
 namespace VirtKit.Accel.Translator.Code;
 
@@ -11,11 +11,11 @@ internal static class HostCode
     /// <exception cref="VirtKitException">The host gives no memory for code; the message says why.</exception>
     public static string? Objection() => RuntimeInformation.ProcessArchitecture switch
     {
-        Architecture.X64 => X64Features.Objection(),
+        Architecture.X64 => Amd64Features.Objection(),
         var other => $"it emits code for x86-64, and the host is {other}.",
     };
 
     /// <param name="keepsLoops">Whether a block that ends in a branch to its beginning may stay inside itself.</param>
     public static IHostCode Create(ICodeMemory memory, IrBlock block, CodeRecords records, bool keepsLoops) =>
-        new X64Code(memory, HostConvention.Current, block, records, keepsLoops);
+        new Amd64Code(memory, HostConvention.Current, block, records, keepsLoops);
 }

@@ -1,4 +1,4 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>How the host's C code calls and is called: the only thing about an operating system that the emitter knows.</summary>
 /// <param name="First">The register of the first argument.</param>

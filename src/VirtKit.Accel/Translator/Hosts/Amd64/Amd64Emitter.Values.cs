@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Expressions: where values are, and how one is computed.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>A register that holds a value: its home, or a scratch register that is computed now and taken from <paramref name="free"/>.</summary>
     private Gp Use(short value, ref int free)

@@ -1,9 +1,9 @@
 using VirtKit.Accel.Translator.Ir;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Operations of two operands: sums, products and bitwise ones.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private void Binary(in IrOp op, Gp to, int free, Size size)
     {

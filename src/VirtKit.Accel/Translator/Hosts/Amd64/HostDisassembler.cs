@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Iced.Intel;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Translated code as text: one instruction a line, with its place in code memory and with names for stubs and fields of the context. For reports and reviews;
 /// nothing that runs guests comes here, so that the disassembler is not even loaded.</summary>
@@ -10,7 +10,7 @@ internal static unsafe class HostDisassembler
 {
     /// <param name="memory">Where code memory begins, in the view that the stubs are in.</param>
     /// <param name="start">The first byte in it.</param>
-    public static string Disassemble(byte* memory, int start, int length, X64Stubs stubs)
+    public static string Disassemble(byte* memory, int start, int length, Amd64Stubs stubs)
     {
         var decoder = Iced.Intel.Decoder.Create(64, new ByteArrayCodeReader(new ReadOnlySpan<byte>(memory + start, length).ToArray()));
         decoder.IP = (ulong)start;
@@ -29,7 +29,7 @@ internal static unsafe class HostDisassembler
         return text.ToString();
     }
 
-    private sealed class Symbols(byte* memory, X64Stubs stubs) : ISymbolResolver
+    private sealed class Symbols(byte* memory, Amd64Stubs stubs) : ISymbolResolver
     {
         private static readonly Dictionary<int, string> Fields = new (int Offset, string Name)[]
         {

@@ -1,7 +1,7 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Encodes x86-64 instructions (SDM 2) at a cursor in writable memory. The caller has made sure that there is room.</summary>
-internal sealed unsafe partial class X64Assembler
+internal sealed unsafe partial class Amd64Assembler
 {
     private byte* _cursor;
 
@@ -157,7 +157,7 @@ internal sealed unsafe partial class X64Assembler
     public void LockOr(in Mem place, int imm)
     {
         *_cursor++ = 0xf0;
-        Alu(X64.Alu.Or, place, imm, Size.Bits32);
+        Alu(Amd64.Alu.Or, place, imm, Size.Bits32);
     }
 
     public void LockExchangeAdd(in Mem place, Gp value, Size size)

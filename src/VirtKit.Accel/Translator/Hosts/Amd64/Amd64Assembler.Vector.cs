@@ -1,7 +1,7 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>BMI2, AVX and FMA.</summary>
-internal sealed unsafe partial class X64Assembler
+internal sealed unsafe partial class Amd64Assembler
 {
     /// <summary>to = from rotated right, flags untouched.</summary>
     public void Rorx(Gp to, Gp from, int amount, Size size)

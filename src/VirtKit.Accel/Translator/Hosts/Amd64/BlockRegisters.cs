@@ -1,6 +1,6 @@
 using VirtKit.Accel.Translator.Ir;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The host registers of guest registers inside one block. In a loop, registers that it uses often borrow the host registers of those that it uses less.</summary>
 internal sealed class BlockRegisters

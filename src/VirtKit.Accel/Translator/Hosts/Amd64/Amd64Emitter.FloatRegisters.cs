@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Where floating-point values are, and how they get there.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>The home of a register's value, or a scratch register that is loaded now.</summary>
     private Xmm Vector(short value, Xmm scratch)

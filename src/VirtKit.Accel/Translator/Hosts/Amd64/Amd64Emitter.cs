@@ -1,19 +1,19 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Lowers a block to x86-64: values are expression trees that are computed where an op with an effect needs them, pinned guest registers straight in
 /// their homes. rax, rcx and rdx are scratch; what may fail jumps to code behind the block that calls the instruction's shared function.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>More than any block's code takes.</summary>
     public const int MaxBlockSize = 64 << 10;
 
     private const int Scratch = 1 << (int)Gp.Rax | 1 << (int)Gp.Rcx | 1 << (int)Gp.Rdx;
 
-    private readonly X64Assembler _asm;
-    private readonly X64Stubs _stubs;
+    private readonly Amd64Assembler _asm;
+    private readonly Amd64Stubs _stubs;
     private readonly CodeRecords _records;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
@@ -28,7 +28,7 @@ internal sealed unsafe partial class X64Emitter
     private bool _targetInRax;
     private bool _exhausted;
 
-    public X64Emitter(X64Assembler assembler, X64Stubs stubs, IrBlock block, CodeRecords records)
+    public Amd64Emitter(Amd64Assembler assembler, Amd64Stubs stubs, IrBlock block, CodeRecords records)
     {
         _asm = assembler;
         _stubs = stubs;
@@ -158,7 +158,7 @@ internal sealed unsafe partial class X64Emitter
             case IrCode.Fallback:
                 _boxed = 0;
                 _asm.Constant(Gp.Rax, (ulong)SiteOf(op.Instruction, (BlockEnd)op.Detail));
-                X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                Amd64Assembler.Bind(_asm.Call(), _stubs.Slow);
                 if (op.Detail == (byte)BlockEnd.Maybe)
                     EmitExit(_block.NextPc);
                 return op.Detail != (byte)BlockEnd.None;

@@ -1,7 +1,7 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Prefixes, ModRM, SIB and VEX (SDM 2A §2).</summary>
-internal sealed unsafe partial class X64Assembler
+internal sealed unsafe partial class Amd64Assembler
 {
     private static class Rex
     {

@@ -2,11 +2,11 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Floating point by the host's arithmetic, where the result shows that nothing but rounding happened: a normal number, no NaN. Everything else
 /// is the shared function's.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private const Xmm Work = Xmm.V14, Spare = Xmm.V15;
     private const byte OpAdd = 0x58, OpMultiply = 0x59, OpSubtract = 0x5c, OpMinimum = 0x5d, OpDivide = 0x5e, OpMaximum = 0x5f, OpSquareRoot = 0x51;

@@ -2,11 +2,11 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Accesses that share one look at the TLB. Where that does not find them in one page that is known, the block is left for another translation of the same
 /// instructions, in which each has a look of its own.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>Scratch registers that are in use over several instructions.</summary>
     private int _held;

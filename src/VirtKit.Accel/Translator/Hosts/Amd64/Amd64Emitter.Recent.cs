@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Accesses in loops, and loads from addresses that are computed just before: the page that was reached last at the same place is tried before the TLB.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>An instruction has at most one.</summary>
     private readonly RecentMiss[] _misses = new RecentMiss[IrBlock.MaxInstructions];
@@ -41,7 +41,7 @@ internal sealed unsafe partial class X64Emitter
             ref readonly RecentMiss miss = ref _misses[i];
             byte* look = _asm.Cursor;
             EmitMissedLookup(miss);
-            X64Assembler.Bind(_asm.Jump(), (byte*)miss.Found);
+            Amd64Assembler.Bind(_asm.Jump(), (byte*)miss.Found);
             _asm.Bind((byte*)miss.Jump);
             EmitMissedLookup(miss);
             int number = RecentEntry(miss.Instruction, miss.IsStore), entry = ContextLayout.RecentPages + number * sizeof(TlbEntry);
@@ -49,7 +49,7 @@ internal sealed unsafe partial class X64Emitter
             _asm.Store(GuestRegisters.Field(entry + 8), Gp.Rcx);
             _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.RecentAreUsed), 1, 4);
             _asm.Alu(Alu.Sub, GuestRegisters.Field(ContextLayout.RecentMissesLeft + 4 * number), 1, Size.Bits32);
-            X64Assembler.Bind(_asm.JumpIf(Condition.NotSign), (byte*)miss.Found);
+            Amd64Assembler.Bind(_asm.JumpIf(Condition.NotSign), (byte*)miss.Found);
             int place = _records.Places.Add(
                 new RecentPlace { Entry = number, Site = SiteOf(miss.Instruction), Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Look = look });
             EmitSlow(~place, miss.Instruction);

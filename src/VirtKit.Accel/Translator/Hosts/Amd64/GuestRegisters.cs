@@ -1,4 +1,4 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Where guest state lives while translated code runs: the registers that compilers use most in host registers, the rest in the context.</summary>
 internal static class GuestRegisters

@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Loads, stores and atomics: the software TLB is looked up in line, and a miss goes to the shared function.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private void EmitLoad(int index, in IrOp op)
     {
@@ -206,6 +206,6 @@ internal sealed unsafe partial class X64Emitter
         }
 
         _asm.LockCompareExchange(place, Gp.Rcx, size);
-        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), again);
+        Amd64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), again);
     }
 }

@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>Floating-point instructions that do not round like a sum: signs, comparisons, conversions, minimum and maximum.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private void EmitMinimum(in IrOp op, bool isDouble, Xmm x, byte opcode, byte logic)
     {

@@ -1,12 +1,12 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The code that every block shares: the way in from .NET, the ways out, and the call of an instruction's shared function.</summary>
-internal sealed unsafe class X64Stubs
+internal sealed unsafe class Amd64Stubs
 {
-    private readonly X64Assembler _asm;
+    private readonly Amd64Assembler _asm;
     private readonly HostConvention _host;
 
-    public X64Stubs(X64Assembler assembler, HostConvention host)
+    public Amd64Stubs(Amd64Assembler assembler, HostConvention host)
     {
         _asm = assembler;
         _host = host;
@@ -18,7 +18,7 @@ internal sealed unsafe class X64Stubs
         Computed = _asm.Cursor;
         _asm.Store(GuestRegisters.Field(ContextLayout.Pc), Gp.Rax);
         _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.ExitKind), (int)ExitKind.Stopped, 4);
-        X64Assembler.Bind(_asm.Jump(), leave);
+        Amd64Assembler.Bind(_asm.Jump(), leave);
         Slow = EmitSlow(abandon);
     }
 
@@ -76,7 +76,7 @@ internal sealed unsafe class X64Stubs
         byte* start = _asm.Cursor;
         _asm.Store(GuestRegisters.Field(ContextLayout.Exit), Gp.Rax, Size.Bits32);
         _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.ExitKind), (int)kind, 4);
-        X64Assembler.Bind(_asm.Jump(), leave);
+        Amd64Assembler.Bind(_asm.Jump(), leave);
         return start;
     }
 
@@ -97,7 +97,7 @@ internal sealed unsafe class X64Stubs
         _asm.Return();
         _asm.Bind(leaves);
         _asm.Alu(Alu.Add, Gp.Rsp, 8);
-        X64Assembler.Bind(_asm.Jump(), abandon);
+        Amd64Assembler.Bind(_asm.Jump(), abandon);
         return start;
     }
 

@@ -1,4 +1,4 @@
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The general registers by their encoding.</summary>
 internal enum Gp : byte

@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
 using VirtKit.Accel.Translator.Code;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>What translated code needs of the host's processor: AVX2, BMI1, BMI2, LZCNT, POPCNT and FMA, and an operating system that keeps the vector registers.</summary>
-internal static unsafe class X64Features
+internal static unsafe class Amd64Features
 {
     private const int Osxsave = 27;
 

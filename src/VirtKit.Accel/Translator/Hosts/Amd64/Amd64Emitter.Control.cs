@@ -1,9 +1,9 @@
 using VirtKit.Accel.Translator.Ir;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The ends of blocks, and what stands behind them.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private const int Unaligned = 0xffe;
 
@@ -13,7 +13,7 @@ internal sealed unsafe partial class X64Emitter
         if (_loop != null)
         {
             EmitBranchAttention();
-            X64Assembler.Bind(_asm.JumpIf(EmitCompare(op, Free)), _loop);
+            Amd64Assembler.Bind(_asm.JumpIf(EmitCompare(op, Free)), _loop);
             EmitGiveRegisters();
             EmitExit(_block.NextPc);
             return;
@@ -64,7 +64,7 @@ internal sealed unsafe partial class X64Emitter
     {
         EmitGiveRegisters();
         _asm.Constant(Gp.Rax, (ulong)_records.Exits.Add(new ExitRecord(pc)));
-        X64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
+        Amd64Assembler.Bind(_asm.Jump(), _stubs.Unlinkable);
     }
 
     /// <summary>Whether a block at an address can be jumped to as long as this one is valid: not in another page, which may be mapped anew, and not where its first
@@ -129,14 +129,14 @@ internal sealed unsafe partial class X64Emitter
     private void EmitComputedExit()
     {
         _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
-        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
+        Amd64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
         _asm.Rorx(Gp.Rcx, Gp.Rax, CodeEntry.PageShift, Size.Bits64);
         _asm.Alu(Alu.Xor, Gp.Rcx, Gp.Rax, Size.Bits32);
         _asm.Rorx(Gp.Rcx, Gp.Rcx, 29, Size.Bits32);
         _asm.Alu(Alu.And, Gp.Rcx, (CodeEntry.Count - 1) * 16, Size.Bits32);
         _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(ContextLayout.Jumps));
         _asm.Alu(Alu.Cmp, Gp.Rax, new Mem(Gp.Rcx, 0));
-        X64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
+        Amd64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), _stubs.Computed);
         _asm.Jump(new Mem(Gp.Rcx, 8));
     }
 
@@ -158,7 +158,7 @@ internal sealed unsafe partial class X64Emitter
                 case ColdKind.SlowEnds:
                     EmitGiveRegisters();
                     _asm.Constant(Gp.Rax, (ulong)SiteOf(jump.Index, BlockEnd.Always));
-                    X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+                    Amd64Assembler.Bind(_asm.Call(), _stubs.Slow);
                     break;
                 case ColdKind.Branch:
                     EmitColdBranch();
@@ -167,11 +167,11 @@ internal sealed unsafe partial class X64Emitter
                     _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount);
                     EmitGiveRegisters();
                     _asm.Constant(Gp.Rax, (ulong)_records.Exits.Add(new ExitRecord(_block.Pc)));
-                    X64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
+                    Amd64Assembler.Bind(_asm.Jump(), _stubs.OutOfBudget);
                     break;
                 default:
                     _asm.Constant(Gp.Rax, (ulong)jump.Index);
-                    X64Assembler.Bind(_asm.Jump(), jump.Kind == ColdKind.Unlinked ? _stubs.Unlinked : _stubs.Unlinkable);
+                    Amd64Assembler.Bind(_asm.Jump(), jump.Kind == ColdKind.Unlinked ? _stubs.Unlinked : _stubs.Unlinkable);
                     break;
             }
         }
@@ -183,9 +183,9 @@ internal sealed unsafe partial class X64Emitter
     {
         EmitGiveRegisters();
         _asm.Constant(Gp.Rax, (uint)site);
-        X64Assembler.Bind(_asm.Call(), _stubs.Slow);
+        Amd64Assembler.Bind(_asm.Call(), _stubs.Slow);
         EmitTakeRegisters();
-        X64Assembler.Bind(_asm.Jump(), (byte*)_after[instruction]);
+        Amd64Assembler.Bind(_asm.Jump(), (byte*)_after[instruction]);
     }
 
     /// <summary>Puts the registers that this block has in a host register there, and what is pinned there into the context.</summary>

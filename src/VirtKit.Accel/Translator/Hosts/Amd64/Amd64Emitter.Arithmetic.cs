@@ -2,10 +2,10 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.RiscV;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>What takes rax and rdx: they stand alone in their instructions, so that all scratch registers are free.</summary>
-internal sealed unsafe partial class X64Emitter
+internal sealed unsafe partial class Amd64Emitter
 {
     private void MulHighInto(in IrOp op, Gp to)
     {

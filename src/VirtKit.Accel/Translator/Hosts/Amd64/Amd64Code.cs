@@ -1,25 +1,25 @@
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Ir;
 
-namespace VirtKit.Accel.Translator.X64;
+namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>x86-64 with AVX2, BMI2 and FMA: the stubs at the beginning of code memory, and blocks behind them.</summary>
-internal sealed unsafe class X64Code : IHostCode
+internal sealed unsafe class Amd64Code : IHostCode
 {
     private readonly ICodeMemory _memory;
-    private readonly X64Assembler _assembler = new();
-    private readonly X64Stubs _stubs;
-    private readonly X64Emitter _emitter;
+    private readonly Amd64Assembler _assembler = new();
+    private readonly Amd64Stubs _stubs;
+    private readonly Amd64Emitter _emitter;
 
-    public X64Code(ICodeMemory memory, HostConvention convention, IrBlock block, CodeRecords records, bool keepsLoops)
+    public Amd64Code(ICodeMemory memory, HostConvention convention, IrBlock block, CodeRecords records, bool keepsLoops)
     {
         _memory = memory;
         _assembler.Cursor = memory.Writable;
-        _stubs = new X64Stubs(_assembler, convention);
-        _emitter = new X64Emitter(_assembler, _stubs, block, records) { KeepsLoops = keepsLoops };
+        _stubs = new Amd64Stubs(_assembler, convention);
+        _emitter = new Amd64Emitter(_assembler, _stubs, block, records) { KeepsLoops = keepsLoops };
     }
 
-    public int MaxBlockSize => X64Emitter.MaxBlockSize;
+    public int MaxBlockSize => Amd64Emitter.MaxBlockSize;
 
     public byte* Cursor
     {
