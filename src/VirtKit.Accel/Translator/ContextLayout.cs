@@ -1,5 +1,4 @@
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
@@ -11,9 +10,6 @@ internal static unsafe class ContextLayout
 
     public static readonly int Pc, Attention, FloatReady, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
         Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control, RecentPages, RecentNever, RecentMissesLeft, RecentAreUsed;
-
-    /// <summary>The floating-point flags and rounding mode.</summary>
-    public static readonly int Fcsr;
 
     /// <summary>The distance of the interpreter's context from the <see cref="TranslatorContext"/>.</summary>
     public static readonly int Interpreter;
@@ -44,7 +40,5 @@ internal static unsafe class ContextLayout
         RecentNever = (int)((byte*)&context.Recent.Never - slots);
         RecentMissesLeft = (int)((byte*)&context.Recent.Left - slots);
         RecentAreUsed = (int)((byte*)&context.Recent.AreUsed - slots);
-        RiscVSlots guest = default;
-        Fcsr = (int)((byte*)&guest.State.Fcsr - (byte*)&guest);
     }
 }

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 

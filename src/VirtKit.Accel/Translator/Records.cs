@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 

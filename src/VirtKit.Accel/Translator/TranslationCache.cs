@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
 using VirtKit.Telemetry;
@@ -30,15 +31,15 @@ internal sealed unsafe class TranslationCache : IDisposable
     private TranslationCounts _counts;
     private long _epoch;
 
-    public TranslationCache(GuestInstructions set, TranslatorOptions options, MachineMetrics? metrics = null)
+    public TranslationCache(GuestInstructions set, GuestRegisterFile guest, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         _pages = new CodePages(set);
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
-        _host = HostCode.Create(_memory, _block, _records, keepsLoops: !options.CrossCheck);
+        _host = HostCode.Create(_memory, guest, _block, _records, keepsLoops: !options.CrossCheck);
         _firstBlock = _host.Cursor;
         _lengths = options.CrossCheck ? [] : null;
-        _reader = new BlockReader(set, set.Table<RecorderTable, RecorderTable>(static s => new(s)), new IrBuilder(_block, _host)) { IsolatesEffects = options.CrossCheck };
+        _reader = new BlockReader(set, set.Table<RecorderTable, RecorderTable>(static s => new(s)), new IrBuilder(_block, _host, guest)) { IsolatesEffects = options.CrossCheck };
         _metrics = new TranslatorMetrics(this, metrics);
         Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }

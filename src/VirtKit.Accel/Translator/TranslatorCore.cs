@@ -5,7 +5,6 @@ using VirtKit.Accel.Translator.Ir;
 using VirtKit.Engines;
 using VirtKit.Execution;
 using VirtKit.Interpreter;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
@@ -264,12 +263,12 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         Interlocked.MemoryBarrier();
         if (_epoch == _cache.Epoch)
         {
-            Shadow?.Predict((Hart)Cpu);
+            Shadow?.Predict(Cpu);
             long before = c->Budget;
             _cache.Enter(c, code);
             if (c->ExitKind != ExitKind.Stopped)
                 TakeExit();
-            if (Shadow?.Difference((Hart)Cpu, (int)(before - c->Budget), code) is { } difference)
+            if (Shadow?.Difference(Cpu, (int)(before - c->Budget), code) is { } difference)
                 _failure ??= difference;
         }
 

@@ -1,7 +1,8 @@
 using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.Interpreter;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator;
 
@@ -40,7 +41,9 @@ public sealed class TranslatorEngine : ExecutionEngine
         ArgumentNullException.ThrowIfNull(context);
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The translator cannot run {context.Architecture.Name}: {reason}");
-        return new TranslatorPartition((RiscVSystem)context.Architecture.CreateSystem(context), _options);
+        GuestSystem system = context.Architecture.CreateSystem(context);
+        GuestRegisterFile guest = GuestRegisterFiles.Of(system) ?? throw new VirtKitException($"The translator does not know the registers of {context.Architecture.Name}.");
+        return new TranslatorPartition(system, guest, _options);
     }
 
     private static string? HostObjection()

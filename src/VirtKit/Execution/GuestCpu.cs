@@ -157,6 +157,18 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
     /// <returns>Whether there is one; if not, the exception is recorded.</returns>
     public abstract bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached);
 
+    /// <summary>Translates a data access that does not cross a page, and fills the TLB.</summary>
+    /// <param name="region">The mapping that the physical address lies in, or null for nowhere.</param>
+    /// <returns>Whether it may be done; if not, the exception is recorded.</returns>
+    public abstract bool TryTranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region);
+
+    /// <summary>The registers as they are, <see cref="Pc"/> among them, for <see cref="PutRegisters"/> and <see cref="GuestInstructions.Registers"/>.</summary>
+    /// <param name="registers">Takes <see cref="GuestInstructions.RegistersSize"/> bytes.</param>
+    public abstract void GetRegisters(Span<byte> registers);
+
+    /// <summary>Puts back what <see cref="GetRegisters"/> gave of this CPU: nothing is checked.</summary>
+    public abstract void PutRegisters(ReadOnlySpan<byte> registers);
+
     /// <summary>A load, zero-extended. This and the accesses below record an exception where they return <see langword="false"/>.</summary>
     public abstract bool Load(ulong address, int size, out ulong value);
 

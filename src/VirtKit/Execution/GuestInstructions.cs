@@ -20,6 +20,17 @@ internal abstract class GuestInstructions
     /// <summary>What the addresses of instructions are a multiple of.</summary>
     public abstract int Alignment { get; }
 
+    /// <summary>The registers of a CPU, each once.</summary>
+    public abstract IReadOnlyList<GuestRegister> Registers { get; }
+
+    /// <summary>How many bytes hold the registers of a CPU.</summary>
+    public abstract int RegistersSize { get; }
+
+    /// <summary>An instruction as text.</summary>
+    /// <param name="code">Its bytes.</param>
+    /// <param name="address">Where it stands.</param>
+    public abstract string Disassemble(ReadOnlySpan<byte> code, Gva address);
+
     /// <summary>Decodes the first instruction of some code.</summary>
     /// <param name="code">At least one instruction, or the beginning of one.</param>
     /// <returns>Whether it is whole; of an instruction that does not exist, as much of it as it takes to know.</returns>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using VirtKit.Engines;
 
 namespace VirtKit.RiscV;
@@ -54,6 +55,19 @@ internal sealed unsafe partial class Hart
         UpdateStimecmp();
         Engine?.CodeBytesChanged();
         RequestAttention();
+    }
+
+    public override void GetRegisters(Span<byte> registers)
+    {
+        State.Pc = Pc;
+        MemoryMarshal.Write(registers, in State);
+    }
+
+    public override void PutRegisters(ReadOnlySpan<byte> registers)
+    {
+        State = MemoryMarshal.Read<RiscVState>(registers);
+        Pc = State.Pc;
+        StatusChanged();
     }
 
     private void Legalize(ref RiscVState state)

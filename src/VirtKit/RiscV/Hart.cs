@@ -84,6 +84,9 @@ internal sealed unsafe partial class Hart : GuestCpu, IVcpuState<RiscVState>
     public override bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached) =>
         Mmu.TranslateCode(address, out page, out host, out cached) is not { } cause || Trap(cause, address);
 
+    public override bool TryTranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region) =>
+        Mmu.TranslateData(address, size, access, out physical, out region) is not { } cause || Trap(cause, address);
+
     protected override void ServeEvents()
     {
         ServeStart();

@@ -59,6 +59,18 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
 
     public override int Alignment => 2;
 
+    public override IReadOnlyList<GuestRegister> Registers => RiscVRegisters.All;
+
+    public override int RegistersSize => sizeof(RiscVState);
+
+    public override string Disassemble(ReadOnlySpan<byte> code, Gva address)
+    {
+        Span<byte> word = stackalloc byte[4];
+        word.Clear();
+        code.CopyTo(word);
+        return new RiscVDisassembler(this).Disassemble(BinaryPrimitives.ReadUInt32LittleEndian(word), address, out _);
+    }
+
     /// <summary>The names of the extensions after the base.</summary>
     public HashSet<string> Extensions { get; } = [];
 

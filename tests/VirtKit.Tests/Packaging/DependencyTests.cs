@@ -1,4 +1,5 @@
 using System.Reflection;
+using VirtKit.Execution;
 
 namespace VirtKit.Tests.Packaging;
 
@@ -60,15 +61,21 @@ public sealed class DependencyTests
         Assert.Contains("VirtKit.Time.TimerQueue::Fire", uses);
     }
 
+    private static readonly string[] GuestNamespaces = ["VirtKit.RiscV", "VirtKit.X86", "VirtKit.Accel.Translator.Guests.RiscV"];
+
     /// <summary>N guest architectures and M engines cost N + M only while what is shared names no architecture.</summary>
     [Theory]
     [InlineData("VirtKit", "VirtKit.Execution")]
     [InlineData("VirtKit", "VirtKit.Interpreter")]
+    [InlineData("VirtKit.Accel", "VirtKit.Accel.Translator.Ir")]
+    [InlineData("VirtKit.Accel", "VirtKit.Accel.Translator.Code")]
+    [InlineData("VirtKit.Accel", "VirtKit.Accel.Translator.Checking")]
+    [InlineData("VirtKit.Accel", "VirtKit.Accel.Translator.Hosts")]
     public void Uses_OfWhatArchitecturesShare_NameNone(string assembly, string inNamespace)
     {
         IReadOnlyCollection<string> uses = TypeUses.Of(Assembly.Load(assembly), inNamespace);
-        Assert.Contains(uses, use => use.EndsWith(" -> VirtKit.Execution.GuestCpu", StringComparison.Ordinal));
-        Assert.Equal([], uses.Where(use => use.Contains("-> VirtKit.RiscV", StringComparison.Ordinal) || use.Contains("-> VirtKit.X86", StringComparison.Ordinal)));
+        Assert.NotEmpty(uses);
+        Assert.Equal([], uses.Where(use => GuestNamespaces.Any(name => use.Contains("-> " + name, StringComparison.Ordinal))));
     }
 
     /// <summary>The check itself: of a namespace that does name one, it sees where.</summary>

@@ -65,7 +65,7 @@ public sealed class LoopTrapTests
             {
                 exit = m.Vcpu.Run(budget);
                 int at = (int)m.Vcpu.Counters.Retired;
-                if (StateDifference.Find(expected[at], m.State) is { } difference)
+                if (StateText.Difference(expected[at], m.State) is { } difference)
                     Assert.Fail($"With budgets of {budget}, behind {at} instructions, pc {expected[at].Pc:x}: {difference}");
             }
             while (exit.Reason == ExitReason.BudgetExhausted);

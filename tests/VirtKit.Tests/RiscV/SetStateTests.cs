@@ -108,7 +108,7 @@ public sealed class SetStateTests
             // What is held is a state like any other: nothing of it changes when it is set again.
             RiscVState held = vcpu.GetState<RiscVState>();
             vcpu.SetState(held);
-            Assert.Null(StateDifference.Find(held, vcpu.GetState<RiscVState>()));
+            Assert.Null(StateText.Difference(held, vcpu.GetState<RiscVState>()));
             VcpuExit exit = vcpu.Run(200);
             Assert.True(exit.Reason is ExitReason.BudgetExhausted or ExitReason.Halted or ExitReason.Fault, exit.ToString());
         }

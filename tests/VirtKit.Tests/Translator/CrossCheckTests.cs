@@ -45,7 +45,7 @@ public sealed class CrossCheckTests
         {
             RiscVState actual = default;
             MemoryMarshal.AsBytes(new Span<RiscVState>(ref actual))[i] = 1;
-            string? difference = StateDifference.Find(expected, actual);
+            string? difference = StateText.Difference(expected, actual);
             Assert.NotNull(difference);
             Assert.True(difference.StartsWith("byte ", StringComparison.Ordinal) == (StateText.Of(actual) == nothing), difference);
         }

@@ -3,6 +3,7 @@ using VirtKit.Accel.Translator.Checking;
 using VirtKit.Engines;
 using VirtKit.Interpreter;
 using VirtKit.RiscV;
+using VirtKit.Tests.RiscV.Support;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.Translator;
@@ -72,7 +73,7 @@ public sealed class DifferentialTests
             VcpuExit exit = expected.Vcpus[0].Run(budget);
             Assert.Equal(exit, actual.Vcpus[0].Run(budget));
             RiscVState a = expected.Vcpus[0].GetState<RiscVState>(), b = actual.Vcpus[0].GetState<RiscVState>();
-            if (StateDifference.Find(a, b) is { } difference)
+            if (StateText.Difference(a, b) is { } difference)
                 Assert.Fail($"After {budget} instructions from {before.Pc:x}: {difference}");
             Assert.Equal(expected.Vcpus[0].Counters.Retired, actual.Vcpus[0].Counters.Retired);
             if (exit.Reason != ExitReason.BudgetExhausted)

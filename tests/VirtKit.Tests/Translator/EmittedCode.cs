@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator;
 using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Guests.RiscV;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Accel.Translator.Hosts.Amd64;
 using VirtKit.Execution;
@@ -17,9 +18,9 @@ internal static unsafe class EmittedCode
         using var records = new CodeRecords(memory.Length);
         var block = new IrBlock();
         // The stubs of one host's convention, so that the files are the same on all.
-        var host = new Amd64Code(memory, HostConvention.SystemV, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
+        var host = new Amd64Code(memory, HostConvention.SystemV, RiscVRegisterFile.Instance, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
         var set = new InstructionSet(RiscVArchitecture.FullIsa);
-        var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, host));
+        var reader = new BlockReader(set, new RecorderTable(set), new IrBuilder(block, host, RiscVRegisterFile.Instance));
         reader.Read(pc, IrBlock.MaxInstructions, new Words(pc, words));
         Assert.True(host.TryEmit(out byte* start));
         return host.Disassemble((int)(start - memory.Writable), (int)(host.Cursor - start));

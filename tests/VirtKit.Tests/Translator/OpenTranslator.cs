@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator;
 using VirtKit.Engines;
-using VirtKit.RiscV;
 
 namespace VirtKit.Tests.Translator;
 
@@ -14,5 +13,5 @@ internal sealed class OpenTranslator(TranslatorOptions options) : ExecutionEngin
 
     public override bool Supports(GuestArchitecture architecture, out string? reason) => new TranslatorEngine(options).Supports(architecture, out reason);
 
-    public override EnginePartition CreatePartition(PartitionContext context) => Partition = new TranslatorPartition(new RiscVSystem(context), options);
+    public override EnginePartition CreatePartition(PartitionContext context) => Partition = (TranslatorPartition)new TranslatorEngine(options).CreatePartition(context);
 }

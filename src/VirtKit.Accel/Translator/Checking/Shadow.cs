@@ -1,20 +1,22 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Checking;
 
 /// <summary>Runs ahead of a translated block by the definitions, on a copy of the state and with stores held back, and compares afterwards.</summary>
-internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, DifferenceReport report)
+internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, DifferenceReport report)
 {
-    private readonly RiscVState[] _states = new RiscVState[IrBlock.MaxInstructions + 1];
-    private readonly List<(ulong Pc, uint Word)> _words = [];
+    private readonly int _size = set.RegistersSize;
+
+    /// <summary>The registers in front of each instruction, and behind the last.</summary>
+    private readonly byte[] _states = new byte[(IrBlock.MaxInstructions + 1) * set.RegistersSize];
+    private readonly byte[] _actual = new byte[set.RegistersSize], _afterTrap = new byte[set.RegistersSize];
+    private readonly ulong[] _addresses = new ulong[IrBlock.MaxInstructions];
+    private readonly List<(ulong Pc, byte[] Code)> _code = [];
     private readonly List<(nint Place, byte Value, int Step)> _writes = [];
     private readonly Dictionary<nint, byte> _memory = [];
-    private RiscVState _afterTrap;
     private int _steps;
     private bool _trapped;
     private bool _gaveUp;
@@ -28,43 +30,41 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
         return false;
     }
 
-    /// <summary>Runs from the hart's pc to the first jump, trap or instruction that cannot be run twice; the hart is afterwards as it was.</summary>
-    public void Predict(Hart hart)
+    /// <summary>Runs from the CPU's pc to the first jump, trap or instruction that cannot be run twice; the CPU is afterwards as it was.</summary>
+    public void Predict(GuestCpu cpu)
     {
-        RiscVState before = StateOf(hart);
         _steps = 0;
         _trapped = _gaveUp = false;
-        _words.Clear();
+        _code.Clear();
         _writes.Clear();
         _memory.Clear();
         bool goesOn = true;
         while (goesOn && _steps < IrBlock.MaxInstructions)
         {
-            _states[_steps] = StateOf(hart);
-            goesOn = Step(hart);
+            cpu.GetRegisters(StateAt(_steps));
+            goesOn = Step(cpu);
         }
 
-        _states[_steps] = _gaveUp || _trapped ? _states[_steps] : StateOf(hart);
-        hart.State = before;
-        hart.Pc = before.Pc;
-        hart.StatusChanged();
+        if (!_gaveUp && !_trapped)
+            cpu.GetRegisters(StateAt(_steps));
+        cpu.PutRegisters(StateAt(0));
     }
 
     /// <summary>Compares what became of the block with what was predicted.</summary>
     /// <param name="retired">How many instructions it retired.</param>
     /// <param name="code">The block's code, to be shown.</param>
     /// <returns>The report, or <see langword="null"/> where nothing differs.</returns>
-    public string? Difference(Hart hart, int retired, byte* code)
+    public string? Difference(GuestCpu cpu, int retired, byte* code)
     {
         if (retired > _steps)
             return null;
-        RiscVState actual = StateOf(hart);
-        ref readonly RiscVState expected = ref _states[retired];
-        string? difference = StateDifference.Find(expected, actual);
+        cpu.GetRegisters(_actual);
+        ReadOnlySpan<byte> expected = StateAt(retired);
+        string? difference = StateDifference.Find(set.Registers, expected, _actual);
         if (difference is not null && _trapped && retired == _steps)
         {
-            expected = ref _afterTrap;
-            difference = StateDifference.Find(expected, actual);
+            expected = _afterTrap;
+            difference = StateDifference.Find(set.Registers, expected, _actual);
         }
 
         // The instruction that was given up may have trapped, which changes more than it retires.
@@ -72,20 +72,20 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
             return null;
         if (MemoryDifference(retired) is { } memory)
             difference = difference is null ? memory : $"{difference}; {memory}";
-        return difference is null ? null : report.Write(difference, retired, _states[0], expected, actual, CollectionsMarshal.AsSpan(_words), code);
+        return difference is null ? null : report.Write(difference, retired, new Gva(_code[0].Pc), StateAt(0), expected, _actual, _code, code);
     }
 
     /// <summary>The host's address of guest memory, where an access reaches memory of one page.</summary>
     /// <returns>Whether it does; if not, a trap is recorded or the prediction given up.</returns>
-    public static bool TryReach(Hart hart, ulong address, int size, MemoryAccess access, out byte* place)
+    public static bool TryReach(GuestCpu cpu, ulong address, int size, MemoryAccess access, out byte* place)
     {
         place = null;
         if ((address & 0xfff) + (ulong)size > 0x1000)
-            return GiveUp(hart);
-        if (hart.Mmu.TranslateData(address, size, access, out ulong physical, out MemoryRegion? region) is { } cause)
-            return hart.Trap(cause, address);
+            return GiveUp(cpu);
+        if (!cpu.TryTranslateData(address, size, access, out ulong physical, out MemoryRegion? region))
+            return false;
         if (region is not { IsMemory: true } || (access == MemoryAccess.Store && !region.IsWritable))
-            return GiveUp(hart);
+            return GiveUp(cpu);
         // SAFETY: the translation put the access inside the region.
         place = (byte*)region.HostAddress + (physical - region.Start.Value);
         return true;
@@ -109,40 +109,34 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
         }
     }
 
-    private bool Step(Hart hart)
+    private bool Step(GuestCpu cpu)
     {
-        ulong pc = hart.Pc;
-        if (!set.TryRead(hart, pc, out DecodedInstruction instruction))
-            return GiveUp(hart);
-        Span<byte> code = stackalloc byte[4];
-        code.Clear();
-        set.Fetch(hart, pc, code);
-        uint word = BinaryPrimitives.ReadUInt32LittleEndian(code);
-        _words.Add((pc, instruction.Length == 2 ? (ushort)word : word));
+        ulong pc = cpu.Pc;
+        Span<byte> code = stackalloc byte[GuestInstructions.LongestLength];
+        code = code[..set.Fetch(cpu, pc, code[..set.MaxLength])];
+        if (!set.TryDecode(code, out DecodedInstruction instruction))
+            return GiveUp(cpu);
+        _addresses[_steps] = pc;
+        _code.Add((pc, code[..instruction.Length].ToArray()));
         if (instruction.Form == InstructionForm.System)
-            return GiveUp(hart);
+            return GiveUp(cpu);
         ulong next = pc + instruction.Length;
-        if (!table.Run(instruction, hart, ref next))
+        if (!table.Run(instruction, cpu, ref next))
         {
             if (_gaveUp)
                 return false;
-            hart.TakeTrap();
-            _afterTrap = StateOf(hart);
+            cpu.TakeTrap();
+            cpu.GetRegisters(_afterTrap);
             _trapped = true;
             return false;
         }
 
-        hart.Pc = next;
+        cpu.Pc = next;
         _steps++;
         return instruction.GoesOn;
     }
 
-    private static RiscVState StateOf(Hart hart)
-    {
-        RiscVState state = hart.State;
-        state.Pc = hart.Pc;
-        return state;
-    }
+    private Span<byte> StateAt(int step) => _states.AsSpan(step * _size, _size);
 
     private string? MemoryDifference(int retired)
     {
@@ -152,7 +146,7 @@ internal sealed unsafe class Shadow(InstructionSet set, ShadowTable table, Diffe
             (nint place, byte value, int step) = _writes[i];
             byte actual = *(byte*)place;
             if (step < retired && _memory.Remove(place) && actual != value)
-                return $"a byte that the store at {new Gva(_states[step].Pc)} wrote is {actual:x2}, not {value:x2}";
+                return $"a byte that the store at {new Gva(_addresses[step])} wrote is {actual:x2}, not {value:x2}";
         }
 
         return null;

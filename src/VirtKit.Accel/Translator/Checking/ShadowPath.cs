@@ -1,17 +1,16 @@
 using VirtKit.Execution;
 using VirtKit.Interpreter;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Checking;
 
 /// <summary>The interpreter's slow path over memory that is only read: stores go to the <see cref="Shadow"/>. What cannot be done twice (devices, atomics, functions on
-/// the hart) gives up.</summary>
+/// the CPU) gives up.</summary>
 internal readonly unsafe struct ShadowPath : IExecutionPath
 {
     public static bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
-        if (!Shadow.TryReach((Hart)cpu, address, width.Bytes(), MemoryAccess.Load, out byte* place))
+        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Load, out byte* place))
             return false;
         value = width.Extend(Shadow.Of(cpu).Read(place, width.Bytes()));
         return true;
@@ -19,7 +18,7 @@ internal readonly unsafe struct ShadowPath : IExecutionPath
 
     public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
     {
-        if (!Shadow.TryReach((Hart)cpu, address, width.Bytes(), MemoryAccess.Store, out byte* place))
+        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Store, out byte* place))
             return false;
         Shadow.Of(cpu).Write(place, width.Bytes(), value);
         return true;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -15,7 +16,8 @@ internal static class HostCode
         var other => $"it emits code for x86-64, and the host is {other}.",
     };
 
+    /// <param name="guest">The registers of the guest's ISA.</param>
     /// <param name="keepsLoops">Whether a block that ends in a branch to its beginning may stay inside itself.</param>
-    public static IHostCode Create(ICodeMemory memory, IrBlock block, CodeRecords records, bool keepsLoops) =>
-        new Amd64Code(memory, HostConvention.Current, block, records, keepsLoops);
+    public static IHostCode Create(ICodeMemory memory, GuestRegisterFile guest, IrBlock block, CodeRecords records, bool keepsLoops) =>
+        new Amd64Code(memory, HostConvention.Current, guest, block, records, keepsLoops);
 }

@@ -1,5 +1,4 @@
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
 
@@ -62,7 +61,7 @@ internal static class AccessGroups
             address = ref block.Ops[address.A];
         }
 
-        if (address.Code != IrCode.ReadX)
+        if (address.Code != IrCode.ReadInteger)
             return default;
         return new AccessGroup
         {
@@ -74,8 +73,8 @@ internal static class AccessGroups
     /// <summary>Whether an op may stand among a group's accesses: nothing that changes the base, or that takes many registers to compute.</summary>
     private static bool MayStand(IrBlock block, in IrOp op, byte register) => op.Code switch
     {
-        IrCode.WriteX => op.Detail != register && IsLinear(block, op.A),
-        IrCode.WriteF or IrCode.UseFloat => true,
+        IrCode.WriteInteger => op.Detail != register && IsLinear(block, op.A),
+        IrCode.WriteFloat or IrCode.UseFloat => true,
         _ => false,
     };
 
@@ -85,10 +84,10 @@ internal static class AccessGroups
         ref readonly IrOp op = ref block.Ops[value];
         return op.Code switch
         {
-            IrCode.Constant or IrCode.ReadX or IrCode.ReadF or IrCode.Load => true,
+            IrCode.Constant or IrCode.ReadInteger or IrCode.ReadFloat or IrCode.Load => true,
             IrCode.Not or IrCode.SignExtend or IrCode.ZeroExtend => IsLinear(block, op.A),
             IrCode.Add or IrCode.Sub or IrCode.And or IrCode.Or or IrCode.Xor or IrCode.ShiftLeft or IrCode.ShiftRightLogical or IrCode.ShiftRightArithmetic =>
-                block.Ops[op.B].Code is IrCode.Constant or IrCode.ReadX && IsLinear(block, op.A),
+                block.Ops[op.B].Code is IrCode.Constant or IrCode.ReadInteger && IsLinear(block, op.A),
             _ => false,
         };
     }

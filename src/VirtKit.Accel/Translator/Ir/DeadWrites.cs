@@ -7,7 +7,7 @@ internal static class DeadWrites
     public static void Run(IrBlock block)
     {
         Span<IrOp> ops = block.Ops.AsSpan(0, block.OpCount);
-        uint deadX = 0;
+        ulong dead = 0;
         foreach (ref IrOp op in ops)
             op.Uses = 0;
         for (int i = ops.Length - 1; i >= 0; i--)
@@ -15,23 +15,23 @@ internal static class DeadWrites
             ref IrOp op = ref ops[i];
             switch (op.Code)
             {
-                case IrCode.WriteX:
-                    if ((deadX >> op.Detail & 1) != 0)
+                case IrCode.WriteInteger:
+                    if ((dead >> op.Detail & 1) != 0)
                     {
                         op.Code = IrCode.None;
                         continue;
                     }
 
-                    deadX |= 1u << op.Detail;
+                    dead |= 1UL << op.Detail;
                     break;
                 case IrCode.Load or IrCode.Atomic or IrCode.Float or IrCode.Store or IrCode.UseFloat or IrCode.Fallback:
-                    deadX = 0;
+                    dead = 0;
                     break;
                 case < IrCode.Load when op.Uses == 0:
                     op.Code = IrCode.None;
                     continue;
-                case IrCode.ReadX:
-                    deadX &= ~(1u << op.Detail);
+                case IrCode.ReadInteger:
+                    dead &= ~(1UL << op.Detail);
                     break;
             }
 

@@ -1,5 +1,4 @@
 using System.Numerics;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
 
@@ -112,8 +111,8 @@ internal static class Folding
         }
 
         ref readonly IrOp x = ref ops[up.A];
-        if (ops[up.B].Imm + ops[down.B].Imm != (isWord ? 32u : 64u) || x.Code != IrCode.ReadX || !builder.IsCurrent(x)
-            || ops[source].Code != IrCode.ReadX || ops[source].Detail != x.Detail || ops[source].Imm != x.Imm)
+        if (ops[up.B].Imm + ops[down.B].Imm != (isWord ? 32u : 64u) || x.Code != IrCode.ReadInteger || !builder.IsCurrent(x)
+            || ops[source].Code != IrCode.ReadInteger || ops[source].Detail != x.Detail || ops[source].Imm != x.Imm)
             return false;
         ulong amount = ops[down.B].Imm;
         var read = new Value(up.A);

@@ -1,5 +1,4 @@
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
 

@@ -1,10 +1,10 @@
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
 
 /// <summary>Writes ops into a block, knows what is known about values, and drops an instruction's ops for a fallback where one of them has no emitter.</summary>
-internal sealed class IrBuilder(IrBlock block, IIrTarget target)
+internal sealed class IrBuilder(IrBlock block, IIrTarget target, GuestRegisterFile guest)
 {
     private readonly RegisterFacts _facts = new(block);
     private int _firstOp;
@@ -71,9 +71,22 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
 
     public Value Constant(ulong value) => Emit(IrCode.Constant, imm: value, signedBits: ValueBits.Signed(value), unsignedBits: ValueBits.Unsigned(value));
 
-    public Value ReadX(int register)
+    public Value Read(int slot) => guest.IsFloat(slot) ? Emit(IrCode.ReadFloat, detail: (byte)slot) : ReadInteger(slot);
+
+    /// <summary>A write to what is no register that can be written is none.</summary>
+    public bool Write(int slot, Value value)
     {
-        if (register == 0)
+        if (guest.IsFloat(slot))
+            return Effect(IrCode.WriteFloat, value, detail: (byte)slot);
+        if (!guest.IsWritableInteger(slot))
+            return true;
+        _facts.Write(slot, value.Index);
+        return Effect(IrCode.WriteInteger, value, detail: (byte)slot);
+    }
+
+    private Value ReadInteger(int register)
+    {
+        if (register == guest.Zero)
             return Constant(0);
         short known = _facts.ValueOf(register);
         if (known >= 0 && block.Ops[known].IsConstant)
@@ -81,15 +94,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         if (_mayForward && _facts.TryForward(register, out short forwarded))
             return new Value(forwarded);
         (byte signed, byte unsigned) = known >= 0 ? (block.Ops[known].SignedBits, block.Ops[known].UnsignedBits) : ((byte)64, (byte)64);
-        return Emit(IrCode.ReadX, detail: (byte)register, imm: _facts.VersionOf(register), signedBits: signed, unsignedBits: unsigned);
-    }
-
-    public bool WriteX(int register, Value value)
-    {
-        if (register is 0 or >= 32)
-            return true;
-        _facts.Write(register, value.Index);
-        return Effect(IrCode.WriteX, value, detail: (byte)register);
+        return Emit(IrCode.ReadInteger, detail: (byte)register, imm: _facts.VersionOf(register), signedBits: signed, unsignedBits: unsigned);
     }
 
     public Value Unary(IrCode code, Value a) => Emit(code, a.Index);
@@ -133,12 +138,12 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
             return Effect(IrCode.Jump, imm: op.Imm & ~1UL);
         // The address is fixed before the link register, which it may be computed from, is written.
         int last = block.OpCount - 1;
-        if (last < _firstOp || block.Ops[last].Code != IrCode.WriteX)
+        if (last < _firstOp || block.Ops[last].Code != IrCode.WriteInteger)
             return Effect(IrCode.Target, address);
         (short link, byte register) = (block.Ops[last].A, block.Ops[last].Detail);
         block.OpCount = last;
         Effect(IrCode.Target, address);
-        return Effect(IrCode.WriteX, new Value(link), detail: register);
+        return Effect(IrCode.WriteInteger, new Value(link), detail: register);
     }
 
     public bool Effect(IrCode code, Value? a = null, Value? b = null, byte detail = 0, ulong imm = 0)
@@ -169,14 +174,14 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target)
         return new Value((short)index);
     }
 
-    /// <summary>Whether a register still holds what it held when a <see cref="IrCode.ReadX"/> was recorded.</summary>
-    public bool IsCurrent(in IrOp read) => read.Code == IrCode.ReadX && _facts.VersionOf(read.Detail) == read.Imm;
+    /// <summary>Whether a register still holds what it held when a <see cref="IrCode.ReadInteger"/> was recorded.</summary>
+    public bool IsCurrent(in IrOp read) => read.Code == IrCode.ReadInteger && _facts.VersionOf(read.Detail) == read.Imm;
 
     /// <summary>The op whose value a value is: for a register, the one that was last written to it in this block.</summary>
     public ref readonly IrOp Definition(short value)
     {
         ref readonly IrOp op = ref block.Ops[value];
-        if (op.Code == IrCode.ReadX && IsCurrent(op) && _facts.ValueOf(op.Detail) is >= 0 and short known)
+        if (op.Code == IrCode.ReadInteger && IsCurrent(op) && _facts.ValueOf(op.Detail) is >= 0 and short known)
             return ref block.Ops[known];
         return ref op;
     }

@@ -11,9 +11,9 @@ internal enum IrCode : byte
     /// <summary><see cref="IrOp.Imm"/>.</summary>
     Constant,
 
-    /// <summary>Register <see cref="IrOp.Detail"/> as it is when the value is used.</summary>
-    ReadX,
-    ReadF,
+    /// <summary>The register in slot <see cref="IrOp.Detail"/> as it is when the value is used.</summary>
+    ReadInteger,
+    ReadFloat,
     Add,
     Sub,
     And,
@@ -58,9 +58,9 @@ internal enum IrCode : byte
     UseFloat,
     Fence,
 
-    /// <summary>Register <see cref="IrOp.Detail"/> becomes A.</summary>
-    WriteX,
-    WriteF,
+    /// <summary>The register in slot <see cref="IrOp.Detail"/> becomes A.</summary>
+    WriteInteger,
+    WriteFloat,
 
     /// <summary>Ends the block at <see cref="IrOp.Imm"/> where the comparison of A and B holds, otherwise behind it.</summary>
     Branch,

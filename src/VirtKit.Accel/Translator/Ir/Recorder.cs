@@ -1,6 +1,5 @@
 using System.Numerics;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Ir;
 
@@ -13,11 +12,9 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly Value NextPc() => builder.Constant(builder.NextPc);
 
-    public readonly Value Read(int slot) => slot < RiscVSlots.F0 ? builder.ReadX(slot) : builder.Emit(IrCode.ReadF, detail: (byte)(slot - RiscVSlots.F0));
+    public readonly Value Read(int slot) => builder.Read(slot);
 
-    public readonly bool Write(int slot, Value value) => slot is >= RiscVSlots.F0 and < 2 * RiscVSlots.F0
-        ? builder.Effect(IrCode.WriteF, value, detail: (byte)(slot - RiscVSlots.F0))
-        : builder.WriteX(slot, value);
+    public readonly bool Write(int slot, Value value) => builder.Write(slot, value);
 
     public readonly Value Add(Value a, Value b) => builder.Binary(IrCode.Add, a, b);
 

@@ -1,10 +1,12 @@
+using VirtKit.Accel.Translator.Guests;
+
 namespace VirtKit.Accel.Translator.Ir;
 
 /// <summary>Which value of a block each integer register holds while the block is being recorded.</summary>
 internal sealed class RegisterFacts(IrBlock block)
 {
-    private readonly short[] _values = new short[32];
-    private readonly ushort[] _versions = new ushort[32];
+    private readonly short[] _values = new short[GuestRegisterFile.MaxSlots];
+    private readonly ushort[] _versions = new ushort[GuestRegisterFile.MaxSlots];
     private int _destination;
     private int _writeOp;
     private short _valueBefore;
@@ -79,9 +81,9 @@ internal sealed class RegisterFacts(IrBlock block)
         if (value < 0)
             return 0;
         ref readonly IrOp op = ref block.Ops[value];
-        if (op.Code is IrCode.Constant or IrCode.ReadX)
+        if (op.Code is IrCode.Constant or IrCode.ReadInteger)
             return 0;
-        bool isLeaf = op.B < 0 || block.Ops[op.B].Code is IrCode.Constant or IrCode.ReadX;
+        bool isLeaf = op.B < 0 || block.Ops[op.B].Code is IrCode.Constant or IrCode.ReadInteger;
         return Math.Max(Scratch(op.A), isLeaf ? 0 : 1 + Scratch(op.B));
     }
 }

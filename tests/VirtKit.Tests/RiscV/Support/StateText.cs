@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Text;
+using VirtKit.Accel.Translator.Checking;
 using VirtKit.RiscV;
 
 namespace VirtKit.Tests.RiscV.Support;
@@ -8,6 +10,10 @@ namespace VirtKit.Tests.RiscV.Support;
 /// <summary>A hart's state as text, field by field, so that a difference reads well and no field is forgotten.</summary>
 internal static class StateText
 {
+    /// <returns>Nothing where they are equal in every bit.</returns>
+    public static string? Difference(RiscVState expected, RiscVState actual) => StateDifference.Find(
+        RiscVRegisters.All, MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(in expected)), MemoryMarshal.AsBytes(new ReadOnlySpan<RiscVState>(in actual)));
+
     public static string Of(RiscVState state)
     {
         var text = new StringBuilder();

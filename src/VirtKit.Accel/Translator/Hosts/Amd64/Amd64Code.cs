@@ -1,4 +1,5 @@
 using VirtKit.Accel.Translator.Code;
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Accel.Translator.Ir;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
@@ -11,12 +12,13 @@ internal sealed unsafe class Amd64Code : IHostCode
     private readonly Amd64Stubs _stubs;
     private readonly Amd64Emitter _emitter;
 
-    public Amd64Code(ICodeMemory memory, HostConvention convention, IrBlock block, CodeRecords records, bool keepsLoops)
+    public Amd64Code(ICodeMemory memory, HostConvention convention, GuestRegisterFile guest, IrBlock block, CodeRecords records, bool keepsLoops)
     {
         _memory = memory;
         _assembler.Cursor = memory.Writable;
-        _stubs = new Amd64Stubs(_assembler, convention);
-        _emitter = new Amd64Emitter(_assembler, _stubs, block, records) { KeepsLoops = keepsLoops };
+        var homes = new RegisterHomes(guest);
+        _stubs = new Amd64Stubs(_assembler, convention, homes);
+        _emitter = new Amd64Emitter(_assembler, _stubs, homes, block, records) { KeepsLoops = keepsLoops };
     }
 
     public int MaxBlockSize => Amd64Emitter.MaxBlockSize;

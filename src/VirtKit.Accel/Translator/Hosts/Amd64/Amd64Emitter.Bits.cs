@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -14,9 +13,9 @@ internal sealed unsafe partial class Amd64Emitter
         bool inRegister = TryRegister(op.A, out Gp from);
         if (op.Detail == 32)
         {
-            if (sign && source.Code == IrCode.ReadX && !inRegister)
+            if (sign && source.Code == IrCode.ReadInteger && !inRegister)
             {
-                _asm.MoveSign32(to, GuestRegisters.SlotX(source.Detail));
+                _asm.MoveSign32(to, GuestRegisters.Slot(source.Detail));
                 return;
             }
 

@@ -193,8 +193,8 @@ internal sealed unsafe partial class Amd64Emitter
     {
         foreach (BlockRegisters.Loan loan in _registers.Loans)
         {
-            _asm.Store(GuestRegisters.SlotX(loan.Pinned), loan.Host);
-            _asm.Load(loan.Host, GuestRegisters.SlotX(loan.Guest));
+            _asm.Store(GuestRegisters.Slot(loan.Pinned), loan.Host);
+            _asm.Load(loan.Host, GuestRegisters.Slot(loan.Guest));
         }
     }
 
@@ -203,8 +203,8 @@ internal sealed unsafe partial class Amd64Emitter
     {
         foreach (BlockRegisters.Loan loan in _registers.Loans)
         {
-            _asm.Store(GuestRegisters.SlotX(loan.Guest), loan.Host);
-            _asm.Load(loan.Host, GuestRegisters.SlotX(loan.Pinned));
+            _asm.Store(GuestRegisters.Slot(loan.Guest), loan.Host);
+            _asm.Load(loan.Host, GuestRegisters.Slot(loan.Pinned));
         }
     }
 }

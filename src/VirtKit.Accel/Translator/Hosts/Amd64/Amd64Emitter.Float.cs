@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -21,7 +20,7 @@ internal sealed unsafe partial class Amd64Emitter
     private bool _rounds;
 
     /// <summary>The registers that are known to hold a boxed single.</summary>
-    private uint _boxed;
+    private ulong _boxed;
 
     private static bool SupportsFloat(in IrOp op) => (FloatOperation)op.Detail switch
     {
@@ -110,7 +109,7 @@ internal sealed unsafe partial class Amd64Emitter
         if (op.Imm != Dynamic || _rounds)
             return;
         _rounds = true;
-        _asm.Test(GuestRegisters.Field(ContextLayout.Fcsr), 0xe0);
+        _asm.Test(GuestRegisters.Field(_homes.Guest.FloatStatus), _homes.Guest.RoundingMode);
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.SlowEnds, op.Instruction);
     }
 
@@ -126,12 +125,12 @@ internal sealed unsafe partial class Amd64Emitter
     private void CheckBoxed(short value, int instruction)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        if (op.Code != IrCode.ReadF || (_boxed >> op.Detail & 1) != 0)
+        if (op.Code != IrCode.ReadFloat || (_boxed >> op.Detail & 1) != 0)
             return;
-        Xmm home = GuestRegisters.VectorOf(op.Detail);
+        Xmm home = _homes.VectorOf(op.Detail);
         if (home == Xmm.None)
         {
-            Mem slot = GuestRegisters.SlotF(op.Detail);
+            Mem slot = GuestRegisters.Slot(op.Detail);
             _asm.Alu(Alu.Cmp, slot with { Displacement = slot.Displacement + 4 }, -1, Size.Bits32);
         }
         else
@@ -141,14 +140,14 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.SlowEnds, instruction);
-        _boxed |= 1u << op.Detail;
+        _boxed |= 1UL << op.Detail;
     }
 
     private void EmitFused(FloatOperation operation, bool isDouble, in IrOp op, Xmm x, Xmm to)
     {
         // to = ±(x * y) ± z; of the forms with three registers, 231 adds to the first one.
         Xmm y = Vector(op.B, Spare);
-        Xmm z = GuestRegisters.VectorOf(_block.Ops[op.C].Detail);
+        Xmm z = _homes.VectorOf(_block.Ops[op.C].Detail);
         byte add231 = operation switch
         {
             FloatOperation.MultiplyAdd => 0xb9,
@@ -164,12 +163,12 @@ internal sealed unsafe partial class Amd64Emitter
             {
                 if (y == Spare)
                 {
-                    _asm.FmaMemory(add213, isDouble, Work, y, GuestRegisters.SlotF(_block.Ops[op.C].Detail));
+                    _asm.FmaMemory(add213, isDouble, Work, y, GuestRegisters.Slot(_block.Ops[op.C].Detail));
                     Copy(to, Work);
                     return;
                 }
 
-                _asm.LoadDouble(Spare, GuestRegisters.SlotF(_block.Ops[op.C].Detail));
+                _asm.LoadDouble(Spare, GuestRegisters.Slot(_block.Ops[op.C].Detail));
                 z = Spare;
             }
 
@@ -179,7 +178,7 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         if (z == Xmm.None)
-            _asm.LoadDouble(Work, GuestRegisters.SlotF(_block.Ops[op.C].Detail));
+            _asm.LoadDouble(Work, GuestRegisters.Slot(_block.Ops[op.C].Detail));
         else
             Copy(Work, z);
         _asm.Fma(add231, isDouble, Work, x, y);

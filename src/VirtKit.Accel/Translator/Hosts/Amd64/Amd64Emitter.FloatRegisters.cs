@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -11,10 +10,10 @@ internal sealed unsafe partial class Amd64Emitter
     private Xmm Vector(short value, Xmm scratch)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        Xmm home = GuestRegisters.VectorOf(op.Detail);
+        Xmm home = _homes.VectorOf(op.Detail);
         if (home != Xmm.None)
             return home;
-        _asm.LoadDouble(scratch, GuestRegisters.SlotF(op.Detail));
+        _asm.LoadDouble(scratch, GuestRegisters.Slot(op.Detail));
         return scratch;
     }
 
@@ -23,18 +22,18 @@ internal sealed unsafe partial class Amd64Emitter
     {
         if (!TryFloatDestination(index, out int register))
             return Work;
-        Xmm home = GuestRegisters.VectorOf(register);
+        Xmm home = _homes.VectorOf(register);
         bool isOperand = IsRegister(op.A, register) || IsRegister(op.B, register) || IsRegister(op.C, register);
         return home == Xmm.None || isOperand ? Work : home;
     }
 
-    private bool IsRegister(short value, int register) => value >= 0 && _block.Ops[value] is { Code: IrCode.ReadF } read && read.Detail == register;
+    private bool IsRegister(short value, int register) => value >= 0 && _block.Ops[value] is { Code: IrCode.ReadFloat } read && read.Detail == register;
 
     private bool TryFloatDestination(int index, out int register)
     {
         int next = NextEffect(index);
         register = 0;
-        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteF } write || write.A != index)
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteFloat } write || write.A != index)
             return false;
         register = write.Detail;
         return true;
@@ -48,16 +47,16 @@ internal sealed unsafe partial class Amd64Emitter
             _asm.Mov(to, from);
     }
 
-    private void EmitWriteF(in IrOp op)
+    private void EmitWriteFloat(in IrOp op)
     {
         ref readonly IrOp value = ref _block.Ops[op.A];
         bool boxed = (value.Code == IrCode.Float && value.Detail2 == (byte)FloatFormat.Single) || IsBox(value);
-        _boxed = boxed ? _boxed | 1u << op.Detail : _boxed & ~(1u << op.Detail);
-        Xmm home = GuestRegisters.VectorOf(op.Detail), from = _vectors[op.A];
+        _boxed = boxed ? _boxed | 1UL << op.Detail : _boxed & ~(1UL << op.Detail);
+        Xmm home = _homes.VectorOf(op.Detail), from = _vectors[op.A];
         if (from != Xmm.None)
         {
             if (home == Xmm.None)
-                _asm.StoreDouble(GuestRegisters.SlotF(op.Detail), from);
+                _asm.StoreDouble(GuestRegisters.Slot(op.Detail), from);
             else
                 Copy(home, from);
             return;
@@ -66,7 +65,7 @@ internal sealed unsafe partial class Amd64Emitter
         int free = Free;
         Gp register = Use(op.A, ref free);
         if (home == Xmm.None)
-            _asm.Store(GuestRegisters.SlotF(op.Detail), register);
+            _asm.Store(GuestRegisters.Slot(op.Detail), register);
         else
             _asm.Mov(home, register, Size.Bits64);
     }
@@ -77,11 +76,11 @@ internal sealed unsafe partial class Amd64Emitter
     private bool TryLoadFloat(int index, MemoryWidth width, in Mem place)
     {
         int next = NextEffect(index);
-        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteF } write)
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteFloat } write)
             return false;
         if (width == MemoryWidth.Double && write.A == index)
         {
-            Xmm home = GuestRegisters.VectorOf(write.Detail);
+            Xmm home = _homes.VectorOf(write.Detail);
             Xmm to = home == Xmm.None ? Work : home;
             _asm.LoadDouble(to, place);
             Finish(index, to);
@@ -100,7 +99,7 @@ internal sealed unsafe partial class Amd64Emitter
     private bool TryStoreFloat(short value, int bytes, in Mem place)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        Xmm home = op.Code == IrCode.ReadF ? GuestRegisters.VectorOf(op.Detail) : Xmm.None;
+        Xmm home = op.Code == IrCode.ReadFloat ? _homes.VectorOf(op.Detail) : Xmm.None;
         if (home == Xmm.None)
             return false;
         if (bytes == 8)

@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -29,7 +28,7 @@ internal sealed unsafe partial class Amd64Emitter
         if (address == Gp.None)
         {
             address = Gp.Rax;
-            _asm.Load(address, GuestRegisters.SlotX(group.Register));
+            _asm.Load(address, GuestRegisters.Slot(group.Register));
         }
 
         Gp low = address;

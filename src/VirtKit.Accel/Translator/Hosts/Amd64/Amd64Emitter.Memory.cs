@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -88,7 +87,7 @@ internal sealed unsafe partial class Amd64Emitter
         ref readonly IrOp op = ref _block.Ops[address];
         return op.Code switch
         {
-            IrCode.ReadX => op.Imm != 0 && op.Detail != GuestRegisters.StackPointer,
+            IrCode.ReadInteger => op.Imm != 0 && op.Detail != _homes.Guest.StackPointer,
             IrCode.Add => IsComputed(op.A) || IsComputed(op.B),
             _ => false,
         };
@@ -128,7 +127,7 @@ internal sealed unsafe partial class Amd64Emitter
     private Gp LoadDestination(int index)
     {
         int next = NextEffect(index);
-        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteX } write || write.A != index)
+        if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteInteger } write || write.A != index)
             return Gp.Rax;
         Gp home = _registers.HomeOf(write.Detail);
         return home == Gp.None ? Gp.Rax : home;
@@ -141,7 +140,7 @@ internal sealed unsafe partial class Amd64Emitter
     }
 
     private bool SupportsAtomic(in IrOp op) =>
-        _block.Ops[op.B].Code == IrCode.ReadX || (AtomicOperation)op.Detail is AtomicOperation.Swap or AtomicOperation.Add;
+        _block.Ops[op.B].Code == IrCode.ReadInteger || (AtomicOperation)op.Detail is AtomicOperation.Swap or AtomicOperation.Add;
 
     private void EmitAtomic(int index, in IrOp op)
     {
@@ -176,7 +175,7 @@ internal sealed unsafe partial class Amd64Emitter
     {
         var place = new Mem(Gp.Rdx, 0);
         bool inRegister = TryRegister(operand, out Gp register);
-        Mem slot = GuestRegisters.SlotX(_block.Ops[operand].Detail);
+        Mem slot = GuestRegisters.Slot(_block.Ops[operand].Detail);
         _asm.Load(Gp.Rax, place, size);
         byte* again = _asm.Cursor;
         if (operation is AtomicOperation.Xor or AtomicOperation.And or AtomicOperation.Or)

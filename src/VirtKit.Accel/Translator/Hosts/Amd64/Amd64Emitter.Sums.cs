@@ -105,12 +105,12 @@ internal sealed unsafe partial class Amd64Emitter
     private void Apply(IrCode code, Gp to, short b, int free, Size size)
     {
         ref readonly IrOp op = ref _block.Ops[b];
-        if (op.Code == IrCode.ReadX && !TryRegister(b, out _))
+        if (op.Code == IrCode.ReadInteger && !TryRegister(b, out _))
         {
             if (code == IrCode.Mul)
-                _asm.Multiply(to, GuestRegisters.SlotX(op.Detail), size);
+                _asm.Multiply(to, GuestRegisters.Slot(op.Detail), size);
             else
-                _asm.Alu(AluOf(code), to, GuestRegisters.SlotX(op.Detail), size);
+                _asm.Alu(AluOf(code), to, GuestRegisters.Slot(op.Detail), size);
             return;
         }
 

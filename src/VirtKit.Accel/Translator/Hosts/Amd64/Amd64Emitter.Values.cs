@@ -1,6 +1,5 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
-using VirtKit.RiscV;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -20,13 +19,13 @@ internal sealed unsafe partial class Amd64Emitter
     private bool TryRegister(short value, out Gp register)
     {
         ref readonly IrOp op = ref _block.Ops[value];
-        register = op.Code == IrCode.ReadX ? _registers.HomeOf(op.Detail) : Gp.None;
+        register = op.Code == IrCode.ReadInteger ? _registers.HomeOf(op.Detail) : Gp.None;
         if (register == Gp.None)
             register = _locations[value];
         return register != Gp.None;
     }
 
-    private bool IsLeaf(short value) => _block.Ops[value].Code == IrCode.ReadX || _locations[value] != Gp.None;
+    private bool IsLeaf(short value) => _block.Ops[value].Code == IrCode.ReadInteger || _locations[value] != Gp.None;
 
     private bool TryImmediate(short value, out int imm)
     {
@@ -66,13 +65,13 @@ internal sealed unsafe partial class Amd64Emitter
                 else
                     _asm.Constant(to, op.Imm);
                 break;
-            case IrCode.ReadX:
-                _asm.Load(to, GuestRegisters.SlotX(op.Detail));
+            case IrCode.ReadInteger:
+                _asm.Load(to, GuestRegisters.Slot(op.Detail));
                 break;
-            case IrCode.ReadF:
-                Xmm vector = GuestRegisters.VectorOf(op.Detail);
+            case IrCode.ReadFloat:
+                Xmm vector = _homes.VectorOf(op.Detail);
                 if (vector == Xmm.None)
-                    _asm.Load(to, GuestRegisters.SlotF(op.Detail));
+                    _asm.Load(to, GuestRegisters.Slot(op.Detail));
                 else
                     _asm.Mov(to, vector, Size.Bits64);
                 break;
@@ -142,8 +141,8 @@ internal sealed unsafe partial class Amd64Emitter
 
         switch (op.Code)
         {
-            case IrCode.ReadX:
-                _asm.Load(to, GuestRegisters.SlotX(op.Detail), Size.Bits32);
+            case IrCode.ReadInteger:
+                _asm.Load(to, GuestRegisters.Slot(op.Detail), Size.Bits32);
                 return true;
             case IrCode.Add or IrCode.Sub or IrCode.And or IrCode.Or or IrCode.Xor or IrCode.Mul:
                 Binary(op, to, free, Size.Bits32);
@@ -229,9 +228,9 @@ internal sealed unsafe partial class Amd64Emitter
         ref readonly IrOp right = ref _block.Ops[op.B];
         if (TryImmediate(op.B, out int imm))
         {
-            if (left.Code == IrCode.ReadX && !TryRegister(op.A, out _))
+            if (left.Code == IrCode.ReadInteger && !TryRegister(op.A, out _))
             {
-                _asm.Alu(Alu.Cmp, GuestRegisters.SlotX(left.Detail), imm);
+                _asm.Alu(Alu.Cmp, GuestRegisters.Slot(left.Detail), imm);
                 return condition;
             }
 
@@ -244,8 +243,8 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         Gp a = Use(op.A, ref free);
-        if (right.Code == IrCode.ReadX && !TryRegister(op.B, out _))
-            _asm.Alu(Alu.Cmp, a, GuestRegisters.SlotX(right.Detail));
+        if (right.Code == IrCode.ReadInteger && !TryRegister(op.B, out _))
+            _asm.Alu(Alu.Cmp, a, GuestRegisters.Slot(right.Detail));
         else
             _asm.Alu(Alu.Cmp, a, Use(op.B, ref free));
         return condition;

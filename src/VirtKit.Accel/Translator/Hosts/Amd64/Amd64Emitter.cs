@@ -17,7 +17,8 @@ internal sealed unsafe partial class Amd64Emitter
     private readonly CodeRecords _records;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
-    private readonly BlockRegisters _registers = new();
+    private readonly RegisterHomes _homes;
+    private readonly BlockRegisters _registers;
     private ColdJump[] _cold = new ColdJump[64];
     private int _coldCount;
     private readonly nint[] _after = new nint[IrBlock.MaxInstructions];
@@ -28,8 +29,10 @@ internal sealed unsafe partial class Amd64Emitter
     private bool _targetInRax;
     private bool _exhausted;
 
-    public Amd64Emitter(Amd64Assembler assembler, Amd64Stubs stubs, IrBlock block, CodeRecords records)
+    public Amd64Emitter(Amd64Assembler assembler, Amd64Stubs stubs, RegisterHomes homes, IrBlock block, CodeRecords records)
     {
+        _homes = homes;
+        _registers = new BlockRegisters(homes);
         _asm = assembler;
         _stubs = stubs;
         _block = block;
@@ -129,11 +132,11 @@ internal sealed unsafe partial class Amd64Emitter
     {
         switch (op.Code)
         {
-            case IrCode.WriteX:
-                EmitWriteX(op);
+            case IrCode.WriteInteger:
+                EmitWriteInteger(op);
                 return false;
-            case IrCode.WriteF:
-                EmitWriteF(op);
+            case IrCode.WriteFloat:
+                EmitWriteFloat(op);
                 return false;
             case IrCode.Load:
                 EmitLoad(index, op);
@@ -179,7 +182,7 @@ internal sealed unsafe partial class Amd64Emitter
         }
     }
 
-    private void EmitWriteX(in IrOp op)
+    private void EmitWriteInteger(in IrOp op)
     {
         Gp home = _registers.HomeOf(op.Detail);
         if (home != Gp.None)
@@ -188,7 +191,7 @@ internal sealed unsafe partial class Amd64Emitter
             return;
         }
 
-        Mem slot = GuestRegisters.SlotX(op.Detail);
+        Mem slot = GuestRegisters.Slot(op.Detail);
         ref readonly IrOp value = ref _block.Ops[op.A];
         if (value.IsConstant && (long)value.Imm == (int)value.Imm)
         {

@@ -1,3 +1,5 @@
+using VirtKit.Accel.Translator.Guests;
+
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The code that every block shares: the way in from .NET, the ways out, and the call of an instruction's shared function.</summary>
@@ -5,9 +7,11 @@ internal sealed unsafe class Amd64Stubs
 {
     private readonly Amd64Assembler _asm;
     private readonly HostConvention _host;
+    private readonly RegisterHomes _homes;
 
-    public Amd64Stubs(Amd64Assembler assembler, HostConvention host)
+    public Amd64Stubs(Amd64Assembler assembler, HostConvention host, RegisterHomes homes)
     {
+        _homes = homes;
         _asm = assembler;
         _host = host;
         Enter = EmitEnter();
@@ -21,6 +25,9 @@ internal sealed unsafe class Amd64Stubs
         Amd64Assembler.Bind(_asm.Jump(), leave);
         Slow = EmitSlow(abandon);
     }
+
+    /// <summary>What the guest's registers are.</summary>
+    public GuestRegisterFile Guest => _homes.Guest;
 
     /// <summary>A function (context, code) that runs translated code until it leaves.</summary>
     public byte* Enter { get; }
@@ -105,28 +112,28 @@ internal sealed unsafe class Amd64Stubs
 
     private void Spill()
     {
-        foreach ((int guest, Gp host) in GuestRegisters.Pinned)
-            _asm.Store(GuestRegisters.SlotX(guest), host);
+        foreach ((int guest, Gp host) in _homes.Pinned)
+            _asm.Store(GuestRegisters.Slot(guest), host);
         _asm.Store(GuestRegisters.Field(ContextLayout.Budget), GuestRegisters.Budget);
         byte* skip = SkipUnlessFloat();
-        foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
-            _asm.StoreDouble(GuestRegisters.SlotF(guest), host);
+        foreach ((int guest, Xmm host) in _homes.PinnedVectors)
+            _asm.StoreDouble(GuestRegisters.Slot(guest), host);
         // The host's sticky flag is the guest's, for whatever else raises it has been undone or is done again.
         _asm.StoreControl(GuestRegisters.Field(ContextLayout.Control));
         _asm.Test(GuestRegisters.Field(ContextLayout.Control), 0x20);
         byte* exact = _asm.JumpShort(Condition.Equal);
-        _asm.Alu(Alu.Or, GuestRegisters.Field(ContextLayout.Fcsr), 1, Size.Bits32);
+        _asm.Alu(Alu.Or, GuestRegisters.Field(_homes.Guest.FloatStatus), _homes.Guest.Inexact, Size.Bits32);
         _asm.BindShort(exact);
         _asm.Bind(skip);
     }
 
     private void Fill()
     {
-        foreach ((int guest, Gp host) in GuestRegisters.Pinned)
-            _asm.Load(host, GuestRegisters.SlotX(guest));
+        foreach ((int guest, Gp host) in _homes.Pinned)
+            _asm.Load(host, GuestRegisters.Slot(guest));
         byte* skip = SkipUnlessFloat();
-        foreach ((int guest, Xmm host) in GuestRegisters.PinnedVectors)
-            _asm.LoadDouble(host, GuestRegisters.SlotF(guest));
+        foreach ((int guest, Xmm host) in _homes.PinnedVectors)
+            _asm.LoadDouble(host, GuestRegisters.Slot(guest));
         _asm.LoadControl(GuestRegisters.Field(ContextLayout.ControlAtEntry));
         _asm.Bind(skip);
     }

@@ -1,13 +1,14 @@
+using VirtKit.Accel.Translator.Guests;
 using VirtKit.Accel.Translator.Ir;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
 /// <summary>The host registers of guest registers inside one block. In a loop, registers that it uses often borrow the host registers of those that it uses less.</summary>
-internal sealed class BlockRegisters
+internal sealed class BlockRegisters(RegisterHomes homes)
 {
-    private readonly Gp[] _homes = new Gp[32];
-    private readonly int[] _uses = new int[32];
-    private readonly Loan[] _loans = new Loan[32];
+    private readonly Gp[] _homes = new Gp[GuestRegisterFile.MaxSlots];
+    private readonly int[] _uses = new int[GuestRegisterFile.MaxSlots];
+    private readonly Loan[] _loans = new Loan[GuestRegisterFile.MaxSlots];
     private int _loanCount;
 
     /// <param name="Guest">The register that is in <paramref name="Host"/> inside the block.</param>
@@ -24,7 +25,7 @@ internal sealed class BlockRegisters
     {
         _loanCount = 0;
         for (int i = 0; i < _homes.Length; i++)
-            _homes[i] = GuestRegisters.HomeOf(i);
+            _homes[i] = homes.HomeOf(i);
         if (!lends || !TryCount(block))
             return;
         while (Find(out byte guest, out byte pinned))
@@ -44,9 +45,9 @@ internal sealed class BlockRegisters
         {
             if (op.Code == IrCode.Fallback)
                 return false;
-            if (op.Code == IrCode.ReadX)
+            if (op.Code == IrCode.ReadInteger)
                 _uses[op.Detail] += op.Uses;
-            else if (op.Code == IrCode.WriteX)
+            else if (op.Code == IrCode.WriteInteger)
                 _uses[op.Detail]++;
         }
 
@@ -58,11 +59,13 @@ internal sealed class BlockRegisters
     {
         guest = pinned = 0;
         int most = 0, least = int.MaxValue;
-        for (byte i = 1; i < 32; i++)
+        for (byte i = 0; i < homes.Guest.Integers; i++)
         {
-            if (_homes[i] == Gp.None && _uses[i] > most && GuestRegisters.HomeOf(i) == Gp.None)
+            if (i == homes.Guest.Zero)
+                continue;
+            if (_homes[i] == Gp.None && _uses[i] > most && homes.HomeOf(i) == Gp.None)
                 (guest, most) = (i, _uses[i]);
-            if (_homes[i] != Gp.None && GuestRegisters.HomeOf(i) != Gp.None && _uses[i] < least)
+            if (_homes[i] != Gp.None && homes.HomeOf(i) != Gp.None && _uses[i] < least)
                 (pinned, least) = (i, _uses[i]);
         }
 

@@ -31,9 +31,9 @@ internal static unsafe class HostDisassembler
 
     private sealed class Symbols(byte* memory, Amd64Stubs stubs) : ISymbolResolver
     {
-        private static readonly Dictionary<int, string> Fields = new (int Offset, string Name)[]
+        private readonly Dictionary<int, string> _fields = new (int Offset, string Name)[]
         {
-            (ContextLayout.Attention, "Attention"), (ContextLayout.FloatReady, "FloatReady"), (ContextLayout.Fcsr, "Fcsr"), (ContextLayout.ReadTlb, "ReadTlb"),
+            (ContextLayout.Attention, "Attention"), (ContextLayout.FloatReady, "FloatReady"), (stubs.Guest.FloatStatus, stubs.Guest.FloatStatusName), (ContextLayout.ReadTlb, "ReadTlb"),
             (ContextLayout.WriteTlb, "WriteTlb"), (ContextLayout.Jumps, "Jumps"), (ContextLayout.Box, "Box"), (ContextLayout.SignOfSingle, "SignOfSingle"),
             (ContextLayout.SignOfDouble, "SignOfDouble"),
         }.Concat(RecentFields()).ToDictionary(field => GuestRegisters.Displacement(field.Offset), field => field.Name);
@@ -52,7 +52,7 @@ internal static unsafe class HostDisassembler
             // A field of the context has a name and no number, which another field before it would change.
             bool isField = instruction.GetOpKind(instructionOperand < 0 ? 0 : instructionOperand) == OpKind.Memory && instruction.MemoryBase == Register.RBP;
             string? name = null;
-            bool known = isField ? Fields.TryGetValue((int)(long)address, out name) : _stubs.TryGetValue(address, out name);
+            bool known = isField ? _fields.TryGetValue((int)(long)address, out name) : _stubs.TryGetValue(address, out name);
             symbol = known ? new SymbolResult(address, name!) : default;
             return known;
         }
