@@ -8,7 +8,7 @@ internal static unsafe class ContextLayout
     /// <summary>The <see cref="TranslatorContext"/> itself.</summary>
     public static readonly int Context;
 
-    public static readonly int Pc, Attention, FloatReady, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
+    public static readonly int Pc, Attention, FloatReady, Spilled, ReadTlb, WriteTlb, Jumps, Budget, Fallback, Exit, ExitKind,
         Box, SignOfSingle, SignOfDouble, ControlAtEntry, Control, RecentPages, RecentNever, RecentMissesLeft, RecentAreUsed;
 
     /// <summary>The distance of the interpreter's context from the <see cref="TranslatorContext"/>.</summary>
@@ -26,6 +26,7 @@ internal static unsafe class ContextLayout
         FloatReady = (int)((byte*)&cpu->FloatReady - slots);
         ReadTlb = (int)((byte*)&cpu->ReadTlb - slots);
         WriteTlb = (int)((byte*)&cpu->WriteTlb - slots);
+        Spilled = (int)((byte*)&context.Spilled - slots);
         Jumps = (int)((byte*)&context.Jumps - slots);
         Budget = (int)((byte*)&context.Budget - slots);
         Fallback = (int)((byte*)&context.Fallback - slots);

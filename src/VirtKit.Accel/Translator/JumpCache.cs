@@ -1,3 +1,4 @@
+using VirtKit.Execution;
 using VirtKit.Memory;
 
 namespace VirtKit.Accel.Translator;
@@ -9,6 +10,9 @@ internal sealed unsafe class JumpCache : IDisposable
     private const int PageSlots = 2048, MaxNodes = 16384;
 
     private readonly int _modes;
+
+    /// <summary>How far an instruction reaches behind its first byte, at most.</summary>
+    private readonly ulong _reach;
 
     // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
     private readonly NativeBlock _entryBlock;
@@ -23,17 +27,17 @@ internal sealed unsafe class JumpCache : IDisposable
     /// <summary>The nodes handed out since everything was forgotten; they count from 1. Those given back are chained behind <see cref="_free"/>.</summary>
     private int _count, _free;
 
-    /// <param name="modes">How many code modes there are.</param>
-    public JumpCache(int modes)
+    public JumpCache(GuestSystem system)
     {
-        _modes = modes;
+        int modes = _modes = system.CodeModes;
+        _reach = (ulong)system.Instructions.MaxLength - 1;
         _entryBlock = NativeBlock.LazilyZeroed(modes * CodeEntry.Count * sizeof(CodeEntry));
         _firstBlock = NativeBlock.LazilyZeroed(modes * PageSlots * sizeof(int));
         _entries = (CodeEntry*)_entryBlock.Pointer;
         _nodes = (Node*)_nodeBlock.Pointer;
         _first = (int*)_firstBlock.Pointer;
         for (int mode = 0; mode < _modes; mode++)
-            _entries[mode * CodeEntry.Count].Pc = CodeEntry.Invalid;
+            _entries[mode * CodeEntry.Count].Pc = CodeEntry.InvalidAt(0);
     }
 
     public CodeEntry* TableOf(int mode) => _entries + mode * CodeEntry.Count;
@@ -42,7 +46,7 @@ internal sealed unsafe class JumpCache : IDisposable
     public void Fill(CodeEntry* entry, ulong pc, byte* code)
     {
         // An instruction at a page's end may reach into the next: it is listed for both.
-        bool atEnd = (pc & 0xfff) == 0xffe;
+        bool atEnd = (pc & 0xfff) + _reach > 0xfff;
         if (_count > MaxNodes - 2 && (_free == 0 || _nodes[_free].Next == 0))
             Forget();
         entry->Pc = pc;
@@ -50,7 +54,7 @@ internal sealed unsafe class JumpCache : IDisposable
         int number = (int)(entry - _entries);
         List(number, pc);
         if (atEnd)
-            List(number, pc + 2);
+            List(number, pc + _reach);
     }
 
     /// <summary>Forgets everything.</summary>
@@ -59,7 +63,7 @@ internal sealed unsafe class JumpCache : IDisposable
         if (_count == 0)
             return;
         for (int node = 1; node <= _count; node++)
-            _entries[_nodes[node].Entry].Pc = CodeEntry.Invalid;
+            _entries[_nodes[node].Entry].Pc = CodeEntry.InvalidAt(_nodes[node].Entry);
         new Span<int>(_first, _modes * PageSlots).Clear();
         _count = _free = 0;
     }
@@ -76,9 +80,9 @@ internal sealed unsafe class JumpCache : IDisposable
                 int number = link;
                 ref Node node = ref _nodes[number];
                 ref CodeEntry entry = ref _entries[node.Entry];
-                bool isOfPage = (entry.Pc & ~0xfffUL) == page || entry.Pc == page - 2;
+                bool isOfPage = (entry.Pc & ~0xfffUL) == page || page - entry.Pc <= _reach;
                 if (isOfPage)
-                    entry.Pc = CodeEntry.Invalid;
+                    entry.Pc = CodeEntry.InvalidAt(node.Entry);
                 // Nodes of entries that another address has taken are given back too.
                 if (isOfPage || !IsOfSlot(entry.Pc, page))
                 {
@@ -113,7 +117,7 @@ internal sealed unsafe class JumpCache : IDisposable
         first = number;
     }
 
-    private static bool IsOfSlot(ulong pc, ulong page) => SlotOf(pc) == SlotOf(page) || SlotOf(pc + 2) == SlotOf(page);
+    private bool IsOfSlot(ulong pc, ulong page) => SlotOf(pc) == SlotOf(page) || SlotOf(pc + _reach) == SlotOf(page);
 
     private static int SlotOf(ulong address) => (int)(address >> 12 & (PageSlots - 1));
 

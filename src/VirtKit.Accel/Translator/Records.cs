@@ -17,7 +17,7 @@ internal struct Site
     /// <summary>How many of the block's instructions have not retired before this one; the block's budget is spent at its entry.</summary>
     public byte Remaining;
 
-    /// <summary>2 or 4 bytes.</summary>
+    /// <summary>In bytes.</summary>
     public byte Length;
 
     /// <summary>What follows the instruction.</summary>
@@ -28,20 +28,25 @@ internal struct Site
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct ExitRecord
 {
-    // The lowest bit, which no address has, is the other property.
-    private readonly ulong _target;
+    // The highest bit, which no address of the host has, is the other property.
+    private const ulong Lone = 1UL << 63;
+    private ulong _patch;
 
     public ExitRecord(ulong pc, byte* patch = null, bool lone = false)
     {
-        _target = pc | (lone ? 1UL : 0);
-        Patch = patch;
+        Pc = pc;
+        _patch = (ulong)patch | (lone ? Lone : 0);
     }
 
-    public readonly ulong Pc => _target & ~1UL;
+    public readonly ulong Pc;
 
-    /// <summary>Whether the code to go on with is one in which every access has its own look at the TLB.</summary>
-    public readonly bool IsLone => (_target & 1) != 0;
+    /// <summary>Whether the code to go on with is one in which every access has its own TLB lookup.</summary>
+    public readonly bool IsLone => (_patch & Lone) != 0;
 
     /// <summary>The displacement to patch, in the writable view, or null where the exit is never linked.</summary>
-    public byte* Patch;
+    public byte* Patch
+    {
+        readonly get => (byte*)(_patch & ~Lone);
+        set => _patch = (ulong)value | _patch & Lone;
+    }
 }

@@ -26,7 +26,7 @@ internal sealed unsafe class Stepper : IDisposable
         _builder = new BlockBuilder(set, handlers);
         _allocate = _ => (nint)_scratch;
         // Zeroes are invalid entries: of all addresses only 0 has the entry 0.
-        _noJumps[0].Pc = JumpEntry.Invalid;
+        _noJumps[0].Pc = JumpEntry.InvalidFirst;
     }
 
     /// <summary>Runs at most so many instructions from an address; fewer where a jump, a trap or the end of what can be fetched comes first.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Execution;
 using VirtKit.Interpreter;
@@ -29,6 +30,8 @@ internal unsafe struct TranslatorContext
 
     public RecentPages Recent;
 
+    public SpilledValues Spilled;
+
     public InterpreterContext Interpreter;
 
     /// <summary>The size of a CPU's context here.</summary>
@@ -36,6 +39,15 @@ internal unsafe struct TranslatorContext
 
     /// <summary>The context that a CPU's is a part of.</summary>
     public static TranslatorContext* Of(GuestCpu cpu) => (TranslatorContext*)((byte*)cpu.Context - ContextLayout.Interpreter);
+}
+
+/// <summary>What an instruction has loaded and still needs when it accesses memory again.</summary>
+[InlineArray(Count)]
+internal struct SpilledValues
+{
+    public const int Count = 4;
+
+    private ulong _first;
 }
 
 /// <summary>Constants for floating-point code; those of bitwise operations are 16 bytes long.</summary>
@@ -78,8 +90,6 @@ internal unsafe struct CodeEntry
 {
     public const int Count = 16384;
 
-    /// <summary>Odd, as no instruction address is.</summary>
-    public const ulong Invalid = ulong.MaxValue;
 
     /// <summary>By how much an address is shifted and mixed with itself: pages whose numbers differ in the low bits use different entries for the same offset.</summary>
     public const int PageShift = 11;
@@ -87,6 +97,9 @@ internal unsafe struct CodeEntry
     public ulong Pc;
 
     public byte* Code;
+
+    /// <summary>An address that is not looked up in an entry: for the first one this, whose own entry is another.</summary>
+    public static ulong InvalidAt(int number) => (number & (Count - 1)) == 0 ? 16UL : 0;
 
     /// <summary>The byte offset of an address's entry.</summary>
     public static int OffsetOf(ulong pc) => (int)((pc ^ pc >> PageShift) << 3 & (Count - 1) * 16);

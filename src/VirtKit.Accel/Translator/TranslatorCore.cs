@@ -17,7 +17,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     private readonly FallbackTable _fallbacks;
     /// <summary>The jump caches of the address spaces that the CPU keeps apart.</summary>
     private readonly JumpCache?[] _spaces;
-    private readonly int _codeModes;
+    private readonly GuestSystem _system;
     private readonly Stepper _stepper;
     private readonly Func<ulong, CodePlace?> _nextPage;
     private GCHandle _self;
@@ -37,9 +37,9 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     public TranslatorCore(GuestSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
     {
         Shadow = shadow;
-        _codeModes = system.CodeModes;
+        _system = system;
         _spaces = new JumpCache?[system.Spaces];
-        _spaces[0] = _jumps = new JumpCache(_codeModes);
+        _spaces[0] = _jumps = new JumpCache(system);
         _cache = cache;
         _fallbacks = fallbacks;
         Cpu = system.CreateCpu(index, TranslatorContext.Size, this);
@@ -77,7 +77,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     {
         _codeChanged = true;
         _wantsLink = -1;
-        _jumps = _spaces[space] ??= new JumpCache(_codeModes);
+        _jumps = _spaces[space] ??= new JumpCache(_system);
     }
 
     public override void CodeMappingChanged(int space)

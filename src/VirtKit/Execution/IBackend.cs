@@ -89,7 +89,7 @@ internal unsafe interface IBackend<V> where V : struct
 
     bool Jump(int offset);
 
-    /// <summary>Jumps to an address whose lowest bit is ignored.</summary>
+    /// <summary>Jumps to an address, a multiple of <see cref="GuestInstructions.Alignment"/>.</summary>
     bool JumpTo(V address);
 
     /// <summary>The address of the next instruction in memory.</summary>

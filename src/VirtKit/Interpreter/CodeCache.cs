@@ -35,7 +35,7 @@ internal sealed unsafe class CodeCache : IDisposable
         _jumps = (JumpEntry*)_jumpBlock.Pointer;
         _scratch = (Op*)_scratchBlock.Pointer;
         for (int mode = 0; mode < _modes; mode++)
-            _jumps[mode * JumpEntry.Count].Pc = JumpEntry.Invalid;
+            _jumps[mode * JumpEntry.Count].Pc = JumpEntry.InvalidFirst;
         _allocate = slots => (nint)_arena.Allocate(slots);
         _allocateScratch = _ => (nint)_scratch;
     }
@@ -105,7 +105,7 @@ internal sealed unsafe class CodeCache : IDisposable
         for (int mode = 0; mode < _modes; mode++)
         {
             if (_used[mode])
-                new Span<JumpEntry>(_jumps + mode * JumpEntry.Count, JumpEntry.Count).Fill(new JumpEntry { Pc = JumpEntry.Invalid });
+                Forget(mode);
             _used[mode] = false;
         }
     }
@@ -121,9 +121,20 @@ internal sealed unsafe class CodeCache : IDisposable
             foreach (ref JumpEntry entry in entries)
             {
                 if ((entry.Pc & ~0xfffUL) == (page & ~0xfffUL))
-                    entry.Pc = JumpEntry.Invalid;
+                    entry.Pc = 0;
             }
+
+            JumpEntry* first = _jumps + mode * JumpEntry.Count;
+            if (first->Pc == 0)
+                first->Pc = JumpEntry.InvalidFirst;
         }
+    }
+
+    private void Forget(int mode)
+    {
+        JumpEntry* table = _jumps + mode * JumpEntry.Count;
+        new Span<JumpEntry>(table, JumpEntry.Count).Clear();
+        table->Pc = JumpEntry.InvalidFirst;
     }
 
     public void Dispose()

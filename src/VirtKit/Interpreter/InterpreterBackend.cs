@@ -150,7 +150,7 @@ internal unsafe ref struct InterpreterBackend<TPath>(GuestCpu cpu, InterpreterCo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool JumpTo(ulong address)
     {
-        Target = address & ~1UL;
+        Target = address;
         return true;
     }
 

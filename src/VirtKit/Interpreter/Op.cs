@@ -88,8 +88,8 @@ internal unsafe struct JumpEntry
 {
     public const int Count = 8192;
 
-    /// <summary>No address of an instruction that can be kept: one there crosses the end of its page.</summary>
-    public const ulong Invalid = ulong.MaxValue;
+    /// <summary>An address that is not looked up in the first entry of a table; what is not looked up in the others is 0, whose entry is the first.</summary>
+    public const ulong InvalidFirst = ulong.MaxValue;
 
     public ulong Pc;
 

@@ -150,6 +150,7 @@ public sealed class PostTests
         {
             ((VirtualClock)machine.Clock).PostRuns += (instructions, _) => stamps.Add(instructions);
             int posted = 0, waits = 0;
+            bool hasPosted = false;
             var host = new Thread(() =>
             {
                 while (!done.IsCancellationRequested)
@@ -163,10 +164,13 @@ public sealed class PostTests
                             Input(clint, posted++);
                             Volatile.Write(ref waits, 0);
                         });
+                        Volatile.Write(ref hasPosted, true);
                     }
                 }
             });
             host.Start();
+            // A host under load may not get to its thread before the guest ends.
+            SpinWait.SpinUntil(() => Volatile.Read(ref hasPosted));
             VcpuExit exit = machine.Run(TestContext.Current.CancellationToken);
             done.Cancel();
             host.Join();

@@ -135,7 +135,7 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target, GuestRegisterFi
     {
         ref readonly IrOp op = ref block.Ops[address.Index];
         if (op.IsConstant)
-            return Effect(IrCode.Jump, imm: op.Imm & ~1UL);
+            return Effect(IrCode.Jump, imm: op.Imm);
         // The address is fixed before the link register, which it may be computed from, is written.
         int last = block.OpCount - 1;
         if (last < _firstOp || block.Ops[last].Code != IrCode.WriteInteger)

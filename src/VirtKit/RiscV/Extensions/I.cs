@@ -92,7 +92,7 @@ internal readonly struct Jalr : IInstruction
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
     {
-        V target = b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm));
+        V target = b.And(b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Constant(~1UL));
         b.Write(o.Rd, b.NextPc());
         return b.JumpTo(target);
     }

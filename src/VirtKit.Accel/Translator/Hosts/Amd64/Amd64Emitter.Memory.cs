@@ -135,9 +135,50 @@ internal sealed unsafe partial class Amd64Emitter
 
     private void Place(int index, Gp register)
     {
+        if ((Bit(register) & Scratch) != 0 && IsNeededBehindAnAccess(index))
+        {
+            Spill(index, register);
+            return;
+        }
+
         _locations[index] = register;
         _reserved |= Bit(register) & Scratch;
     }
+
+    /// <summary>Whether a loaded value is still used when another access of its instruction has taken the scratch registers.</summary>
+    private bool IsNeededBehindAnAccess(int index)
+    {
+        ref readonly IrOp loaded = ref _block.Ops[index];
+        bool access = false;
+        for (int i = index + 1; i < _block.OpCount && _block.Ops[i].Instruction == loaded.Instruction; i++)
+        {
+            ref readonly IrOp op = ref _block.Ops[i];
+            if (op.Code < IrCode.Load)
+                continue;
+            access |= op.Code is IrCode.Load or IrCode.Store or IrCode.Atomic;
+            if (access && (DependsOn(op.A, index) || DependsOn(op.B, index) || DependsOn(op.C, index)))
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool DependsOn(short value, int index)
+    {
+        if (value < index)
+            return false;
+        ref readonly IrOp op = ref _block.Ops[value];
+        return value == index || (op.Code < IrCode.Load && (DependsOn(op.A, index) || DependsOn(op.B, index) || DependsOn(op.C, index)));
+    }
+
+    private void Spill(int index, Gp register)
+    {
+        _exhausted |= _spills == SpilledValues.Count;
+        _asm.Store(SpilledPlace(_spills), register);
+        _spilled[index] = (byte)++_spills;
+    }
+
+    private static Mem SpilledPlace(int number) => GuestRegisters.Field(ContextLayout.Spilled + 8 * number);
 
     private bool SupportsAtomic(in IrOp op) =>
         _block.Ops[op.B].Code == IrCode.ReadInteger || (AtomicOperation)op.Detail is AtomicOperation.Swap or AtomicOperation.Add;

@@ -68,6 +68,9 @@ internal sealed unsafe partial class Amd64Emitter
             case IrCode.ReadInteger:
                 _asm.Load(to, GuestRegisters.Slot(op.Detail));
                 break;
+            case IrCode.Load or IrCode.Atomic:
+                _asm.Load(to, SpilledPlace(_spilled[value] - 1));
+                break;
             case IrCode.ReadFloat:
                 Xmm vector = _homes.VectorOf(op.Detail);
                 if (vector == Xmm.None)

@@ -17,6 +17,10 @@ internal sealed unsafe partial class Amd64Emitter
     private readonly CodeRecords _records;
     private readonly IrBlock _block;
     private readonly Gp[] _locations;
+
+    /// <summary>For each value, 1 and the number of its place among the spilled ones; or 0.</summary>
+    private readonly byte[] _spilled = new byte[IrBlock.MaxOps];
+    private int _spills;
     private readonly RegisterHomes _homes;
     private readonly BlockRegisters _registers;
     private ColdJump[] _cold = new ColdJump[64];
@@ -87,6 +91,8 @@ internal sealed unsafe partial class Amd64Emitter
         _coldCount = 0;
         _missCount = 0;
         Array.Fill(_locations, Gp.None, 0, opCount);
+        Array.Clear(_spilled, 0, opCount);
+        _spills = 0;
         Array.Fill(_vectors, Xmm.None, 0, opCount);
         Array.Fill(_siteOf, -1, 0, _block.InstructionCount);
         Array.Fill(_endSiteOf, -1, 0, _block.InstructionCount);
@@ -110,6 +116,7 @@ internal sealed unsafe partial class Amd64Emitter
             {
                 _after[instruction] = (nint)_asm.Cursor;
                 _reserved = 0;
+                _spills = 0;
             }
 
             if (op.Code >= IrCode.Load)
@@ -173,7 +180,6 @@ internal sealed unsafe partial class Amd64Emitter
                 return true;
             case IrCode.Target:
                 Into(op.A, Gp.Rax, Scratch & ~Bit(Gp.Rax));
-                _asm.Alu(Alu.And, Gp.Rax, -2);
                 _reserved = Bit(Gp.Rax);
                 _targetInRax = true;
                 return false;

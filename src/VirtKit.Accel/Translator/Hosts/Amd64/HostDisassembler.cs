@@ -35,7 +35,7 @@ internal static unsafe class HostDisassembler
         {
             (ContextLayout.Attention, "Attention"), (ContextLayout.FloatReady, "FloatReady"), (stubs.Guest.FloatStatus, stubs.Guest.FloatStatusName), (ContextLayout.ReadTlb, "ReadTlb"),
             (ContextLayout.WriteTlb, "WriteTlb"), (ContextLayout.Jumps, "Jumps"), (ContextLayout.Box, "Box"), (ContextLayout.SignOfSingle, "SignOfSingle"),
-            (ContextLayout.SignOfDouble, "SignOfDouble"),
+            (ContextLayout.SignOfDouble, "SignOfDouble"), (ContextLayout.Spilled, "Spilled"),
         }.Concat(RecentFields()).ToDictionary(field => GuestRegisters.Displacement(field.Offset), field => field.Name);
 
         private readonly Dictionary<ulong, string> _stubs = new()

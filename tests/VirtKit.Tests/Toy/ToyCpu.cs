@@ -1,0 +1,240 @@
+using VirtKit.Accel.Translator;
+using VirtKit.Accel.Translator.Guests;
+using VirtKit.Engines;
+using VirtKit.Execution;
+using VirtKit.Interpreter;
+
+namespace VirtKit.Tests.Toy;
+
+/// <summary>The slots of the toy CPU.</summary>
+internal static class ToySlots
+{
+    /// <summary>r0 to r15 come first.</summary>
+    public const int Registers = 16, Zero = 16, Carry = 17, Negative = 18, Less = 19, Mode = 20, Cause = 21, ReturnTo = 22, Handler = 23, Count = 24;
+
+    public static readonly string[] Names = [.. Enumerable.Range(0, Registers).Select(i => $"r{i}"), "zero", "carry", "negative", "less", "mode", "cause", "return", "handler"];
+
+    public static readonly GuestRegisterFile File = new()
+    {
+        Integers = 20, Floats = 0, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [], FloatStatus = 8 * Count, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
+    };
+}
+
+/// <summary>Two address spaces over one memory: in mode 0 addresses are physical, in mode 1 they stand <see cref="Distance"/> higher, and only the pages from
+/// <see cref="Open"/> to <see cref="Closed"/> can be written: what the programs do must not change their code.</summary>
+internal sealed unsafe class ToyCpu : GuestCpu
+{
+    public const ulong Distance = 0x10_0000, Open = 0x4000, Closed = 0x6000;
+    public const ulong IllegalCause = 1, FetchCause = 2, LoadCause = 3, StoreCause = 4;
+
+    private const int MemoryModes = 2;
+
+    private readonly ToySystem _system;
+    private readonly Tlb _tlb = new(MemoryModes, MemoryModes);
+    private ulong _cause;
+    private ulong _misses;
+    private ulong _trapsBefore;
+
+    public ToyCpu(ToySystem system, int id, ContextSize size, ICpuEngine? engine)
+        : base(system, id, size, 8 * ToySlots.Count, engine)
+    {
+        _system = system;
+        SelectMode();
+        Reset();
+    }
+
+    public override ulong TlbMisses => _misses;
+
+    public override bool HasWork => true;
+
+    public override string? CannotBeWoken => null;
+
+    public override int CodeMode => (int)Slots[ToySlots.Mode];
+
+    public override bool TrapsWithoutEnd => Traps - _trapsBefore > 30_000;
+
+    private ulong Base => CodeMode == 0 ? 0 : Distance;
+
+    public static bool SwitchMode(ToyCpu cpu, in Operands o)
+    {
+        cpu.Slots[ToySlots.Mode] ^= 1;
+        cpu.NextPc = cpu.CodeMode == 0 ? cpu.NextPc - Distance : cpu.NextPc + Distance;
+        cpu.SelectMode();
+        return true;
+    }
+
+    public static bool Return(ToyCpu cpu, in Operands o)
+    {
+        cpu.NextPc = cpu.Slots[ToySlots.ReturnTo] + cpu.Base;
+        return true;
+    }
+
+    public override VcpuExit TrapExit() => new(ExitReason.Fault);
+
+    public override void Reset() => Engine?.CodeBytesChanged();
+
+    public override void Dispose() => _tlb.Dispose();
+
+    public override bool HasPin(int pin) => false;
+
+    public override bool CanRun()
+    {
+        _trapsBefore = Traps;
+        return true;
+    }
+
+    public override bool IllegalInstruction() => Trap(IllegalCause);
+
+    /// <summary>Where the handler can find it: physical, so that it means the same in both modes.</summary>
+    public override void TakeTrap()
+    {
+        Traps++;
+        Slots[ToySlots.Cause] = _cause;
+        Slots[ToySlots.ReturnTo] = Pc - Base + 1;
+        Pc = Slots[ToySlots.Handler] + Base;
+    }
+
+    public override bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached)
+    {
+        cached = true;
+        if (_tlb.TryFindCode(CodeMode, address, out page, out host))
+            return true;
+        _misses++;
+        page = (address - Base) & ~0xfffUL;
+        host = null;
+        if (_system.Memory.Find(new Gpa(page)) is not { IsMemory: true } region)
+            return Trap(FetchCause);
+        host = (byte*)region.HostAddress + (page - region.Start.Value);
+        if (_tlb.AddCode(CodeMode, address, page, host) is var replaced and not TlbEntry.Invalid)
+            Engine?.CodeMappingChanged(0, replaced);
+        return true;
+    }
+
+    public override bool TryTranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region)
+    {
+        physical = address - Base;
+        region = _system.Memory.Find(new Gpa(physical));
+        if (region is not { IsMemory: true } || (access == MemoryAccess.Store && !IsWritable(physical)))
+            return Trap(access == MemoryAccess.Store ? StoreCause : LoadCause);
+        TlbEntry* entry = TlbEntry.At(access == MemoryAccess.Load ? Context->ReadTlb : Context->WriteTlb, address);
+        if (entry->Tag != (address & ~0xfffUL))
+        {
+            _misses++;
+            if (entry->Tag != TlbEntry.Invalid)
+                Engine?.DataMappingChanged(entry->Tag);
+            entry->Tag = address & ~0xfffUL;
+            entry->Addend = (nint)((ulong)region.HostAddress + (physical & ~0xfffUL) - region.Start.Value - entry->Tag);
+            _tlb.Filled(entry);
+        }
+
+        return true;
+    }
+
+    public override void GetRegisters(Span<byte> registers)
+    {
+        new ReadOnlySpan<byte>(Slots, 8 * ToySlots.Count).CopyTo(registers);
+        BitConverter.TryWriteBytes(registers[(8 * ToySlots.Count)..], Pc);
+    }
+
+    public override void PutRegisters(ReadOnlySpan<byte> registers)
+    {
+        registers[..(8 * ToySlots.Count)].CopyTo(new Span<byte>(Slots, 8 * ToySlots.Count));
+        Pc = BitConverter.ToUInt64(registers[(8 * ToySlots.Count)..]);
+        SelectMode();
+        RequestAttention();
+    }
+
+    public override bool Load(ulong address, int size, out ulong value)
+    {
+        value = 0;
+        if (!CheckBoth(address, size, MemoryAccess.Load))
+            return false;
+        Span<byte> bytes = stackalloc byte[8];
+        bytes.Clear();
+        _system.Memory.Read(new Gpa(address - Base), bytes[..size]);
+        value = BitConverter.ToUInt64(bytes);
+        return true;
+    }
+
+    public override bool Store(ulong address, int size, ulong value)
+    {
+        if (!CheckBoth(address, size, MemoryAccess.Store))
+            return false;
+        Span<byte> bytes = stackalloc byte[8];
+        BitConverter.TryWriteBytes(bytes, value);
+        _system.Memory.Write(new Gpa(address - Base), bytes[..size]);
+        return true;
+    }
+
+    public override bool LoadReserved(ulong address, int size, out ulong value) => throw new NotSupportedException();
+
+    public override bool StoreConditional(ulong address, int size, ulong value, out ulong failed) => throw new NotSupportedException();
+
+    public override bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old) => throw new NotSupportedException();
+
+    public override bool UseFloat() => throw new NotSupportedException();
+
+    public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) => throw new NotSupportedException();
+
+    protected override void ServeEvents() { }
+
+    protected override void FlushTranslations() => _tlb.Flush();
+
+    private bool CheckBoth(ulong address, int size, MemoryAccess access) =>
+        TryTranslateData(address, 1, access, out _, out _) && TryTranslateData(address + (ulong)size - 1, 1, access, out _, out _);
+
+    public static bool IsWritable(ulong physical) => physical is >= Open and < Closed;
+
+    private void SelectMode()
+    {
+        Context->ReadTlb = _tlb.ReadTable(CodeMode);
+        Context->WriteTlb = Context->ReadTlb + TlbEntry.Count;
+        Engine?.DataMappingChanged();
+    }
+
+    private bool Trap(ulong cause)
+    {
+        _cause = cause;
+        return false;
+    }
+}
+
+internal sealed class ToySystem(PartitionContext context) : GuestSystem(context)
+{
+    public override GuestInstructions Instructions => ToyInstructions.Shared;
+
+    public override int CodeModes => 2;
+
+    public override int Spaces => 1;
+
+    /// <summary>The CPU that was created last.</summary>
+    public ToyCpu? Cpu { get; private set; }
+
+    public override GuestCpu CreateCpu(int id, ContextSize size, ICpuEngine engine) => Cpu = new ToyCpu(this, id, size, engine);
+}
+
+internal sealed record ToyArchitecture : GuestArchitecture
+{
+    public override string Name => "toy";
+
+    internal override string? SoftwareObjection => null;
+
+    internal override GuestSystem CreateSystem(PartitionContext context) => System = new ToySystem(context);
+
+    /// <summary>The system of the machine that was made last.</summary>
+    public ToySystem? System { get; private set; }
+}
+
+/// <summary>The translator for the toy, whose registers the shipped one does not know.</summary>
+internal sealed class ToyTranslator(TranslatorOptions options) : ExecutionEngine
+{
+    public override string Name => "translator";
+
+    public override bool Supports(GuestArchitecture architecture, out string? reason)
+    {
+        reason = architecture is ToyArchitecture ? null : "it only runs the toy.";
+        return reason is null;
+    }
+
+    public override EnginePartition CreatePartition(PartitionContext context) => new TranslatorPartition(context.Architecture.CreateSystem(context), ToySlots.File, options);
+}

@@ -1,0 +1,299 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using VirtKit.Execution;
+
+namespace VirtKit.Tests.Toy;
+
+/// <summary>The instructions of the toy ISA, which has what RISC-V has not: 1 to 15 bytes at any address, flags, parts of registers, results that clear the upper half, and
+/// accesses that read, compute and write.</summary>
+/// <remarks>Any number of <see cref="Prefix"/> bytes, an opcode, perhaps a byte with two registers (the first in the upper half), and perhaps an immediate.</remarks>
+internal sealed unsafe class ToyInstructions : GuestInstructions
+{
+    public const byte Prefix = 0x66;
+
+    public static readonly ToyInstructions Shared = new();
+
+    private static readonly Row[] Rows =
+    [
+        Row.Of<Nop>(0x00, InstructionForm.Plain),
+        Row.Of<Add>(0x01, InstructionForm.Plain, registers: true),
+        Row.Of<Subtract>(0x02, InstructionForm.Plain, registers: true),
+        Row.Of<ExclusiveOr>(0x03, InstructionForm.Plain, registers: true),
+        Row.Of<Compare>(0x04, InstructionForm.Plain, registers: true),
+        Row.Of<Add32>(0x05, InstructionForm.Plain, registers: true),
+        Row.Of<Add8>(0x06, InstructionForm.Plain, registers: true),
+        Row.Of<AddImmediate>(0x07, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<MoveImmediate>(0x08, InstructionForm.Plain, registers: true, immediate: 4),
+        Row.Of<Load>(0x09, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<Store>(0x0a, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<LoadByte>(0x0b, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<AddToMemory>(0x0c, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<JumpIfZero>(0x0d, InstructionForm.Branch, immediate: 1),
+        Row.Of<JumpIfLess>(0x0e, InstructionForm.Branch, immediate: 1),
+        Row.Of<JumpNear>(0x0f, InstructionForm.Jump, immediate: 1),
+        Row.Of<JumpTo>(0x10, InstructionForm.JumpRegister, registers: true),
+        Row.Of<AddressOf>(0x11, InstructionForm.PcRelative, registers: true, immediate: 1),
+        Row.Of<SwitchMode>(0x12, InstructionForm.System),
+        Row.Of<Return>(0x13, InstructionForm.System),
+    ];
+
+    public override int MaxRows => Rows.Length;
+
+    public override int MaxLength => 15;
+
+    public override int Alignment => 1;
+
+    public override IReadOnlyList<GuestRegister> Registers { get; } =
+    [
+        .. ToySlots.Names.Select((name, slot) => new GuestRegister(name, 64, RegisterGroup.General, 8 * slot)), new GuestRegister("pc", 64, RegisterGroup.General, 8 * ToySlots.Count),
+    ];
+
+    public override int RegistersSize => 8 * (ToySlots.Count + 1);
+
+    /// <summary>The number of opcodes.</summary>
+    public static int Opcodes => Rows.Length;
+
+    /// <summary>How many bytes follow an opcode.</summary>
+    public static int OperandBytes(int opcode) => (Rows[opcode].HasRegisters ? 1 : 0) + Rows[opcode].Immediate;
+
+    public override string Disassemble(ReadOnlySpan<byte> code, Gva address) =>
+        TryDecode(code, out DecodedInstruction i) && i.Row >= 0 ? $"{Rows[i.Row].Name} r{i.Operands.Rd}, r{i.Operands.Rs1}, {i.Operands.Imm}" : "illegal";
+
+    public override nint Choose(int row, IInstructionFunctions functions) => Rows[row].Choose(functions, Rows[row].Form);
+
+    public override bool TryDecode(ReadOnlySpan<byte> code, out DecodedInstruction instruction)
+    {
+        instruction = new DecodedInstruction { Row = -1, Form = InstructionForm.System, Traits = InstructionTraits.Unrepeatable };
+        int at = 0;
+        while (at < code.Length && at < MaxLength && code[at] == Prefix)
+            at++;
+        if (at == MaxLength)
+        {
+            instruction.Length = (byte)MaxLength;
+            return true;
+        }
+
+        if (at == code.Length)
+            return false;
+        byte opcode = code[at++];
+        if (opcode >= Rows.Length || at + OperandBytes(opcode) > MaxLength)
+        {
+            instruction.Length = (byte)at;
+            return true;
+        }
+
+        Row row = Rows[opcode];
+        int length = at + OperandBytes(opcode);
+        if (code.Length < length)
+            return false;
+        if (row.HasRegisters)
+        {
+            byte registers = code[at++];
+            instruction.Operands.Rd = (byte)(registers >> 4);
+            instruction.Operands.Rs1 = (byte)(registers & 15);
+        }
+
+        instruction.Operands.Imm = row.Immediate switch
+        {
+            0 => 0,
+            1 => (sbyte)code[at],
+            _ => BinaryPrimitives.ReadInt32LittleEndian(code[at..]),
+        };
+        instruction.Row = opcode;
+        instruction.Length = (byte)length;
+        instruction.Form = row.Form;
+        instruction.Traits = row.Form == InstructionForm.System ? InstructionTraits.Unrepeatable : InstructionTraits.None;
+        return true;
+    }
+
+    private sealed class Row(string name, InstructionForm form, bool registers, int immediate, delegate*<IInstructionFunctions, InstructionForm, nint> choose)
+    {
+        private readonly delegate*<IInstructionFunctions, InstructionForm, nint> _choose = choose;
+
+        public string Name => name;
+
+        public InstructionForm Form => form;
+
+        public bool HasRegisters => registers;
+
+        public int Immediate => immediate;
+
+        public static Row Of<T>(byte opcode, InstructionForm form, bool registers = false, int immediate = 0) where T : struct, IInstruction =>
+            new($"{opcode:x2} {typeof(T).Name}", form, registers, immediate, &ChooseOf<T>);
+
+        public nint Choose(IInstructionFunctions functions, InstructionForm form) => _choose(functions, form);
+
+        private static nint ChooseOf<T>(IInstructionFunctions functions, InstructionForm form) where T : struct, IInstruction => functions.Of<T>(form);
+    }
+}
+
+internal static class ToyFlags
+{
+    /// <summary>Writes the flags of x - y, which is <paramref name="result"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfDifference<B, V>(ref B b, V x, V y, V result) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Write(ToySlots.Zero, b.Compare(Comparison.Equal, x, y)) && b.Write(ToySlots.Carry, b.Compare(Comparison.LessUnsigned, x, y))
+            && b.Write(ToySlots.Negative, b.Compare(Comparison.Less, result, b.Constant(0))) && b.Write(ToySlots.Less, b.Compare(Comparison.Less, x, y));
+
+    /// <summary>Writes the flags of x + y, which is <paramref name="result"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool OfSum<B, V>(ref B b, V x, V result) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Write(ToySlots.Zero, b.Compare(Comparison.Equal, result, b.Constant(0))) && b.Write(ToySlots.Carry, b.Compare(Comparison.LessUnsigned, result, x))
+            && b.Write(ToySlots.Negative, b.Compare(Comparison.Less, result, b.Constant(0))) && b.Write(ToySlots.Less, b.Compare(Comparison.Less, result, b.Constant(0)));
+}
+
+internal readonly struct Nop : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => true;
+}
+
+internal readonly struct Add : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V x = b.Read(o.Rd), sum = b.Add(x, b.Read(o.Rs1));
+        return ToyFlags.OfSum(ref b, x, sum) && b.Write(o.Rd, sum);
+    }
+}
+
+internal readonly struct Subtract : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V x = b.Read(o.Rd), y = b.Read(o.Rs1), difference = b.Sub(x, y);
+        return ToyFlags.OfDifference(ref b, x, y, difference) && b.Write(o.Rd, difference);
+    }
+}
+
+/// <summary>Changes no flag.</summary>
+internal readonly struct ExclusiveOr : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Write(o.Rd, b.Xor(b.Read(o.Rd), b.Read(o.Rs1)));
+}
+
+internal readonly struct Compare : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V x = b.Read(o.Rd), y = b.Read(o.Rs1);
+        return ToyFlags.OfDifference(ref b, x, y, b.Sub(x, y));
+    }
+}
+
+/// <summary>32 bits, and zeroes above.</summary>
+internal readonly struct Add32 : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Write(o.Rd, b.ZeroExtend(b.Add(b.Read(o.Rd), b.Read(o.Rs1)), 32));
+}
+
+/// <summary>The low 8 bits; the others stay.</summary>
+internal readonly struct Add8 : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V x = b.Read(o.Rd), sum = b.ZeroExtend(b.Add(x, b.Read(o.Rs1)), 8);
+        return b.Write(ToySlots.Zero, b.Compare(Comparison.Equal, sum, b.Constant(0))) && b.Write(o.Rd, b.Or(b.And(x, b.Constant(~0xffUL)), sum));
+    }
+}
+
+internal readonly struct AddImmediate : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
+}
+
+internal readonly struct MoveImmediate : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Write(o.Rd, b.Constant((ulong)o.Imm));
+}
+
+internal readonly struct Load : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Load(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(o.Rd, value);
+}
+
+internal readonly struct Store : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Store(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rd));
+}
+
+/// <summary>The low 8 bits of a register; the others stay.</summary>
+internal readonly struct LoadByte : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Load(MemoryWidth.Byte, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(o.Rd, b.Or(b.And(b.Read(o.Rd), b.Constant(~0xffUL)), value));
+}
+
+/// <summary>Reads, adds, writes, and only then changes the flags: where the write faults, nothing has happened.</summary>
+internal readonly struct AddToMemory : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    {
+        V address = b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm));
+        if (!b.Load(MemoryWidth.Double, address, out V x))
+            return false;
+        V sum = b.Add(x, b.Read(o.Rd));
+        return b.Store(MemoryWidth.Double, address, sum) && ToyFlags.OfSum(ref b, x, sum);
+    }
+}
+
+internal readonly struct JumpIfZero : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.NotEqual, b.Read(ToySlots.Zero), b.Constant(0), o.Imm);
+}
+
+internal readonly struct JumpIfLess : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+        b.Branch(Comparison.NotEqual, b.Read(ToySlots.Less), b.Constant(0), o.Imm);
+}
+
+internal readonly struct JumpNear : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Jump(o.Imm);
+}
+
+internal readonly struct JumpTo : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.JumpTo(b.Read(o.Rs1));
+}
+
+internal readonly struct AddressOf : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Write(o.Rd, b.PcPlus(o.Imm));
+}
+
+internal readonly unsafe struct SwitchMode : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Call<ToyCpu>(&ToyCpu.SwitchMode, o);
+}
+
+internal readonly unsafe struct Return : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Call<ToyCpu>(&ToyCpu.Return, o);
+}

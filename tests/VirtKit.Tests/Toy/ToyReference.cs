@@ -1,0 +1,202 @@
+namespace VirtKit.Tests.Toy;
+
+/// <summary>The toy CPU once more, the other way round: no tables, no definitions, one switch over the bytes of memory.</summary>
+internal sealed class ToyReference(byte[] memory)
+{
+    public byte[] Memory { get; } = memory;
+
+    public ulong[] Slots { get; } = new ulong[ToySlots.Count];
+
+    public ulong Pc { get; set; }
+
+    private ulong Base => Slots[ToySlots.Mode] == 0 ? 0 : ToyCpu.Distance;
+
+    /// <summary>Runs until so many instructions have completed; a trap completes none.</summary>
+    /// <param name="steps">At most so many attempts.</param>
+    public int Run(int instructions, int steps)
+    {
+        int retired = 0;
+        for (; retired < instructions && steps > 0; steps--)
+        {
+            ulong cause = Step();
+            if (cause == 0)
+            {
+                retired++;
+                continue;
+            }
+
+            Slots[ToySlots.Cause] = cause;
+            Slots[ToySlots.ReturnTo] = Pc - Base + 1;
+            Pc = Slots[ToySlots.Handler] + Base;
+        }
+
+        return retired;
+    }
+
+    /// <returns>0, or the cause of a trap.</returns>
+    private ulong Step()
+    {
+        ulong at = Pc;
+        int prefixes = 0, length = 0;
+        byte opcode;
+        while (true)
+        {
+            if (!TryFetch(at, ref length, out opcode))
+                return ToyCpu.FetchCause;
+            if (opcode != 0x66)
+                break;
+            at++;
+            if (++prefixes == 15)
+                return ToyCpu.IllegalCause;
+        }
+
+        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 ? 1 : 0;
+        int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 => 1, _ => 0 };
+        if (opcode > 0x13 || prefixes + 1 + registers + immediate > 15)
+            return ToyCpu.IllegalCause;
+        at++;
+        byte pair = 0;
+        if (registers == 1 && !TryFetch(at++, ref length, out pair))
+            return ToyCpu.FetchCause;
+        long value = 0;
+        for (int i = 0; i < immediate; i++)
+        {
+            if (!TryFetch(at++, ref length, out byte part))
+                return ToyCpu.FetchCause;
+            value |= (long)part << (8 * i);
+        }
+
+        value = immediate == 1 ? (sbyte)value : (int)value;
+        return Execute(opcode, pair >> 4, pair & 15, value, at);
+    }
+
+    private ulong Execute(byte opcode, int d, int s, long immediate, ulong next)
+    {
+        ulong[] r = Slots;
+        ulong x = r[d], y = r[s], address = y + (ulong)immediate, old;
+        switch (opcode)
+        {
+            case 0x01:
+                Sum(x, y);
+                r[d] = x + y;
+                break;
+            case 0x02:
+                Difference(x, y);
+                r[d] = x - y;
+                break;
+            case 0x03:
+                r[d] ^= y;
+                break;
+            case 0x04:
+                Difference(x, y);
+                break;
+            case 0x05:
+                r[d] = (uint)(x + y);
+                break;
+            case 0x06:
+                byte low = (byte)(x + y);
+                r[ToySlots.Zero] = low == 0 ? 1u : 0;
+                r[d] = x / 256 * 256 + low;
+                break;
+            case 0x07:
+                r[d] = address;
+                break;
+            case 0x08:
+                r[d] = (ulong)immediate;
+                break;
+            case 0x09:
+                if (!TryRead(address, 8, out old))
+                    return ToyCpu.LoadCause;
+                r[d] = old;
+                break;
+            case 0x0a:
+                if (!TryWrite(address, x))
+                    return ToyCpu.StoreCause;
+                break;
+            case 0x0b:
+                if (!TryRead(address, 1, out old))
+                    return ToyCpu.LoadCause;
+                r[d] = x / 256 * 256 + old;
+                break;
+            case 0x0c:
+                if (!TryRead(address, 8, out old))
+                    return ToyCpu.LoadCause;
+                if (!TryWrite(address, old + x))
+                    return ToyCpu.StoreCause;
+                Sum(old, x);
+                break;
+            case 0x0d:
+                next = r[ToySlots.Zero] != 0 ? Pc + (ulong)immediate : next;
+                break;
+            case 0x0e:
+                next = r[ToySlots.Less] != 0 ? Pc + (ulong)immediate : next;
+                break;
+            case 0x0f:
+                next = Pc + (ulong)immediate;
+                break;
+            case 0x10:
+                next = y;
+                break;
+            case 0x11:
+                r[d] = Pc + (ulong)immediate;
+                break;
+            case 0x12:
+                next -= Base;
+                r[ToySlots.Mode] = 1 - r[ToySlots.Mode];
+                next += Base;
+                break;
+            case 0x13:
+                next = r[ToySlots.ReturnTo] + Base;
+                break;
+        }
+
+        Pc = next;
+        return 0;
+    }
+
+    private void Sum(ulong x, ulong y)
+    {
+        UInt128 sum = (UInt128)x + y;
+        Flags((ulong)sum == 0, sum >> 64 != 0, (long)(ulong)sum < 0, (long)(ulong)sum < 0);
+    }
+
+    private void Difference(ulong x, ulong y) => Flags(x == y, x < y, (long)(x - y) < 0, (Int128)(long)x - (long)y < 0);
+
+    private void Flags(bool zero, bool carry, bool negative, bool less) =>
+        (Slots[ToySlots.Zero], Slots[ToySlots.Carry], Slots[ToySlots.Negative], Slots[ToySlots.Less]) = (zero ? 1u : 0, carry ? 1u : 0, negative ? 1u : 0, less ? 1u : 0);
+
+    private bool TryFetch(ulong address, ref int length, out byte value)
+    {
+        bool there = address - Base < (ulong)Memory.Length;
+        value = there ? Memory[address - Base] : (byte)0;
+        length++;
+        return there;
+    }
+
+    private bool TryRead(ulong address, int size, out ulong value)
+    {
+        value = 0;
+        for (int i = 0; i < size; i++)
+        {
+            ulong at = address + (ulong)i - Base;
+            if (at >= (ulong)Memory.Length)
+                return false;
+            value |= (ulong)Memory[at] << (8 * i);
+        }
+
+        return true;
+    }
+
+    private bool TryWrite(ulong address, ulong value)
+    {
+        for (int i = 0; i < 8; i++)
+        {
+            if (!ToyCpu.IsWritable(address + (ulong)i - Base))
+                return false;
+        }
+
+        for (int i = 0; i < 8; i++)
+            Memory[address + (ulong)i - Base] = (byte)(value >> (8 * i));
+        return true;
+    }
+}
