@@ -37,7 +37,6 @@ internal static unsafe class TailCallProbe
     private readonly struct Increment : IInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-            b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant(1)));
+        static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant(1)));
     }
 }

@@ -94,27 +94,38 @@ internal readonly record struct Encoding(string Mnemonic, uint Mask, uint Match,
     public static Encoding Of(string mnemonic, InstructionFormat format, uint opcode, uint funct3, InstructionForm form = InstructionForm.Plain) =>
         new(mnemonic, 0x707f, opcode | funct3 << 12, format, form);
 
-    /// <summary>Opcode alone: U and J types, and fused multiply-add.</summary>
+    /// <summary>Opcode alone: U and J types.</summary>
     public static Encoding OfOpcode(string mnemonic, InstructionFormat format, uint opcode, InstructionForm form = InstructionForm.Plain) =>
         new(mnemonic, 0x7f, opcode, format, form);
 
     /// <summary>Opcode, funct3 and funct7.</summary>
-    public static Encoding Of7(string mnemonic, InstructionFormat format, uint opcode, uint funct3, uint funct7, InstructionForm form = InstructionForm.Plain) =>
-        new(mnemonic, 0xfe00707f, opcode | funct3 << 12 | funct7 << 25, format, form);
+    public static Encoding R(string mnemonic, uint opcode, uint funct3, uint funct7, InstructionForm form = InstructionForm.Plain) =>
+        new(mnemonic, 0xfe00707f, opcode | funct3 << 12 | funct7 << 25, InstructionFormat.R, form);
 
     /// <summary>Opcode, funct3 and the six upper bits, leaving a 6-bit shift amount.</summary>
-    public static Encoding Of6(string mnemonic, InstructionFormat format, uint opcode, uint funct3, uint funct6) =>
-        new(mnemonic, 0xfc00707f, opcode | funct3 << 12 | funct6 << 26, format);
+    public static Encoding Shift(string mnemonic, uint opcode, uint funct3, uint funct6) =>
+        new(mnemonic, 0xfc00707f, opcode | funct3 << 12 | funct6 << 26, InstructionFormat.Shift);
+
+    /// <summary>Opcode, funct3 and funct7, leaving a 5-bit shift amount.</summary>
+    public static Encoding ShiftWord(string mnemonic, uint opcode, uint funct3, uint funct7) =>
+        new(mnemonic, 0xfe00707f, opcode | funct3 << 12 | funct7 << 25, InstructionFormat.Shift);
 
     /// <summary>Opcode, funct3 and all twelve upper bits.</summary>
-    public static Encoding Of12(string mnemonic, InstructionFormat format, uint opcode, uint funct3, uint funct12, InstructionForm form = InstructionForm.Plain) =>
-        new(mnemonic, 0xfff0707f, opcode | funct3 << 12 | funct12 << 20, format, form);
+    public static Encoding Unary(string mnemonic, uint opcode, uint funct3, uint funct12) =>
+        new(mnemonic, 0xfff0707f, opcode | funct3 << 12 | funct12 << 20, InstructionFormat.Unary);
+
+    /// <summary>AMO with funct3 and funct5, leaving the aq and rl bits.</summary>
+    public static Encoding Atomic(string mnemonic, uint funct3, uint funct5) =>
+        new(mnemonic, 0xf800707f, 0x2f | funct3 << 12 | funct5 << 27, InstructionFormat.Atomic);
+
+    /// <summary>The whole word but rs1 and rs2.</summary>
+    public static Encoding OfSources(string mnemonic, uint word) => new(mnemonic, 0xfe007fff, word, InstructionFormat.Fence2, InstructionForm.System);
 
     /// <summary>The whole word but rs1: cache-block operations.</summary>
     public static Encoding OfAddress(string mnemonic, uint word) => new(mnemonic, 0xfff07fff, word, InstructionFormat.Address);
 
     /// <summary>The whole word.</summary>
-    public static Encoding OfWord(string mnemonic, uint word, InstructionForm form = InstructionForm.System) => new(mnemonic, uint.MaxValue, word, InstructionFormat.None, form);
+    public static Encoding OfWord(string mnemonic, uint word) => new(mnemonic, uint.MaxValue, word, InstructionFormat.None, InstructionForm.System);
 
     /// <summary>Whether rd names an integer register.</summary>
     public bool WritesX => Format is InstructionFormat.R or InstructionFormat.Unary or InstructionFormat.I or InstructionFormat.Shift or InstructionFormat.Load

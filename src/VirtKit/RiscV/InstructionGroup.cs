@@ -7,14 +7,19 @@ internal readonly unsafe struct InstructionGroup
     private readonly delegate*<InstructionSet, void> _add;
     private readonly uint _opcodes;
 
+    /// <param name="extension">The extension that the instructions belong to, as the specification writes it.</param>
     /// <param name="add">Adds the instructions.</param>
-    /// <param name="opcodes">All of their major opcodes (RV-Unpriv §35, table 70), with the two ones at the end.</param>
-    public InstructionGroup(delegate*<InstructionSet, void> add, params ReadOnlySpan<byte> opcodes)
+    /// <param name="opcodes">All of their major opcodes (RV-Unpriv §34, table 70), with the two ones at the end.</param>
+    public InstructionGroup(string extension, delegate*<InstructionSet, void> add, params ReadOnlySpan<byte> opcodes)
     {
+        Extension = extension;
         _add = add;
         foreach (byte opcode in opcodes)
             _opcodes |= 1U << (opcode >> 2);
     }
+
+    /// <summary>The extension's name.</summary>
+    public string Extension { get; }
 
     /// <summary>Whether there are any: an extension may be nothing but a name.</summary>
     public bool HasAny => _opcodes != 0;

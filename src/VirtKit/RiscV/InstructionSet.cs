@@ -22,6 +22,7 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
     private readonly Lock _adding = new();
     private ulong _added;
     private int _adds;
+    private string _section = "";
     private int _count;
 
     /// <summary>Builds the set that an ISA string names.</summary>
@@ -33,7 +34,10 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
         const string Base = "rv64imafdc";
         if (parts[0] != Base)
             throw new ArgumentException($"ISA \"{isa}\": has to begin with {Base}.", nameof(isa));
-        InstructionGroup[] groups = [I.Group, I64.Group, M.Group, A.Group, FD.Group, Zicsr.Group, Privileged.Group];
+        InstructionGroup[] groups = 
+        [
+            I.Group, I64.Group, M.Group, A.Group, FD.Single, FD.Double, Zicsr.Group, Zifencei.Group, Privileged.Machine, Privileged.Supervisor,
+        ];
         int count = groups.Length;
         Array.Resize(ref groups, count + parts.Length - 1);
         foreach (string name in parts.AsSpan(1))
@@ -122,6 +126,10 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
 
     FirstOfPair[] IHandlerPairs.FirstsOfPairs<TDispatch>() => RiscVPairs<TDispatch>.Firsts();
 
+    /// <summary>Called by a group before the instructions of a section.</summary>
+    /// <param name="section">Of the specification: <c>RV-Unpriv</c> is the edition 20240411, <c>RV-Priv</c> 20250508.</param>
+    public void Section(string section) => _section = section;
+
     /// <summary>Called by a group for each of its instructions. Not generic, for the runtime would compile it anew for each of them.</summary>
     /// <param name="encoding">The instruction's.</param>
     /// <param name="choose">Its <see cref="Choose"/>.</param>
@@ -130,7 +138,7 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
     {
         if (!_groups[_adds].Has(encoding.Match) || _count == RowLimit)
             throw new InvalidOperationException($"{encoding.Mnemonic} is outside of its group's opcodes, or one too many.");
-        Volatile.Write(ref _rows[_count], new Row(_count, encoding, choose));
+        Volatile.Write(ref _rows[_count], new Row(_count, encoding, _groups[_adds].Extension, _section, choose));
         _count++;
     }
 
@@ -163,7 +171,7 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
             "zicond" => Zicond.Group,
             "zicbom" => Zicbo.Management,
             "zicboz" => Zicbo.Zero,
-            "svinval" => Privileged.Invalidation,
+            "svinval" => Svinval.Group,
             _ => default,
         };
         return group.HasAny || name is "zicntr" or "zicsr" or "zifencei" or "zihintpause" or "sstc" or "svnapot";
@@ -198,6 +206,7 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
             if ((_added >> group & 1) != 0)
                 return;
             _adds = group;
+            _section = "";
             _groups[group].AddTo(this);
             _added |= 1UL << group;
         }
@@ -213,7 +222,7 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
     }
 
     /// <summary>One instruction of the set.</summary>
-    internal sealed class Row(int index, in Encoding encoding, delegate*<IInstructionFunctions, InstructionForm, nint> choose)
+    internal sealed class Row(int index, in Encoding encoding, string extension, string section, delegate*<IInstructionFunctions, InstructionForm, nint> choose)
     {
         public readonly uint Mask = encoding.Mask;
         public readonly uint Match = encoding.Match;
@@ -223,6 +232,12 @@ internal sealed unsafe class InstructionSet : GuestInstructions, IHandlerPairs
         public int Index => index;
 
         public Encoding Encoding { get; } = encoding;
+
+        /// <summary>The name of the extension that has the instruction.</summary>
+        public string Extension => extension;
+
+        /// <summary>The section of the specification that defines it.</summary>
+        public string Section => section;
 
         /// <returns>The function of this instruction.</returns>
         public nint Choose(IInstructionFunctions functions) => _choose(functions, Encoding.Form);

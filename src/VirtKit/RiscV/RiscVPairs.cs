@@ -4,6 +4,34 @@ using VirtKit.RiscV.Extensions;
 
 namespace VirtKit.RiscV;
 
+using Add = RegisterRegister<Sum>;
+using Addi = RegisterImmediate<Sum>;
+using Addiw = RegisterImmediate<Word<Sum>>;
+using Addw = RegisterRegister<Word<Sum>>;
+using And = RegisterRegister<BitAnd>;
+using Andi = RegisterImmediate<BitAnd>;
+using Beq = Branch<Equal>;
+using Bge = Branch<GreaterOrEqual>;
+using Bgeu = Branch<GreaterOrEqualUnsigned>;
+using Blt = Branch<Less>;
+using Bltu = Branch<LessUnsigned>;
+using Bne = Branch<NotEqual>;
+using Lbu = Load<U8>;
+using Ld = Load<U64>;
+using Lw = Load<S32>;
+using Lwu = Load<U32>;
+using Mul = RegisterRegister<Product>;
+using Or = RegisterRegister<BitOr>;
+using Sb = Store<U8>;
+using Sd = Store<U64>;
+using Slli = RegisterImmediate<ShiftLeft>;
+using Slliw = RegisterImmediate<Word<ShiftLeft>>;
+using Srli = RegisterImmediate<ShiftRightLogical>;
+using Srliw = RegisterImmediate<Word<OfUnsignedWord<ShiftRightLogical>>>;
+using Sub = RegisterRegister<Difference>;
+using Sw = Store<U32>;
+using Xor = RegisterRegister<BitXor>;
+
 /// <summary>The pairs of neighbours for which there is a handler that does both. Their meanings are their definitions'; only the dispatch between them is saved.</summary>
 /// <remarks>
 /// The instructions are those that make up nine tenths of what integer workloads and a booting kernel retire. A just-in-time compiler makes a handler only when

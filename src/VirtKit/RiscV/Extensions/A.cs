@@ -1,183 +1,67 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Execution;
+using static VirtKit.RiscV.InstructionSet;
 
 namespace VirtKit.RiscV.Extensions;
 
 /// <summary>Atomic instructions (RV-Unpriv §14), each as word and double word. The aq and rl bits ask for less order than they always get.</summary>
 internal static unsafe class A
 {
-    public const uint Opcode = 0x2f;
-
-    public static InstructionGroup Group => new(&AddTo, 0x2f);
+    public static InstructionGroup Group => new("A", &AddTo, 0x2f);
 
     private static void AddTo(InstructionSet set)
     {
-        AddWidth<AtomicWord>(set);
-        AddWidth<AtomicDouble>(set);
+        AddWidth<S32>(set, ".w", 2);
+        AddWidth<U64>(set, ".d", 3);
     }
 
-    public static Encoding Row<W>(string name, uint funct5, uint extraMask = 0) where W : struct, IAtomicWidth =>
-        new(name + W.Suffix, 0xf800707f | extraMask, Opcode | W.Funct3 << 12 | funct5 << 27, InstructionFormat.Atomic);
-
-    private static void AddWidth<W>(InstructionSet set) where W : struct, IAtomicWidth
+    private static void AddWidth<W>(InstructionSet set, string suffix, uint funct3) where W : struct, IConstant<MemoryWidth>
     {
-        set.Add(LoadReserved<W>.Encoding, &InstructionSet.Choose<LoadReserved<W>>);
-        set.Add(StoreConditional<W>.Encoding, &InstructionSet.Choose<StoreConditional<W>>);
-        set.Add(Atomic<AmoSwap, W>.Encoding, &InstructionSet.Choose<Atomic<AmoSwap, W>>);
-        set.Add(Atomic<AmoAdd, W>.Encoding, &InstructionSet.Choose<Atomic<AmoAdd, W>>);
-        set.Add(Atomic<AmoXor, W>.Encoding, &InstructionSet.Choose<Atomic<AmoXor, W>>);
-        set.Add(Atomic<AmoAnd, W>.Encoding, &InstructionSet.Choose<Atomic<AmoAnd, W>>);
-        set.Add(Atomic<AmoOr, W>.Encoding, &InstructionSet.Choose<Atomic<AmoOr, W>>);
-        set.Add(Atomic<AmoMin, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMin, W>>);
-        set.Add(Atomic<AmoMax, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMax, W>>);
-        set.Add(Atomic<AmoMinu, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMinu, W>>);
-        set.Add(Atomic<AmoMaxu, W>.Encoding, &InstructionSet.Choose<Atomic<AmoMaxu, W>>);
+        set.Section("RV-Unpriv §14.2");
+        set.Add(Encoding.Atomic("lr" + suffix, funct3, 0x02) with { Mask = 0xf9f0707f }, &Choose<LoadReserved<W>>);
+        set.Add(Encoding.Atomic("sc" + suffix, funct3, 0x03), &Choose<StoreConditional<W>>);
+
+        set.Section("RV-Unpriv §14.4");
+        set.Add(Encoding.Atomic("amoswap" + suffix, funct3, 0x01), &Choose<Atomic<AmoSwap, W>>);
+        set.Add(Encoding.Atomic("amoadd" + suffix, funct3, 0x00), &Choose<Atomic<AmoAdd, W>>);
+        set.Add(Encoding.Atomic("amoxor" + suffix, funct3, 0x04), &Choose<Atomic<AmoXor, W>>);
+        set.Add(Encoding.Atomic("amoand" + suffix, funct3, 0x0c), &Choose<Atomic<AmoAnd, W>>);
+        set.Add(Encoding.Atomic("amoor" + suffix, funct3, 0x08), &Choose<Atomic<AmoOr, W>>);
+        set.Add(Encoding.Atomic("amomin" + suffix, funct3, 0x10), &Choose<Atomic<AmoMin, W>>);
+        set.Add(Encoding.Atomic("amomax" + suffix, funct3, 0x14), &Choose<Atomic<AmoMax, W>>);
+        set.Add(Encoding.Atomic("amominu" + suffix, funct3, 0x18), &Choose<Atomic<AmoMinu, W>>);
+        set.Add(Encoding.Atomic("amomaxu" + suffix, funct3, 0x1c), &Choose<Atomic<AmoMaxu, W>>);
     }
 }
 
-/// <summary>lr: rd = memory at rs1, which is reserved.</summary>
-internal readonly struct LoadReserved<W> : IInstruction where W : struct, IAtomicWidth
+/// <summary>rd = memory at rs1, which is reserved. rs2 is 0.</summary>
+internal readonly struct LoadReserved<W> : IInstruction where W : struct, IConstant<MemoryWidth>
 {
-    public static Encoding Encoding => A.Row<W>("lr", 0x02, extraMask: 0x01f00000);
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.LoadReserved(W.Width, b.Read(o.Rs1), out V value) && b.Write(o.Rd, value);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.LoadReserved(W.Value, b.Read(o.Rs1), out V value) && b.Write(o.Rd, value);
 }
 
-/// <summary>sc: memory at rs1 = rs2 while the reservation holds; rd = whether it failed.</summary>
-internal readonly struct StoreConditional<W> : IInstruction where W : struct, IAtomicWidth
+/// <summary>Memory at rs1 = rs2 while the reservation holds; rd = whether it failed.</summary>
+internal readonly struct StoreConditional<W> : IInstruction where W : struct, IConstant<MemoryWidth>
 {
-    public static Encoding Encoding => A.Row<W>("sc", 0x03);
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.StoreConditional(W.Width, b.Read(o.Rs1), b.Read(o.Rs2), out V failed) && b.Write(o.Rd, failed);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.StoreConditional(W.Value, b.Read(o.Rs1), b.Read(o.Rs2), out V failed) && b.Write(o.Rd, failed);
 }
 
-/// <summary>amo: rd = memory at rs1, which becomes the operation's result with rs2, in one step.</summary>
-internal readonly struct Atomic<T, W> : IInstruction where T : struct, IAmo where W : struct, IAtomicWidth
+/// <summary>rd = memory at rs1, which becomes the operation's result with rs2, in one step.</summary>
+internal readonly struct Atomic<O, W> : IInstruction where O : struct, IConstant<AtomicOperation> where W : struct, IConstant<MemoryWidth>
 {
-    public static Encoding Encoding => A.Row<W>(T.Name, T.Funct5);
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
-        b.Atomic(T.Operation, W.Width, b.Read(o.Rs1), b.Read(o.Rs2), out V old) && b.Write(o.Rd, old);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Atomic(O.Value, W.Value, b.Read(o.Rs1), b.Read(o.Rs2), out V old) && b.Write(o.Rd, old);
 }
 
-internal interface IAtomicWidth
-{
-    static abstract string Suffix { get; }
-
-    static abstract uint Funct3 { get; }
-
-    static abstract MemoryWidth Width { get; }
-}
-
-internal readonly struct AtomicWord : IAtomicWidth
-{
-    public static string Suffix => ".w";
-
-    public static uint Funct3 => 2;
-
-    public static MemoryWidth Width => MemoryWidth.SignedWord;
-}
-
-internal readonly struct AtomicDouble : IAtomicWidth
-{
-    public static string Suffix => ".d";
-
-    public static uint Funct3 => 3;
-
-    public static MemoryWidth Width => MemoryWidth.Double;
-}
-
-internal interface IAmo
-{
-    static abstract string Name { get; }
-
-    static abstract uint Funct5 { get; }
-
-    static abstract AtomicOperation Operation { get; }
-}
-
-internal readonly struct AmoSwap : IAmo
-{
-    public static string Name => "amoswap";
-
-    public static uint Funct5 => 0x01;
-
-    public static AtomicOperation Operation => AtomicOperation.Swap;
-}
-
-internal readonly struct AmoAdd : IAmo
-{
-    public static string Name => "amoadd";
-
-    public static uint Funct5 => 0x00;
-
-    public static AtomicOperation Operation => AtomicOperation.Add;
-}
-
-internal readonly struct AmoXor : IAmo
-{
-    public static string Name => "amoxor";
-
-    public static uint Funct5 => 0x04;
-
-    public static AtomicOperation Operation => AtomicOperation.Xor;
-}
-
-internal readonly struct AmoAnd : IAmo
-{
-    public static string Name => "amoand";
-
-    public static uint Funct5 => 0x0c;
-
-    public static AtomicOperation Operation => AtomicOperation.And;
-}
-
-internal readonly struct AmoOr : IAmo
-{
-    public static string Name => "amoor";
-
-    public static uint Funct5 => 0x08;
-
-    public static AtomicOperation Operation => AtomicOperation.Or;
-}
-
-internal readonly struct AmoMin : IAmo
-{
-    public static string Name => "amomin";
-
-    public static uint Funct5 => 0x10;
-
-    public static AtomicOperation Operation => AtomicOperation.Min;
-}
-
-internal readonly struct AmoMax : IAmo
-{
-    public static string Name => "amomax";
-
-    public static uint Funct5 => 0x14;
-
-    public static AtomicOperation Operation => AtomicOperation.Max;
-}
-
-internal readonly struct AmoMinu : IAmo
-{
-    public static string Name => "amominu";
-
-    public static uint Funct5 => 0x18;
-
-    public static AtomicOperation Operation => AtomicOperation.MinUnsigned;
-}
-
-internal readonly struct AmoMaxu : IAmo
-{
-    public static string Name => "amomaxu";
-
-    public static uint Funct5 => 0x1c;
-
-    public static AtomicOperation Operation => AtomicOperation.MaxUnsigned;
-}
+internal readonly struct AmoSwap : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Swap; }
+internal readonly struct AmoAdd : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Add; }
+internal readonly struct AmoXor : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Xor; }
+internal readonly struct AmoAnd : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.And; }
+internal readonly struct AmoOr : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Or; }
+internal readonly struct AmoMin : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Min; }
+internal readonly struct AmoMax : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.Max; }
+internal readonly struct AmoMinu : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.MinUnsigned; }
+internal readonly struct AmoMaxu : IConstant<AtomicOperation> { public static AtomicOperation Value => AtomicOperation.MaxUnsigned; }
