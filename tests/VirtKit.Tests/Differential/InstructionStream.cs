@@ -16,7 +16,7 @@ internal sealed class InstructionStream
 
     private static readonly InstructionSet Set = new(GuestRun.Isa);
 
-    // QEMU 7.2 counts ctzw into the upper word where the lower one is 0 and the result should be 32 (RV-Unpriv §28.4.9).
+    // QEMU 7.2 counts ctzw into the upper word where the lower one is 0 and the result should be 32 (RV-Unpriv §28.4.2.2).
     private static readonly string[] WrongOnQemu = ["ctzw"];
 
     private static readonly InstructionSet.Row[] Computing = [.. Set.Rows.Where(r => !WrongOnQemu.Contains(r.Encoding.Mnemonic) && r.Encoding.Form is InstructionForm.Plain or InstructionForm.PcRelative
