@@ -145,13 +145,13 @@ internal static class ToyFlags
 internal readonly struct Nop : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => true;
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => true;
 }
 
 internal readonly struct Add : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
     {
         V x = b.Read(o.Rd), sum = b.Add(x, b.Read(o.Rs1));
         return ToyFlags.OfSum(ref b, x, sum) && b.Write(o.Rd, sum);
@@ -161,7 +161,7 @@ internal readonly struct Add : IInstruction
 internal readonly struct Subtract : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
     {
         V x = b.Read(o.Rd), y = b.Read(o.Rs1), difference = b.Sub(x, y);
         return ToyFlags.OfDifference(ref b, x, y, difference) && b.Write(o.Rd, difference);
@@ -172,14 +172,14 @@ internal readonly struct Subtract : IInstruction
 internal readonly struct ExclusiveOr : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Write(o.Rd, b.Xor(b.Read(o.Rd), b.Read(o.Rs1)));
 }
 
 internal readonly struct Compare : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
     {
         V x = b.Read(o.Rd), y = b.Read(o.Rs1);
         return ToyFlags.OfDifference(ref b, x, y, b.Sub(x, y));
@@ -190,7 +190,7 @@ internal readonly struct Compare : IInstruction
 internal readonly struct Add32 : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Write(o.Rd, b.ZeroExtend(b.Add(b.Read(o.Rd), b.Read(o.Rs1)), 32));
 }
 
@@ -198,7 +198,7 @@ internal readonly struct Add32 : IInstruction
 internal readonly struct Add8 : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
     {
         V x = b.Read(o.Rd), sum = b.ZeroExtend(b.Add(x, b.Read(o.Rs1)), 8);
         return b.Write(ToySlots.Zero, b.Compare(Comparison.Equal, sum, b.Constant(0))) && b.Write(o.Rd, b.Or(b.And(x, b.Constant(~0xffUL)), sum));
@@ -208,27 +208,27 @@ internal readonly struct Add8 : IInstruction
 internal readonly struct AddImmediate : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Write(o.Rd, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)));
 }
 
 internal readonly struct MoveImmediate : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Write(o.Rd, b.Constant((ulong)o.Imm));
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Write(o.Rd, b.Constant((ulong)o.Imm));
 }
 
 internal readonly struct Load : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Load(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(o.Rd, value);
 }
 
 internal readonly struct Store : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Store(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(o.Rd));
 }
 
@@ -236,7 +236,7 @@ internal readonly struct Store : IInstruction
 internal readonly struct LoadByte : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Load(MemoryWidth.Byte, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(o.Rd, b.Or(b.And(b.Read(o.Rd), b.Constant(~0xffUL)), value));
 }
 
@@ -244,7 +244,7 @@ internal readonly struct LoadByte : IInstruction
 internal readonly struct AddToMemory : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
     {
         V address = b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm));
         if (!b.Load(MemoryWidth.Double, address, out V x))
@@ -257,43 +257,43 @@ internal readonly struct AddToMemory : IInstruction
 internal readonly struct JumpIfZero : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Branch(Comparison.NotEqual, b.Read(ToySlots.Zero), b.Constant(0), o.Imm);
 }
 
 internal readonly struct JumpIfLess : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct =>
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
         b.Branch(Comparison.NotEqual, b.Read(ToySlots.Less), b.Constant(0), o.Imm);
 }
 
 internal readonly struct JumpNear : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Jump(o.Imm);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Jump(o.Imm);
 }
 
 internal readonly struct JumpTo : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.JumpTo(b.Read(o.Rs1));
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.JumpTo(b.Read(o.Rs1));
 }
 
 internal readonly struct AddressOf : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Write(o.Rd, b.PcPlus(o.Imm));
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Write(o.Rd, b.PcPlus(o.Imm));
 }
 
 internal readonly unsafe struct SwitchMode : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Call<ToyCpu>(&ToyCpu.SwitchMode, o);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Call<ToyCpu>(&ToyCpu.SwitchMode, o);
 }
 
 internal readonly unsafe struct Return : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Define<B, V>(ref B b, in Operands o) where B : struct, IBackend<V>, allows ref struct where V : struct => b.Call<ToyCpu>(&ToyCpu.Return, o);
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Call<ToyCpu>(&ToyCpu.Return, o);
 }
