@@ -35,7 +35,8 @@ internal unsafe struct TranslatorContext
     public InterpreterContext Interpreter;
 
     /// <summary>The size of a CPU's context here.</summary>
-    public static ContextSize Size => new(ContextLayout.Interpreter, sizeof(InterpreterContext));
+    /// <remarks>Rounded up, so that the slots begin a cache line.</remarks>
+    public static ContextSize Size => new((ContextLayout.Interpreter + 63) & ~63, sizeof(InterpreterContext));
 
     /// <summary>The context that a CPU's is a part of.</summary>
     public static TranslatorContext* Of(GuestCpu cpu) => (TranslatorContext*)((byte*)cpu.Context - ContextLayout.Interpreter);

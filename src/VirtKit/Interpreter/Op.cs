@@ -60,8 +60,9 @@ internal unsafe struct BlockExit
     public const int Slots = 4;
 }
 
-/// <summary>A CPU's context with what the interpreter adds. The CPU's slots stand behind it.</summary>
-[StructLayout(LayoutKind.Sequential)]
+/// <summary>A CPU's context with what the interpreter adds. The CPU's slots stand behind it, at the
+/// beginning of a cache line.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 128)]
 internal unsafe struct InterpreterContext
 {
     public CpuContext Cpu;
