@@ -33,7 +33,7 @@ internal sealed class GuestRegisterFile
     /// <summary>The bit there that says that a result was inexact.</summary>
     public required byte Inexact { get; init; }
 
-    /// <summary>How a floating-point register file is called in reports.</summary>
+    /// <summary>How reports call what stands at <see cref="FloatStatus"/>.</summary>
     public required string FloatStatusName { get; init; }
 
     /// <summary>Whether a slot holds an integer register that can be written.</summary>
