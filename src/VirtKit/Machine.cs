@@ -29,7 +29,6 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private static readonly DateTimeOffset LatestCalendarStart = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private readonly MachineOptions _options;
-    private readonly EnginePartition _partition;
     private readonly Vcpu[] _vcpus;
     private readonly MachineMetrics _metrics;
     private readonly VcpuScheduler _scheduler;
@@ -64,10 +63,11 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         if (options.CalendarStart is { } calendar && (calendar < DateTimeOffset.UnixEpoch || calendar > LatestCalendarStart))
             throw new ArgumentOutOfRangeException("options.CalendarStart", calendar, "The calendar starts between 1970-01-01 and 2200-01-01 UTC.");
 
-        EngineSelection = EngineSelection.For(options);
-        Scheduling = options.Scheduling ?? (Engine.CountsInstructions ? VcpuScheduling.Deterministic : VcpuScheduling.Threads);
-        if (Scheduling == VcpuScheduling.Deterministic && !Engine.CountsInstructions)
-            throw new ArgumentException($"The engine {Engine.Name} does not count instructions, and time is counted in them with {nameof(VcpuScheduling)}.{Scheduling}: choose {nameof(VcpuScheduling.Threads)}.", nameof(options));
+        EngineSelection selection = EngineSelection.For(options);
+        ExecutionEngine engine = selection.Engine;
+        Scheduling = options.Scheduling ?? (engine.CountsInstructions ? VcpuScheduling.Deterministic : VcpuScheduling.Threads);
+        if (Scheduling == VcpuScheduling.Deterministic && !engine.CountsInstructions)
+            throw new ArgumentException($"The engine {engine.Name} does not count instructions, and time is counted in them with {nameof(VcpuScheduling)}.{Scheduling}: choose {nameof(VcpuScheduling.Threads)}.", nameof(options));
 
         _options = options;
         _logger = new MachineLogger(options.Logger, options.Name);
@@ -82,9 +82,10 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         };
         try
         {
-            _partition = Engine.CreatePartition(new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger) { Metrics = _metrics });
+            Context = new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger) { Metrics = _metrics };
+            Attach(Create(selection));
             for (int i = 0; i < _vcpus.Length; i++)
-                _vcpus[i] = new Vcpu(this, i, _partition.CreateVcpu(i));
+                _vcpus[i] = new Vcpu(this, i, _attached.Cores[i]);
         }
         catch
         {
@@ -92,7 +93,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             throw;
         }
 
-        _partition.Gate = Memory.Gate = _gate;
+        Memory.Gate = _gate;
         Memory.DeviceFailed += OnDeviceFailed;
         if (Ports is not null)
         {
@@ -115,17 +116,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <summary>The machine's time.</summary>
     public MachineClock Clock => _scheduler.Clock;
 
-    /// <summary>The engine that runs the guest.</summary>
-    public ExecutionEngine Engine => EngineSelection.Engine;
-
-    /// <summary>Why this engine runs the guest, and why not a faster one.</summary>
-    public EngineSelection EngineSelection { get; }
-
     /// <summary>How the vCPUs share the host: what the options say, or what their default comes to with this engine.</summary>
     public VcpuScheduling Scheduling { get; }
-
-    /// <summary>What the engine keeps for this machine; an engine's own type offers what it has beyond the SPI (a dirty log, doorbells).</summary>
-    public EnginePartition Partition => _partition;
 
     /// <summary>The guest architecture with its configuration.</summary>
     public GuestArchitecture Architecture => _options.Architecture;
@@ -133,8 +125,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <summary>The vCPUs by index.</summary>
     public IReadOnlyList<Vcpu> Vcpus => _vcpus;
 
-    /// <summary>Whether the machine has been asked to stop. Any thread.</summary>
-    internal bool MustStop => _kicked || Volatile.Read(ref _stop) is not null || Volatile.Read(ref _undeliveredExits) != 0;
+    /// <summary>Whether the vCPUs have to come back: the machine has been asked to stop, or another engine is to run it. Any thread.</summary>
+    internal bool MustStop => _kicked || Volatile.Read(ref _stop) is not null || Volatile.Read(ref _undeliveredExits) != 0 || Volatile.Read(ref _next) is not null;
 
     internal MachineGate Gate => _gate;
 
@@ -316,6 +308,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
                 return new VcpuExit(ExitReason.Kicked);
             using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
                 static m => ((Machine)m!).RequestStop(new VcpuExit(ExitReason.Kicked)), this);
+            AttachNext();
             foreach (Vcpu vcpu in _vcpus)
                 vcpu.Core.SynchronizeCode();
             if (only is not null)
@@ -350,9 +343,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         _metrics.Dispose();
         // The clock's thread first: its callbacks raise pins and reach memory.
         _scheduler.Close(waits);
-        foreach (Vcpu? vcpu in _vcpus)
-            vcpu?.Core.Dispose();
-        _partition?.Dispose();
+        ReleaseEngines();
         Memory.Release();
         Ports?.Release();
     }

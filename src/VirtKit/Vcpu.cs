@@ -19,13 +19,14 @@ namespace VirtKit;
 public sealed class Vcpu : IInterruptSink
 {
     private readonly Machine _machine;
+    private VcpuCore _core;
     private int _kicked;
 
     internal Vcpu(Machine machine, int index, VcpuCore core)
     {
         _machine = machine;
         Index = index;
-        Core = core;
+        _core = core;
     }
 
     /// <summary>The vCPU's index in its machine, from 0; on RISC-V also its hart ID.</summary>
@@ -34,7 +35,12 @@ public sealed class Vcpu : IInterruptSink
     /// <summary>Event counts since construction; they may lag while the vCPU runs.</summary>
     public VcpuCounters Counters => Core.Counters;
 
-    internal VcpuCore Core { get; }
+    /// <summary>What runs it: that of the engine which is attached. It changes while no vCPU runs.</summary>
+    internal VcpuCore Core
+    {
+        get => Volatile.Read(ref _core);
+        set => Volatile.Write(ref _core, value);
+    }
 
     /// <summary>An exit of this vCPU that the host has not been given yet; set on the thread that runs it, taken when none does.</summary>
     internal VcpuExit? UndeliveredExit { get; set; }

@@ -39,7 +39,7 @@ internal unsafe struct TranslatorContext
     public static ContextSize Size => new((ContextLayout.Interpreter + 63) & ~63, sizeof(InterpreterContext));
 
     /// <summary>The context that a CPU's is a part of.</summary>
-    public static TranslatorContext* Of(GuestCpu cpu) => (TranslatorContext*)((byte*)cpu.Context - ContextLayout.Interpreter);
+    public static TranslatorContext* Of(CpuContext* context) => (TranslatorContext*)((byte*)context - ContextLayout.Interpreter);
 }
 
 /// <summary>What an instruction has loaded and still needs when it accesses memory again.</summary>

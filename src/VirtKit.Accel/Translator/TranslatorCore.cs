@@ -35,6 +35,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     private readonly ulong[] _missesSince = new ulong[2 * RecentPages.Count];
 
     public TranslatorCore(GuestSystem system, int index, TranslationCache cache, FallbackTable fallbacks, HandlerTable handlers, Shadow? shadow)
+        : base(system, index, TranslatorContext.Size)
     {
         Shadow = shadow;
         _system = system;
@@ -42,8 +43,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         _spaces[0] = _jumps = new JumpCache(system);
         _cache = cache;
         _fallbacks = fallbacks;
-        Cpu = system.CreateCpu(index, TranslatorContext.Size, this);
-        _context = TranslatorContext.Of(Cpu);
+        _context = TranslatorContext.Of(Context);
         _stepper = new Stepper(system.Instructions, handlers, Cpu, &_context->Interpreter);
         // Weak, so that it does not keep a machine that nobody disposed of; while code runs, the caller's frame keeps the core.
         _self = GCHandle.Alloc(this, GCHandleType.Weak);
@@ -63,12 +63,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
 
     public override bool HoldsLock => _cache is { IsGateHeld: true };
 
-    public override void DataMappingChanged()
-    {
-        // The CPU says so too while it is being made.
-        if (_context != null)
-            _context->Recent.Forget();
-    }
+    public override void DataMappingChanged() => _context->Recent.Forget();
 
     public override void DataMappingChanged(ulong address) => _context->Recent.Forget(address & ~0xfffUL);
 

@@ -41,7 +41,7 @@ public sealed class TranslatorEngine : ExecutionEngine
         ArgumentNullException.ThrowIfNull(context);
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The translator cannot run {context.Architecture.Name}: {reason}");
-        GuestSystem system = context.Architecture.CreateSystem(context);
+        GuestSystem system = context.System;
         GuestRegisterFile guest = GuestRegisterFiles.Of(system) ?? throw new VirtKitException($"The translator does not know the registers of {context.Architecture.Name}.");
         return new TranslatorPartition(system, guest, _options);
     }

@@ -39,14 +39,11 @@ public sealed class EngineSelection
     public override string ToString() => $"{Engine.Name}: {Reason}";
 
     /// <summary>The engine that a machine's options name, or the best one.</summary>
-    internal static EngineSelection For(MachineOptions options)
-    {
-        if (options.Engine is not { } engine)
-            return Choose(options.Architecture);
-        if (!engine.Supports(options.Architecture, out string? reason))
-            throw new VirtKitException($"The engine {engine.Name} cannot run {options.Architecture.Name} here: {reason}");
-        return new EngineSelection(engine, [], "The options name it.");
-    }
+    internal static EngineSelection For(MachineOptions options) =>
+        options.Engine is { } engine ? Named(engine, options.Architecture, "The options name it.") : Choose(options.Architecture);
+
+    /// <summary>An engine that a running machine is given.</summary>
+    internal static EngineSelection For(ExecutionEngine engine, GuestArchitecture architecture) => Named(engine, architecture, "Machine.SwitchEngine named it.");
 
     /// <param name="architecture">The guest architecture.</param>
     /// <param name="engines">The engines there are, the fastest first.</param>
@@ -63,6 +60,13 @@ public sealed class EngineSelection
         }
 
         throw new VirtKitException($"No engine runs {architecture.Name} here.{string.Concat(refused.Select(r => " " + r))}");
+    }
+
+    private static EngineSelection Named(ExecutionEngine engine, GuestArchitecture architecture, string reason)
+    {
+        if (!engine.Supports(architecture, out string? objection))
+            throw new VirtKitException($"The engine {engine.Name} cannot run {architecture.Name} here: {objection}");
+        return new EngineSelection(engine, [], reason);
     }
 }
 

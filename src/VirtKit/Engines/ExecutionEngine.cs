@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using VirtKit.Execution;
 using VirtKit.Telemetry;
 
 namespace VirtKit.Engines;
@@ -41,6 +42,13 @@ public sealed record PartitionContext(
     int VcpuCount,
     ILogger Logger)
 {
+    /// <summary>The machine's CPUs, for software engines: the same for all of them, and released by the machine. Made when the first one asks, in the machine's constructor.</summary>
+    /// <exception cref="VirtKitException">There is no definition of the architecture's instructions.</exception>
+    internal GuestSystem System => SystemIfAny ??= Architecture.CreateSystem(this);
+
+    /// <summary><see cref="System"/>, if an engine has asked for it.</summary>
+    internal GuestSystem? SystemIfAny { get; private set; }
+
     /// <summary>Where our own engines show what they measure; <see langword="null"/> where nobody collects. Engines of others have meters of their own.</summary>
     internal MachineMetrics? Metrics { get; init; }
 }

@@ -49,6 +49,9 @@ public abstract class VcpuCore : IDisposable
     /// <summary>Returns the vCPU to its state at power-on. The core is not running.</summary>
     public abstract void Reset();
 
+    /// <summary>The machine's vCPU is this core's from here on, as it stands. Neither runs.</summary>
+    internal virtual void Attach() { }
+
     /// <summary>Access to the state, if it is one of this type.</summary>
     internal virtual IVcpuState<TState>? StateAs<TState>() where TState : struct => this as IVcpuState<TState>;
 

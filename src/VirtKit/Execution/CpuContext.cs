@@ -32,4 +32,8 @@ internal unsafe struct CpuContext
 /// <summary>How much of a CPU's native memory is its engine's.</summary>
 /// <param name="Before">Bytes in front of the <see cref="CpuContext"/>.</param>
 /// <param name="Size">Bytes from the beginning of the <see cref="CpuContext"/>, with which the engine's context begins, to the first slot.</param>
-internal readonly record struct ContextSize(int Before, int Size);
+internal readonly unsafe record struct ContextSize(int Before, int Size)
+{
+    /// <summary>That of a CPU which no engine runs.</summary>
+    public static ContextSize Detached => new(0, sizeof(CpuContext));
+}

@@ -56,6 +56,13 @@ internal abstract unsafe partial class GuestCpu
     /// <summary>The engine has stopped running guest code.</summary>
     public void LeaveGuest() => Volatile.Write(ref _inGuest, false);
 
+    /// <summary>A run of the engine comes back to the host.</summary>
+    public void EndRun()
+    {
+        LeaveGuest();
+        Exits++;
+    }
+
     private void ServeRequests()
     {
         // Taken before they are served: what is asked for meanwhile has to be served once more, and this CPU runs no instruction before both are.

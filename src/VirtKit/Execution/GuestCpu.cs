@@ -1,50 +1,51 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Engines;
-using VirtKit.Memory;
 
 namespace VirtKit.Execution;
 
 /// <summary>One CPU as engines know it: its context in native memory, what asks for its attention, and, as its ISA has them, traps and the memory accesses that miss the
-/// TLB. The half that every ISA has alike stands here.</summary>
+/// TLB. The half that every ISA has alike stands here. It belongs to its machine; engines are attached to it and detached.</summary>
 /// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
 internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
 {
-    /// <summary>Freed by its finalizer alone: kicks, pins and counters of a machine that was disposed of still find it.</summary>
-    private readonly NativeBlock _block;
     private readonly GuestSystem _system;
+    private readonly int _slotBytes;
+
+    /// <summary>The memory of the engine that runs it, and before it of those that did: another thread may be about to ask for attention there.</summary>
+    private readonly List<CpuMemory> _memories = new(2);
     private long _seenWrites;
     private int _pins;
     private int _exitRequested;
 
     /// <param name="system">What it shares with the machine's other CPUs.</param>
     /// <param name="id">Its number.</param>
-    /// <param name="size">The engine's part of its memory.</param>
     /// <param name="slotBytes">The size of its slots.</param>
-    /// <param name="engine">Who runs it.</param>
-    protected GuestCpu(GuestSystem system, int id, ContextSize size, int slotBytes, ICpuEngine? engine)
+    protected GuestCpu(GuestSystem system, int id, int slotBytes)
     {
         _system = system;
+        _slotBytes = slotBytes;
         Id = id;
-        Engine = engine;
-        _block = NativeBlock.Zeroed(size.Before + size.Size + slotBytes);
-        Context = (CpuContext*)(_block.Pointer + size.Before);
-        Slots = (ulong*)((byte*)Context + size.Size);
+        Use(CreateMemory(ContextSize.Detached));
     }
 
     public int Id { get; }
 
-    public ICpuEngine? Engine { get; }
+    /// <summary>Who runs it; <see langword="null"/> until it is attached for the first time.</summary>
+    public ICpuEngine? Engine { get; private set; }
 
-    public CpuContext* Context { get; }
+    public CpuContext* Context { get; private set; }
 
     /// <summary>The registers.</summary>
-    public ulong* Slots { get; }
+    public ulong* Slots { get; private set; }
 
     /// <summary>The address of the current instruction.</summary>
     public ref ulong Pc => ref Context->Pc;
 
     /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; what returns from a trap changes it.</summary>
     public ulong NextPc { get; set; }
+
+    /// <summary>Runs that came back to the host.</summary>
+    public ulong Exits { get; private set; }
 
     /// <summary>Loads and stores that a device answered.</summary>
     public ulong MmioAccesses { get; protected set; }
@@ -69,6 +70,23 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
 
     /// <summary>The levels of the pins. Any thread.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
+
+    /// <summary>Memory for an engine that is to run this CPU.</summary>
+    public CpuMemory CreateMemory(ContextSize size) => new(size, _slotBytes);
+
+    /// <summary>Another engine runs the CPU from here on, in memory of its own. The CPU does not run; the engine knows nothing of it any more, if it ever did.</summary>
+    /// <param name="memory">From <see cref="CreateMemory"/>.</param>
+    public void Attach(ICpuEngine engine, CpuMemory memory)
+    {
+        if (ReferenceEquals(engine, Engine))
+            return;
+        memory.CopyFrom(_memories[^1]);
+        Use(memory);
+        Engine = engine;
+        Attached(engine);
+        engine.CodeBytesChanged();
+        RequestAttention();
+    }
 
     /// <summary>The exit of a CPU that <see cref="TrapsWithoutEnd"/>.</summary>
     public abstract VcpuExit TrapExit();
@@ -200,9 +218,20 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
         return count;
     }
 
+    /// <summary>An engine was attached, which has to hear of every mapping, as of one that has changed; <see cref="Context"/> and <see cref="Slots"/> are others.</summary>
+    protected abstract void Attached(ICpuEngine engine);
+
     /// <summary>What the ISA does when attention was asked for: starts, interrupts.</summary>
     protected abstract void ServeEvents();
 
     /// <summary>Forgets every translation of an address.</summary>
     protected abstract void FlushTranslations();
+
+    private void Use(CpuMemory memory)
+    {
+        _memories.Remove(memory);
+        _memories.Add(memory);
+        Context = memory.Context;
+        Slots = memory.Slots;
+    }
 }

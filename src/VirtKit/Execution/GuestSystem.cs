@@ -3,9 +3,11 @@ using VirtKit.Telemetry;
 
 namespace VirtKit.Execution;
 
-/// <summary>What the CPUs of one machine share, as far as software engines know it. An engine's partition owns it.</summary>
-internal abstract class GuestSystem(PartitionContext context)
+/// <summary>The CPUs of one machine and what they share, as far as software engines know it. The machine owns it: engines come and go.</summary>
+internal abstract class GuestSystem(PartitionContext context) : IDisposable
 {
+    private readonly List<GuestCpu> _cpus = [];
+
     public AddressSpace Memory { get; } = context.Memory;
 
     public MachineClock Clock { get; } = context.Clock;
@@ -24,13 +26,26 @@ internal abstract class GuestSystem(PartitionContext context)
     /// <summary>How many address spaces a CPU keeps the translations of.</summary>
     public abstract int Spaces { get; }
 
+    /// <summary>A CPU, which is made when it is asked for the first time: in the order of their numbers.</summary>
+    public GuestCpu Cpu(int id)
+    {
+        if (id == _cpus.Count)
+            _cpus.Add(CreateCpu(id));
+        return _cpus[id];
+    }
+
+    /// <summary>Releases what the CPUs hold. None of them runs.</summary>
+    public void Dispose()
+    {
+        foreach (GuestCpu cpu in _cpus)
+            cpu.Dispose();
+    }
+
     /// <param name="id">The CPU's number, from 0.</param>
-    /// <param name="size">The engine's part of its native memory.</param>
-    /// <param name="engine">Who runs it. It may be called before this returns.</param>
-    public abstract GuestCpu CreateCpu(int id, ContextSize size, ICpuEngine engine);
+    protected abstract GuestCpu CreateCpu(int id);
 }
 
-/// <summary>A software engine's partition: the machine's system, whatever the ISA.</summary>
+/// <summary>A software engine's partition: it runs the CPUs of the machine's system, whatever the ISA, and can be exchanged for another one.</summary>
 internal abstract class SoftwarePartition(GuestSystem system) : EnginePartition
 {
     public GuestSystem System => system;

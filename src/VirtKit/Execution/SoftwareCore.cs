@@ -5,8 +5,17 @@ namespace VirtKit.Execution;
 /// <summary>What the cores of all software engines have alike: the CPU that they run, and who wants them back.</summary>
 internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
 {
+    private readonly CpuMemory _memory;
     private bool _endSlice;
-    private ulong _exits;
+
+    /// <param name="system">The machine's CPUs.</param>
+    /// <param name="index">The number of the one that this core runs, once it is attached.</param>
+    /// <param name="size">The engine's part of its memory.</param>
+    protected SoftwareCore(GuestSystem system, int index, ContextSize size)
+    {
+        Cpu = system.Cpu(index);
+        _memory = Cpu.CreateMemory(size);
+    }
 
     public override bool HasWork => Cpu.HasWork;
 
@@ -14,10 +23,12 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
 
     public override ulong Retired => Cpu.Context->Retired;
 
-    public override VcpuCounters Counters => new(Retired, _exits, Cpu.MmioAccesses, Cpu.TlbMisses, Cpu.Traps);
+    public override VcpuCounters Counters => new(Retired, Cpu.Exits, Cpu.MmioAccesses, Cpu.TlbMisses, Cpu.Traps);
 
-    /// <summary>Set by the constructor; the CPU tells the core of changes while it is being made.</summary>
-    protected GuestCpu Cpu { get; init; } = null!;
+    protected GuestCpu Cpu { get; }
+
+    /// <summary>The CPU's context in this engine's memory, which is the CPU's own while the core is attached.</summary>
+    protected CpuContext* Context => _memory.Context;
 
     public override void RequestExit() => Cpu.RequestExit();
 
@@ -46,10 +57,9 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
         finally
         {
             // Also where a callback of the host threw: other CPUs' fences would wait for this one for ever.
-            Cpu.LeaveGuest();
+            Cpu.EndRun();
             LeaveCode();
             _endSlice = false;
-            _exits++;
         }
     }
 
@@ -69,6 +79,8 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
 
     internal override IVcpuState<TState>? StateAs<TState>() => Cpu as IVcpuState<TState>;
 
+    internal override void Attach() => Cpu.Attach(this, _memory);
+
     /// <summary>Runs until the budget is used up or something needs the host.</summary>
     protected abstract VcpuExit RunBlocks(long budget);
 
@@ -85,12 +97,5 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
             return new VcpuExit(ExitReason.BudgetExhausted);
         Cpu.ServeAttention();
         return Cpu.CanRun() ? null : new VcpuExit(ExitReason.Halted);
-    }
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            Cpu.Dispose();
-        base.Dispose(disposing);
     }
 }

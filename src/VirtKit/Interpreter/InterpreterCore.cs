@@ -11,11 +11,11 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
     private int _space;
 
     public InterpreterCore(GuestSystem system, int index, HandlerTable handlers, InterpreterDispatch dispatch, long codeLimit)
+        : base(system, index, new ContextSize(0, sizeof(InterpreterContext)))
     {
         _dispatch = dispatch;
         _code = new CodeCache(system, handlers, codeLimit);
-        Cpu = system.CreateCpu(index, new ContextSize(0, sizeof(InterpreterContext)), this);
-        _context = (InterpreterContext*)Cpu.Context;
+        _context = (InterpreterContext*)Context;
     }
 
     public override bool HoldsLock => false;
@@ -60,12 +60,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
     }
 
     /// <summary>What is mapped anew between an exit and the block that is found for it is not to be linked: the exit may belong to what was there before.</summary>
-    private void ForgetLink()
-    {
-        // The CPU resets itself before there is a context.
-        if (_context != null)
-            _context->WantsLink = null;
-    }
+    private void ForgetLink() => _context->WantsLink = null;
 
     protected override VcpuExit RunBlocks(long left)
     {

@@ -31,7 +31,7 @@ public sealed class InterpreterEngine : ExecutionEngine
         if (!Supports(context.Architecture, out string? reason))
             throw new VirtKitException($"The interpreter cannot run {context.Architecture.Name}: {reason}");
         InterpreterDispatch dispatch = Dispatch ?? (TailCallProbe.TailCallsWork() ? InterpreterDispatch.TailThreaded : InterpreterDispatch.Loop);
-        return new InterpreterPartition(context.Architecture.CreateSystem(context), dispatch, Math.Min(CodeCacheSize / context.VcpuCount, 64L << 20));
+        return new InterpreterPartition(context.System, dispatch, Math.Min(CodeCacheSize / context.VcpuCount, 64L << 20));
     }
 }
 

@@ -11,11 +11,11 @@ internal sealed unsafe partial class Hart : GuestCpu, IVcpuState<RiscVState>
     private TrapCause _pendingCause;
     private ulong _pendingValue;
 
-    public Hart(RiscVSystem system, int id, ContextSize size, ICpuEngine? engine)
-        : base(system, id, size, sizeof(RiscVSlots), engine)
+    public Hart(RiscVSystem system, int id)
+        : base(system, id, sizeof(RiscVSlots))
     {
         System = system;
-        Mmu = new Mmu(Context, (RiscVState*)Slots, system, engine);
+        Mmu = new Mmu(Context, (RiscVState*)Slots, system);
         _stimecmpTimer = system.Clock.CreateTimer(this, UpdateStimecmp);
         system.Timebase.Changed += UpdateStimecmp;
         system.Add(this);
@@ -86,6 +86,8 @@ internal sealed unsafe partial class Hart : GuestCpu, IVcpuState<RiscVState>
 
     public override bool TryTranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region) =>
         Mmu.TranslateData(address, size, access, out physical, out region) is not { } cause || Trap(cause, address);
+
+    protected override void Attached(ICpuEngine engine) => Mmu.Attach(Context, (RiscVState*)Slots, engine);
 
     protected override void ServeEvents()
     {

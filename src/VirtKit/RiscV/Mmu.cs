@@ -21,24 +21,24 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
     private const int MaxEntryUpdates = 1000;
 
-    private readonly CpuContext* _context;
-    private readonly RiscVState* _state;
     private readonly AddressSpace _memory;
-    private readonly ICpuEngine? _engine;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
     private readonly Tlb?[] _spaces = new Tlb?[Spaces];
+    private CpuContext* _context;
+    private RiscVState* _state;
+    private ICpuEngine? _engine;
     private Tlb _tlb;
     private int _space;
     private ulong _switches;
     private MemoryRegion? _lastRegion;
 
-    public Mmu(CpuContext* context, RiscVState* state, RiscVSystem system, ICpuEngine? engine)
+    /// <param name="context">The hart's; as its state, until an engine is attached.</param>
+    public Mmu(CpuContext* context, RiscVState* state, RiscVSystem system)
     {
         _context = context;
         _state = state;
         _memory = system.Memory;
-        _engine = engine;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
         _spaces[0] = _tlb = CreateTlb();
@@ -64,6 +64,18 @@ internal sealed unsafe class Mmu : IDisposable
 
     /// <summary>The current privilege as a code mode.</summary>
     public int CodeMode => _state->Privilege == PrivilegeMode.Machine ? 2 : (int)_state->Privilege;
+
+    /// <summary>An engine was attached to the hart, whose context and state are elsewhere now. What it may have cached of this hart is out of date.</summary>
+    public void Attach(CpuContext* context, RiscVState* state, ICpuEngine engine)
+    {
+        _context = context;
+        _state = state;
+        _engine = engine;
+        for (int space = 0; space < Spaces; space++)
+            engine.CodeMappingChanged(space);
+        engine.SpaceChanged(_space);
+        engine.DataMappingChanged();
+    }
 
     /// <summary>Points the context at the TLBs of the mode that privilege and mstatus now give.</summary>
     public void SelectMode()

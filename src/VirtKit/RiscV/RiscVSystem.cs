@@ -40,5 +40,5 @@ internal sealed class RiscVSystem : GuestSystem
 
     public void Add(Hart hart) => _harts.Add(hart);
 
-    public override GuestCpu CreateCpu(int id, ContextSize size, ICpuEngine engine) => new Hart(this, id, size, engine);
+    protected override GuestCpu CreateCpu(int id) => new Hart(this, id);
 }

@@ -1,4 +1,4 @@
-using VirtKit.Execution;
+using VirtKit.Engines;
 
 namespace VirtKit.RiscV;
 
@@ -49,21 +49,24 @@ public sealed class RiscVTimebase
 
     private ulong ClockTicks => _nanosecondsPerTick != 0 ? _clock.Now / _nanosecondsPerTick : (ulong)((UInt128)_clock.Now * Frequency / NanosecondsPerSecond);
 
-    /// <summary>The timebase that a machine's engine gives its harts, for the device that shows it to the guest as <c>mtime</c>.</summary>
+    /// <summary>The timebase of a machine's harts, for the device that shows it to the guest as <c>mtime</c>.</summary>
     /// <param name="machine">A machine of the RISC-V architecture.</param>
-    /// <returns>The harts' own, or one of the architecture's frequency where the engine has none to share.</returns>
     /// <exception cref="ArgumentException">The machine has another architecture.</exception>
     public static RiscVTimebase Of(Machine machine)
     {
         ArgumentNullException.ThrowIfNull(machine);
-        if (machine.Architecture is not RiscVArchitecture architecture)
-            throw new ArgumentException($"The machine has {machine.Architecture.Name} processors, no harts.", nameof(machine));
-        return machine.Partition switch
-        {
-            SoftwarePartition { System: RiscVSystem system } => system.Timebase,
-            IRiscVPartition partition => partition.Timebase,
-            _ => new RiscVTimebase(machine.Clock, architecture.TimebaseFrequency),
-        };
+        return Of(machine.Context);
+    }
+
+    /// <summary>As <see cref="Of(Machine)"/>, for an engine, whose harts compare with it.</summary>
+    /// <param name="context">What the engine's partition is made for.</param>
+    /// <exception cref="ArgumentException">The machine has another architecture.</exception>
+    public static RiscVTimebase Of(PartitionContext context)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        if (context.Architecture is not RiscVArchitecture)
+            throw new ArgumentException($"The machine has {context.Architecture.Name} processors, no harts.", nameof(context));
+        return ((RiscVSystem)context.System).Timebase;
     }
 
     /// <summary>When a comparison <c>Now >= compare</c> changes next, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0.</summary>
@@ -79,11 +82,4 @@ public sealed class RiscVTimebase
             return target <= ulong.MaxValue / _nanosecondsPerTick ? (ulong)target * _nanosecondsPerTick : ulong.MaxValue;
         return (ulong)UInt128.Min((target * NanosecondsPerSecond + (Frequency - 1)) / Frequency, ulong.MaxValue);
     }
-}
-
-/// <summary>The capability of a partition that runs RISC-V harts: what they share with the board's devices.</summary>
-public interface IRiscVPartition
-{
-    /// <summary>The harts' time.</summary>
-    RiscVTimebase Timebase { get; }
 }

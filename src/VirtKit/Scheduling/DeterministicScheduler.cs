@@ -42,6 +42,7 @@ internal sealed class DeterministicScheduler : VcpuScheduler
                 return exit;
             if (_clock.Drain() && Machine.TakeExit(only) is { } posted)
                 return posted;
+            Machine.AttachNext();
             Vcpu? vcpu = only ?? Next();
             bool works = vcpu is not null && vcpu.Core.HasWork;
             if (!works && Halted(only) is { } halted)

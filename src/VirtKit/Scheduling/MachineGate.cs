@@ -30,13 +30,22 @@ internal sealed class MachineGate
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     public void Enter(string operation)
     {
+        if (!TryEnter(operation))
+            throw Refusal(operation, Volatile.Read(ref _owner) ?? "another operation");
+    }
+
+    /// <summary>As <see cref="Enter"/>, where an owner is nothing to complain about.</summary>
+    /// <returns>Whether the current thread owns the machine.</returns>
+    /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
+    public bool TryEnter(string operation)
+    {
         ObjectDisposedException.ThrowIf(_closed, typeof(Machine));
-        if (Interlocked.CompareExchange(ref _owner, operation, null) is { } owner)
-            throw Refusal(operation, owner);
+        if (Interlocked.CompareExchange(ref _owner, operation, null) is not null)
+            return false;
         Volatile.Write(ref _ownerThread, Environment.CurrentManagedThreadId);
         // TIMING POINT 4: Close sets _closed before it takes the gate; here the gate is taken before _closed is read again. One of the two sees the other.
         if (!_closed)
-            return;
+            return true;
         Leave();
         throw new ObjectDisposedException(nameof(Machine));
     }

@@ -34,7 +34,7 @@ internal sealed class ThreadScheduler : VcpuScheduler
         {
             if (stood > TimeSpan.Zero)
                 Machine.Partition.GoOn(stood, _holdsTime);
-            return only is null ? RunAll() : RunOne(only, budget);
+            return only is null ? RunAllUntilStopped() : RunOne(only, budget);
         }
         finally
         {
@@ -51,7 +51,19 @@ internal sealed class ThreadScheduler : VcpuScheduler
 
     public override void Close(bool waits) => _clock.Close(waits);
 
-    private VcpuExit RunAll()
+    private VcpuExit RunAllUntilStopped()
+    {
+        while (true)
+        {
+            RunAll();
+            if (Machine.TakeExit(only: null) is { } exit)
+                return exit;
+            Machine.AttachNext();
+        }
+    }
+
+    /// <summary>Runs the vCPUs until <see cref="Machine.MustStop"/> brings them all back.</summary>
+    private void RunAll()
     {
         var threads = new Thread[Machine.Vcpus.Count];
         for (int i = 0; i < threads.Length; i++)
@@ -77,8 +89,6 @@ internal sealed class ThreadScheduler : VcpuScheduler
             foreach (Thread thread in threads.AsSpan(0, started))
                 thread.Join();
         }
-
-        return Machine.TakeExit(only: null)!.Value;
     }
 
     private void RunVcpu(Vcpu vcpu)
@@ -128,11 +138,12 @@ internal sealed class ThreadScheduler : VcpuScheduler
     /// <summary>Runs one vCPU on the calling thread. It does not sleep: a vCPU that waits comes back.</summary>
     private VcpuExit RunOne(Vcpu vcpu, ulong budget)
     {
-        VcpuCore core = vcpu.Core;
         while (true)
         {
             if (Machine.TakeExit(vcpu) is { } earlier)
                 return earlier;
+            Machine.AttachNext();
+            VcpuCore core = vcpu.Core;
             if (budget == 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
             ulong retired = core.Retired;

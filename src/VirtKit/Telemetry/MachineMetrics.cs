@@ -75,10 +75,11 @@ internal sealed class MachineMetrics : IDisposable
         _instruments.Remove(this);
     }
 
+    // An engine that takes the place of one of its kind takes over its measurements.
     private void Add<T>(string name, Func<IEnumerable<Measurement<T>>> source) where T : struct
     {
         lock (_gate)
-            _sources.Add(name, source);
+            _sources[name] = source;
     }
 
     private sealed record VcpuInstrument(string Name, string Unit, string Description, Func<Engines.VcpuCounters, ulong> Count);

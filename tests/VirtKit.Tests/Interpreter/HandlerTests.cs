@@ -28,7 +28,8 @@ public sealed unsafe class HandlerTests : IDisposable
         _memory.MapRam(new Gpa(0), 0x4000);
         var clock = new VirtualClock(10, DateTimeOffset.UnixEpoch);
         var system = new RiscVSystem(new PartitionContext(new RiscVArchitecture(), _memory, null, clock, new NoEvents(), 1, NullLogger.Instance));
-        _hart = new Hart(system, 0, new ContextSize(0, sizeof(InterpreterContext)), null);
+        _hart = (Hart)system.Cpu(0);
+        _hart.Attach(new NoEngine(), _hart.CreateMemory(new ContextSize(0, sizeof(InterpreterContext))));
         _hart.GetState(out RiscVState state);
         state.Mstatus |= Mstatus.Fs;
         for (int i = 1; i < 32; i++)
@@ -182,5 +183,22 @@ public sealed unsafe class HandlerTests : IDisposable
         public void RequestStop(VcpuExit exit) { }
 
         public void Wake(int vcpu) { }
+    }
+
+    private sealed class NoEngine : ICpuEngine
+    {
+        public bool HoldsLock => false;
+
+        public void DataMappingChanged() { }
+
+        public void DataMappingChanged(ulong address) { }
+
+        public void SpaceChanged(int space) { }
+
+        public void CodeMappingChanged(int space) { }
+
+        public void CodeMappingChanged(int space, ulong address) { }
+
+        public void CodeBytesChanged() { }
     }
 }

@@ -41,7 +41,13 @@ public sealed class RemoteFenceTests
         }
     }
 
-    private static unsafe Hart CreateHart(RiscVSystem system, int id, ICpuEngine? engine) => new(system, id, new ContextSize(0, sizeof(CpuContext)), engine);
+    private static Hart CreateHart(RiscVSystem system, int id, ICpuEngine? engine)
+    {
+        var hart = (Hart)system.Cpu(id);
+        if (engine is not null)
+            hart.Attach(engine, hart.CreateMemory(ContextSize.Detached));
+        return hart;
+    }
 
     private static unsafe bool IsAttentionRequested(Hart hart) => Volatile.Read(ref hart.Context->Attention) != 0;
 

@@ -35,8 +35,8 @@ internal sealed unsafe class ToyCpu : GuestCpu
     private ulong _misses;
     private ulong _trapsBefore;
 
-    public ToyCpu(ToySystem system, int id, ContextSize size, ICpuEngine? engine)
-        : base(system, id, size, 8 * ToySlots.Count, engine)
+    public ToyCpu(ToySystem system, int id)
+        : base(system, id, 8 * ToySlots.Count)
     {
         _system = system;
         SelectMode();
@@ -176,6 +176,13 @@ internal sealed unsafe class ToyCpu : GuestCpu
 
     public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) => throw new NotSupportedException();
 
+    protected override void Attached(ICpuEngine engine)
+    {
+        engine.CodeMappingChanged(0);
+        engine.SpaceChanged(0);
+        engine.DataMappingChanged();
+    }
+
     protected override void ServeEvents() { }
 
     protected override void FlushTranslations() => _tlb.Flush();
@@ -208,9 +215,9 @@ internal sealed class ToySystem(PartitionContext context) : GuestSystem(context)
     public override int Spaces => 1;
 
     /// <summary>The CPU that was created last.</summary>
-    public ToyCpu? Cpu { get; private set; }
+    public new ToyCpu? Cpu { get; private set; }
 
-    public override GuestCpu CreateCpu(int id, ContextSize size, ICpuEngine engine) => Cpu = new ToyCpu(this, id, size, engine);
+    protected override GuestCpu CreateCpu(int id) => Cpu = new ToyCpu(this, id);
 }
 
 internal sealed record ToyArchitecture : GuestArchitecture
@@ -236,5 +243,5 @@ internal sealed class ToyTranslator(TranslatorOptions options) : ExecutionEngine
         return reason is null;
     }
 
-    public override EnginePartition CreatePartition(PartitionContext context) => new TranslatorPartition(context.Architecture.CreateSystem(context), ToySlots.File, options);
+    public override EnginePartition CreatePartition(PartitionContext context) => new TranslatorPartition(context.System, ToySlots.File, options);
 }

@@ -21,7 +21,7 @@ internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, Di
     private bool _trapped;
     private bool _gaveUp;
 
-    public static Shadow Of(GuestCpu cpu) => Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(TranslatorContext.Of(cpu)->Core).Target!).Shadow!;
+    public static Shadow Of(GuestCpu cpu) => Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(TranslatorContext.Of(cpu.Context)->Core).Target!).Shadow!;
 
     /// <returns>Always <see langword="false"/>: what follows is not predicted.</returns>
     public static bool GiveUp(GuestCpu cpu)
