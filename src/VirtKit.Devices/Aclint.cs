@@ -1,5 +1,6 @@
 using VirtKit.Boot;
 using VirtKit.RiscV;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -13,7 +14,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// The CSR <c>time</c> of the harts is a shadow of MTIME: writing it moves theirs too, and what they compare with it, where they share the <see cref="RiscVTimebase"/>.
 /// </remarks>
-public sealed class Aclint : IDevice, IFdtNode, IDisposable
+public sealed class Aclint : IDevice, IFdtNode, ISnapshotable, IDisposable
 {
     /// <summary>The most harts that the layout has room for.</summary>
     public const int MaximumHarts = 4095;
@@ -27,7 +28,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     private readonly ClockTimer[] _deadlines;
 
     // Guest-visible state.
-    private State _state;
+    private State[] _state;
 
     /// <summary>Creates the interruptor.</summary>
     /// <param name="clock">The machine's time.</param>
@@ -53,7 +54,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
             _deadlines[i] = clock.CreateTimer(this, () => Compare(hart));
         }
 
-        _state = State.AtReset(_timer.Length);
+        _state = AtReset();
     }
 
     /// <inheritdoc/>
@@ -90,7 +91,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
         else if ((aligned - MtimecmpStart) / 8 < (ulong)_timer.Length)
         {
             int hart = (int)((aligned - MtimecmpStart) / 8);
-            _state.Mtimecmp[hart] = value;
+            _state[hart].Mtimecmp = value;
             Compare(hart);
         }
     }
@@ -98,7 +99,7 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
     /// <inheritdoc/>
     public void Reset()
     {
-        _state = State.AtReset(_timer.Length);
+        _state = AtReset();
         _time.Now = 0;
         for (int hart = 0; hart < _timer.Length; hart++)
         {
@@ -110,6 +111,23 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("clint", Window.Size, place, "sifive,clint0", "riscv,clint0").EndNode();
+
+    /// <summary>The registers but for MTIME, which is the timebase's.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State[] state = [.. _state];
+        visitor.Version(1);
+        visitor.Parts<State>("hart", state);
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        for (int hart = 0; hart < _timer.Length; hart++)
+        {
+            _software[hart].Set(state[hart].Msip);
+            Compare(hart);
+        }
+    }
 
     /// <summary>Releases the timers.</summary>
     public void Dispose()
@@ -126,23 +144,23 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
         if (aligned < MtimecmpStart)
             return Software((int)(aligned / 4)) | (ulong)Software((int)(aligned / 4) + 1) << 32;
         ulong hart = (aligned - MtimecmpStart) / 8;
-        return hart < (ulong)_timer.Length ? _state.Mtimecmp[hart] : 0;
+        return hart < (ulong)_timer.Length ? _state[hart].Mtimecmp : 0;
     }
 
-    private uint Software(int hart) => hart < _software.Length && _state.Msip[hart] ? 1u : 0;
+    private uint Software(int hart) => hart < _software.Length && _state[hart].Msip ? 1u : 0;
 
     private void SetSoftware(int hart, uint value)
     {
         if (hart >= _software.Length)
             return;
-        _state.Msip[hart] = (value & 1) != 0;
-        _software[hart].Set(_state.Msip[hart]);
+        _state[hart].Msip = (value & 1) != 0;
+        _software[hart].Set(_state[hart].Msip);
     }
 
     /// <summary>Sets the hart's timer line, and the clock's timer for when it will change.</summary>
     private void Compare(int hart)
     {
-        ulong compare = _state.Mtimecmp[hart];
+        ulong compare = _state[hart].Mtimecmp;
         _timer[hart].Set(_time.Now >= compare);
         ulong next = _time.NextChange(compare);
         if (next == ulong.MaxValue)
@@ -151,16 +169,23 @@ public sealed class Aclint : IDevice, IFdtNode, IDisposable
             _deadlines[hart].Set(next);
     }
 
-    private struct State
+    private State[] AtReset()
     {
-        public bool[] Msip;
-        public ulong[] Mtimecmp;
+        var state = new State[_timer.Length];
+        Array.Fill(state, new State { Mtimecmp = ulong.MaxValue });
+        return state;
+    }
 
-        public static State AtReset(int harts)
+    /// <summary>One hart's registers.</summary>
+    private struct State : ISnapshotable
+    {
+        public bool Msip;
+        public ulong Mtimecmp;
+
+        public void Visit(StateVisitor visitor)
         {
-            var state = new State { Msip = new bool[harts], Mtimecmp = new ulong[harts] };
-            state.Mtimecmp.AsSpan().Fill(ulong.MaxValue);
-            return state;
+            visitor.Field("msip", ref Msip);
+            visitor.Field("mtimecmp", ref Mtimecmp);
         }
     }
 }

@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -17,7 +18,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// A reset of the machine disarms the alarm and leaves the time as the guest has set it.
 /// </remarks>
-public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
+public sealed class GoldfishRtc : IDevice, IFdtNode, ISnapshotable, IDisposable
 {
     private const ulong TimeLow = 0x00, TimeHigh = 0x04, AlarmLow = 0x08, AlarmHigh = 0x0c, IrqEnabled = 0x10, ClearAlarm = 0x14, AlarmStatus = 0x18,
         ClearInterrupt = 0x1c;
@@ -28,7 +29,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     private readonly ClockTimer _timer;
 
     // Guest-visible state.
-    private State _state;
+    private State _state = new() { Due = ulong.MaxValue };
 
     /// <summary>Creates the clock.</summary>
     /// <param name="clock">Where the calendar time comes from.</param>
@@ -95,7 +96,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
                 break;
             case ClearAlarm:
                 _state.Armed = false;
-                _timer.Cancel();
+                Await(ulong.MaxValue);
                 break;
             case ClearInterrupt:
                 _state.Pending = false;
@@ -109,12 +110,33 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
     {
         // Battery-backed: the time that the guest has set outlives the machine's reset.
         _state = new State { TimeOffset = _state.TimeOffset };
-        _timer.Cancel();
+        Await(ulong.MaxValue);
         UpdateLine();
     }
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("rtc", Window.Size, place, "google,goldfish-rtc").EndNode();
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Field("time offset", ref state.TimeOffset);
+        visitor.Field("latched high", ref state.LatchedHigh);
+        visitor.Field("alarm", ref state.Alarm);
+        visitor.Field("armed", ref state.Armed);
+        visitor.Field("pending", ref state.Pending);
+        visitor.Field("irq enabled", ref state.IrqEnabled);
+        visitor.Field("due", ref state.Due);
+        visitor.Require(state.IrqEnabled <= 1, "irq enabled", $"is {state.IrqEnabled}");
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        _timer.Set(state.Due);
+        UpdateLine();
+    }
 
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();
@@ -138,14 +160,20 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
         ulong time = Time;
         if (_state.Alarm > time)
         {
-            _timer.Set(_clock.After(_state.Alarm - time));
+            Await(_clock.After(_state.Alarm - time));
             return;
         }
 
-        _timer.Cancel();
+        Await(ulong.MaxValue);
         _state.Armed = false;
         _state.Pending = true;
         UpdateLine();
+    }
+
+    private void Await(ulong due)
+    {
+        _state.Due = due;
+        _timer.Set(due);
     }
 
     private void UpdateLine() => _line.Set(_state.Pending && _state.IrqEnabled != 0);
@@ -159,5 +187,8 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, IDisposable
         public bool Armed;
         public bool Pending;
         public uint IrqEnabled;
+
+        /// <summary>When the alarm is looked at next, on the machine's clock; <see cref="ulong.MaxValue"/> for never. ALARM_HIGH alone moves the alarm, not this.</summary>
+        public ulong Due;
     }
 }

@@ -1,6 +1,7 @@
 using VirtKit.Boot;
 using VirtKit.Boot.Acpi;
 using VirtKit.Devices.Consoles;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -19,7 +20,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// A character timeout is reported at once instead of after four character times. A reset of the machine keeps SCR, DLL and DLM, as the chip's MR pin does.
 /// </remarks>
-public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
+public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDisposable
 {
     private const byte ReceivedEnable = 1, TransmitEnable = 2, LineStatusEnable = 4, ModemStatusEnable = 8;
     private const byte FifoEnable = 1, FifoClearReceive = 2, FifoClearTransmit = 4;
@@ -157,6 +158,34 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, IDisposable
 
     /// <inheritdoc/>
     public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0501", AcpiTrigger.Edge).End();
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Field("ier", ref state.Ier);
+        visitor.Field("fcr", ref state.Fcr);
+        visitor.Field("lcr", ref state.Lcr);
+        visitor.Field("mcr", ref state.Mcr);
+        visitor.Field("scr", ref state.Scratch);
+        visitor.Field("dll", ref state.Dll);
+        visitor.Field("dlm", ref state.Dlm);
+        visitor.Field("modem deltas", ref state.ModemDeltas);
+        visitor.Part("received", ref state.Received);
+        visitor.Part("transmit", ref state.Transmit);
+        visitor.Field("overrun", ref state.Overrun);
+        visitor.Field("transmit pending", ref state.TransmitPending);
+        visitor.Require((state.Ier & 0xf0) == 0, "ier", "has bits that are not kept");
+        visitor.Require((state.Fcr & ~0xc1) == 0, "fcr", "has bits that are not kept");
+        visitor.Require((state.Mcr & 0xe0) == 0, "mcr", "has bits that are not kept");
+        visitor.Require((state.ModemDeltas & ~ModemDeltas) == 0, "modem deltas", "has bits that are not kept");
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        UpdateLine();
+    }
 
     /// <summary>Lets go of the console.</summary>
     public void Dispose()

@@ -1,5 +1,7 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using VirtKit.Boot;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -16,7 +18,7 @@ namespace VirtKit.Devices;
 /// </code>
 /// A gateway that has forwarded a level stays shut until completion; the level it then has counts. The threshold does not hold a claim back (§8).
 /// </remarks>
-public sealed class Plic : IDevice, IFdtNode, IInterruptSink
+public sealed class Plic : IDevice, IFdtNode, ISnapshotable, IInterruptSink
 {
     /// <summary>The number of interrupt sources, numbered from 1.</summary>
     public const int Sources = 96;
@@ -32,6 +34,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
 
     // Guest-visible state.
     private State _state;
+    private ContextState[] _contextStates;
 
     /// <summary>Creates the controller.</summary>
     /// <param name="contexts">The line that each context drives, 1 to <see cref="MaximumContexts"/>: on a board of Linux-capable harts, machine mode and
@@ -42,7 +45,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         ArgumentOutOfRangeException.ThrowIfZero(contexts.Count, nameof(contexts));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(contexts.Count, MaximumContexts, nameof(contexts));
         _contexts = [.. contexts];
-        _state = State.AtReset(_contexts.Length);
+        _contextStates = new ContextState[_contexts.Length];
     }
 
     /// <inheritdoc/>
@@ -62,13 +65,13 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
     public ulong Read(ulong offset, int size)
     {
         if (offset < PendingStart)
-            return offset / 4 <= Sources ? _state.Priority[offset / 4] : 0u;
+            return offset / 4 <= Sources ? _state.Priority[(int)(offset / 4)] : 0u;
         if (offset < EnableStart)
             return _state.Pending.Word((offset - PendingStart) / 4);
         if (offset < ContextStart)
         {
             ulong context = (offset - EnableStart) / EnableStride;
-            return context < (ulong)_contexts.Length ? _state.Enabled[context].Word(offset % EnableStride / 4) : 0;
+            return context < (ulong)_contexts.Length ? _contextStates[context].Enabled.Word(offset % EnableStride / 4) : 0;
         }
         else
         {
@@ -77,7 +80,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
                 return 0;
             return (offset % ContextStride) switch
             {
-                0 => _state.Threshold[context],
+                0 => _contextStates[context].Threshold,
                 4 => (ulong)Claim((int)context),
                 _ => 0,
             };
@@ -90,13 +93,13 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         if (offset < PendingStart)
         {
             if (offset is > 0 and <= 4 * Sources)
-                _state.Priority[offset / 4] = (byte)(value & PriorityMask);
+                _state.Priority[(int)(offset / 4)] = (byte)(value & PriorityMask);
         }
         else if (offset is >= EnableStart and < ContextStart)
         {
             ulong context = (offset - EnableStart) / EnableStride;
             if (context < (ulong)_contexts.Length)
-                _state.Enabled[context].SetWord(offset % EnableStride / 4, (uint)value);
+                _contextStates[context].Enabled.SetWord(offset % EnableStride / 4, (uint)value);
         }
         else if (offset >= ContextStart)
         {
@@ -104,7 +107,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
             if (context >= (ulong)_contexts.Length)
                 return;
             if (offset % ContextStride == 0)
-                _state.Threshold[context] = (byte)(value & PriorityMask);
+                _contextStates[context].Threshold = (byte)(value & PriorityMask);
             else if (offset % ContextStride == 4)
                 Complete((int)context, value);
         }
@@ -116,7 +119,8 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
     public void Reset()
     {
         // Levels are forgotten too: a machine resets its devices after the controller, and what they had asserted must not stay pending.
-        _state = State.AtReset(_contexts.Length);
+        _state = default;
+        _contextStates.AsSpan().Clear();
         UpdateLines();
     }
 
@@ -139,6 +143,21 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         }
     }
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        ContextState[] contexts = [.. _contextStates];
+        visitor.Version(1);
+        visitor.Part("sources", ref state);
+        visitor.Parts<ContextState>("context", contexts);
+        if (!visitor.IsReading)
+            return;
+        (_state, _contextStates) = (state, contexts);
+        UpdateLines();
+    }
+
     private int Claim(int context)
     {
         int source = MostUrgent(context, threshold: 0);
@@ -155,7 +174,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
     /// <summary>A completion counts if the source is enabled for the context (§9), whoever claimed it.</summary>
     private void Complete(int context, ulong value)
     {
-        if (value is 0 or > Sources || !_state.Enabled[context].Contains((int)value) || !_state.InService.Contains((int)value))
+        if (value is 0 or > Sources || !_contextStates[context].Enabled.Contains((int)value) || !_state.InService.Contains((int)value))
             return;
         int source = (int)value;
         _state.InService.Set(source, false);
@@ -169,7 +188,7 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
         int best = 0, bestPriority = threshold;
         for (int half = 0; half < 2; half++)
         {
-            for (ulong left = _state.Pending[half] & _state.Enabled[context][half]; left != 0; left &= left - 1)
+            for (ulong left = _state.Pending[half] & _contextStates[context].Enabled[half]; left != 0; left &= left - 1)
             {
                 int source = half * 64 + BitOperations.TrailingZeroCount(left);
                 if (_state.Priority[source] > bestPriority)
@@ -183,28 +202,48 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
     private void UpdateLines()
     {
         for (int context = 0; context < _contexts.Length; context++)
-            _contexts[context].Set(MostUrgent(context, _state.Threshold[context]) != 0);
+            _contexts[context].Set(MostUrgent(context, _contextStates[context].Threshold) != 0);
     }
 
-    private struct State
+    private struct State : ISnapshotable
     {
-        public byte[] Priority;
+        public Priorities Priority;
         public SourceSet Pending;
         public SourceSet InService;
         public SourceSet Level;
-        public SourceSet[] Enabled;
-        public byte[] Threshold;
 
-        public static State AtReset(int contexts) => new()
+        public void Visit(StateVisitor visitor)
         {
-            Priority = new byte[Sources + 1],
-            Enabled = new SourceSet[contexts],
-            Threshold = new byte[contexts],
-        };
+            visitor.Fields("priority", (Span<byte>)Priority);
+            visitor.Part("pending", ref Pending);
+            visitor.Part("in service", ref InService);
+            visitor.Part("level", ref Level);
+            visitor.Require(!((Span<byte>)Priority).ContainsAnyExceptInRange((byte)0, (byte)PriorityMask) && Priority[0] == 0, "priority", "is out of range");
+        }
+    }
+
+    private struct ContextState : ISnapshotable
+    {
+        public SourceSet Enabled;
+        public byte Threshold;
+
+        public void Visit(StateVisitor visitor)
+        {
+            visitor.Part("enabled", ref Enabled);
+            visitor.Field("threshold", ref Threshold);
+            visitor.Require(Threshold <= PriorityMask, "threshold", $"is {Threshold}");
+        }
+    }
+
+    /// <summary>By source, from 0, which there is not.</summary>
+    [InlineArray(Sources + 1)]
+    private struct Priorities
+    {
+        private byte _first;
     }
 
     /// <summary>A bit for each source; bit 0 and those past the last source stay clear.</summary>
-    private struct SourceSet
+    private struct SourceSet : ISnapshotable
     {
         private const ulong HighMask = (1ul << (Sources - 63)) - 1;
         private ulong _low, _high;
@@ -218,6 +257,14 @@ public sealed class Plic : IDevice, IFdtNode, IInterruptSink
             ulong bit = 1ul << source, low = source < 64 ? bit : 0, high = bit ^ low;
             _low = member ? _low | low : _low & ~low;
             _high = member ? _high | high : _high & ~high;
+        }
+
+        public void Visit(StateVisitor visitor)
+        {
+            visitor.Field("low", ref _low);
+            visitor.Field("high", ref _high);
+            visitor.Require((_low & 1) == 0, "low", "has source 0");
+            visitor.Require((_high & ~HighMask) == 0, "high", $"has sources behind {Sources}");
         }
 
         public readonly uint Word(ulong index) => index < 4 ? (uint)(this[(int)(index >> 1)] >> (int)(index & 1) * 32) : 0;

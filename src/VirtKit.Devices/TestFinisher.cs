@@ -1,4 +1,5 @@
 using VirtKit.Boot;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -11,7 +12,7 @@ namespace VirtKit.Devices;
 /// </remarks>
 /// <param name="shutdown">Called with the exit code, 0 to 65535: <see cref="Machine.RequestShutdown"/>.</param>
 /// <param name="reset">Called to reset: <see cref="Machine.RequestReset"/>.</param>
-public sealed class TestFinisher(Action<int> shutdown, Action reset) : IDevice, IFdtNode
+public sealed class TestFinisher(Action<int> shutdown, Action reset) : IDevice, IFdtNode, ISnapshotable
 {
     /// <summary>The command that powers off with a failure.</summary>
     public const ushort Fail = 0x3333;
@@ -52,6 +53,13 @@ public sealed class TestFinisher(Action<int> shutdown, Action reset) : IDevice, 
 
     /// <inheritdoc/>
     public void Reset() { }
+
+    /// <summary>Nothing: the device keeps no state.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Version(1);
+    }
 
     /// <inheritdoc/>
     public void Describe(FdtBuilder fdt, FdtPlace place) =>

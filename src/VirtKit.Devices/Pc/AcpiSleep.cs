@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>The sleep registers of a hardware-reduced ACPI platform (ACPI 6.4 §4.8.3.7), for power-off.</summary>
@@ -8,7 +10,7 @@ namespace VirtKit.Devices.Pc;
 /// </code>
 /// </remarks>
 /// <param name="shutdown">Called with 0 at power-off: <see cref="Machine.RequestShutdown"/>.</param>
-public sealed class AcpiSleep(Action<int> shutdown) : IDevice
+public sealed class AcpiSleep(Action<int> shutdown) : IDevice, ISnapshotable
 {
     /// <summary>The value of SLP_TYP that powers off, for the DSDT's <c>\_S5</c>.</summary>
     public const byte PowerOffType = 5;
@@ -16,24 +18,41 @@ public sealed class AcpiSleep(Action<int> shutdown) : IDevice
     private const byte TypeMask = 0x1c, Enable = 0x20;
 
     private readonly Action<int> _shutdown = shutdown ?? throw new ArgumentNullException(nameof(shutdown));
-    private byte _state;
+    private State _state;
 
     /// <inheritdoc/>
     public DeviceWindow Window => new("acpi-sleep", 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
-    public ulong Read(ulong offset, int size) => offset == 0 ? _state : 0u;
+    public ulong Read(ulong offset, int size) => offset == 0 ? _state.Control : 0u;
 
     /// <inheritdoc/>
     public void Write(ulong offset, int size, ulong value)
     {
         if (offset != 0)
             return;
-        _state = (byte)(value & TypeMask);
-        if ((value & Enable) != 0 && _state >> 2 == PowerOffType)
+        _state.Control = (byte)(value & TypeMask);
+        if ((value & Enable) != 0 && _state.Control >> 2 == PowerOffType)
             _shutdown(0);
     }
 
     /// <inheritdoc/>
-    public void Reset() => _state = 0;
+    public void Reset() => _state = default;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Field("control", ref state.Control);
+        visitor.Require((state.Control & ~TypeMask) == 0, "control", "has bits that are not kept");
+        if (visitor.IsReading)
+            _state = state;
+    }
+
+    private struct State
+    {
+        public byte Control;
+    }
 }

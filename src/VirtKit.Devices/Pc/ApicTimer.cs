@@ -1,7 +1,9 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>The timer of a local APIC (SDM 3A §10.5.4). Its owner serialises all calls.</summary>
-internal sealed class ApicTimer : IDisposable
+internal sealed class ApicTimer : ISnapshotable, IDisposable
 {
     private const ulong ShortestPeriod = 100_000;
 
@@ -124,6 +126,24 @@ internal sealed class ApicTimer : IDisposable
     {
         _state = State.AtReset();
         _timer.Cancel();
+    }
+
+    public void Visit(StateVisitor visitor)
+    {
+        State state = _state;
+        visitor.Enumeration("mode", ref state.Mode);
+        visitor.Field("initial count", ref state.InitialCount);
+        visitor.Field("divide", ref state.Divide);
+        visitor.Field("deadline", ref state.Deadline);
+        visitor.Field("started", ref state.Started);
+        visitor.Field("due", ref state.Due);
+        visitor.Require((state.Divide & ~0xbu) == 0, "divide", "has bits that are not kept");
+        // A count of nothing has no period.
+        visitor.Require(state.Due == ulong.MaxValue || state.InitialCount != 0 || state.Mode == ApicTimerMode.Deadline, "initial count", "is 0 in a timer that counts");
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        _timer.Set(state.Due);
     }
 
     public void Dispose() => _timer.Dispose();

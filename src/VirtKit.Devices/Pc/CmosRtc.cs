@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using VirtKit.Boot.Acpi;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Pc;
 
@@ -17,7 +19,7 @@ namespace VirtKit.Devices.Pc;
 /// Flags of interrupts that are not enabled are found when C is read; an alarm's only if it matches in that very second.
 /// The battery keeps time, memory and A over a reset of the machine, which clears PIE, AIE, UIE and square wave in B, and C.
 /// </remarks>
-public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
+public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, ISnapshotable, IDisposable
 {
     private const byte UpdateInProgress = 0x80, Set = 0x80, PeriodicEnable = 0x40, AlarmEnable = 0x20, UpdateEnable = 0x10, SquareWave = 8, Binary = 4, Hours24 = 2;
     private const byte Raised = 0x80, PeriodicFlag = 0x40, AlarmFlag = 0x20, UpdateFlag = 0x10, Pm = 0x80, AnyValue = 0xc0;
@@ -133,6 +135,25 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
     /// <inheritdoc/>
     public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0B00", AcpiTrigger.Edge).End();
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Fields("memory", (Span<byte>)state.Memory);
+        visitor.Field("index", ref state.Index);
+        visitor.Field("offset", ref state.Offset);
+        visitor.Field("last flags", ref state.LastLook);
+        visitor.Field("last second", ref state.LastSecond);
+        visitor.Require(state.Index < 0x80, "index", $"is {state.Index}");
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        _line.Set((state.Memory[C] & Raised) != 0);
+        Schedule();
+    }
+
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();
 
@@ -239,7 +260,7 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
 
     private struct State
     {
-        public byte[] Memory;
+        public Registers Memory;
         public byte Index;
 
         /// <summary>How far the guest has moved its clock from the machine's, in nanoseconds.</summary>
@@ -250,9 +271,15 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, IDisposable
 
         public static State AtPowerOn(ulong now)
         {
-            var state = new State { Memory = new byte[128], LastLook = now };
+            var state = new State { LastLook = now };
             (state.Memory[A], state.Memory[B], state.Memory[D]) = (0x26, Hours24, 0x80);
             return state;
         }
+    }
+
+    [InlineArray(128)]
+    private struct Registers
+    {
+        private byte _first;
     }
 }

@@ -1,8 +1,10 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>A port through which a bare-metal guest ends the run: what it writes becomes the exit code. Reads give 0.</summary>
 /// <param name="shutdown">Called with the written value: <see cref="Machine.RequestShutdown"/>.</param>
-public sealed class DebugExitPort(Action<int> shutdown) : IDevice
+public sealed class DebugExitPort(Action<int> shutdown) : IDevice, ISnapshotable
 {
     private readonly Action<int> _shutdown = shutdown ?? throw new ArgumentNullException(nameof(shutdown));
 
@@ -21,4 +23,11 @@ public sealed class DebugExitPort(Action<int> shutdown) : IDevice
 
     /// <inheritdoc/>
     public void Reset() { }
+
+    /// <summary>Nothing: the device keeps no state.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Version(1);
+    }
 }

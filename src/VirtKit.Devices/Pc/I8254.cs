@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
@@ -15,7 +17,7 @@ namespace VirtKit.Devices.Pc;
 /// A count written to a running counter starts at once, not at the end of the period. Counter 0 interrupts at most 10,000 times a second, however short its count.
 /// Thread-safe.
 /// </remarks>
-public sealed class I8254 : IDevice, IDisposable
+public sealed class I8254 : IDevice, ISnapshotable, IDisposable
 {
     /// <summary>The counters' clock in hertz.</summary>
     public const uint Frequency = 1_193_182;
@@ -51,7 +53,7 @@ public sealed class I8254 : IDevice, IDisposable
     private ulong Ticks => (ulong)((UInt128)_clock.Now * Frequency / NanosecondsPerSecond);
 
     /// <inheritdoc/>
-    public ulong Read(ulong offset, int size) => offset == 3 ? 0u : _state.Counters[offset].Read(Ticks);
+    public ulong Read(ulong offset, int size) => offset == 3 ? 0u : _state.Counters[(int)offset].Read(Ticks);
 
     /// <inheritdoc/>
     public void Write(ulong offset, int size, ulong value)
@@ -60,7 +62,7 @@ public sealed class I8254 : IDevice, IDisposable
         ulong now = Ticks;
         if (offset < 3)
         {
-            if (_state.Counters[offset].Write(written, now) && offset == 0)
+            if (_state.Counters[(int)offset].Write(written, now) && offset == 0)
                 Schedule();
         }
         else if (written >> 6 == 3)
@@ -109,6 +111,23 @@ public sealed class I8254 : IDevice, IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Parts("counter", (Span<I8254Counter>)state.Counters);
+        visitor.Field("speaker on", ref state.SpeakerOn);
+        visitor.Field("line", ref state.Line);
+        visitor.Field("due", ref state.Due);
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        _line.Set(state.Line);
+        _timer.Set(state.Due);
+    }
+
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();
 
@@ -116,7 +135,7 @@ public sealed class I8254 : IDevice, IDisposable
     {
         // The low pulse of modes 2, 4 and 5 is one tick long: it is given at once.
         if (_state.Counters[0].Pulses)
-            _line.Set(false);
+            SetLine(false);
         Schedule();
     }
 
@@ -125,35 +144,59 @@ public sealed class I8254 : IDevice, IDisposable
     {
         ref I8254Counter counter = ref _state.Counters[0];
         ulong now = Ticks;
-        _line.Set(counter.Pulses || counter.Output(now));
+        SetLine(counter.Pulses || counter.Output(now));
         if (counter.NextEdge(now) is not { } edge)
         {
-            _timer.Cancel();
+            Await(ulong.MaxValue);
             return;
         }
 
         // Saturates at the clock's end.
         UInt128 deadline = ((UInt128)edge * NanosecondsPerSecond + (Frequency - 1)) / Frequency;
         ulong earliest = counter.Repeats ? _clock.After(ShortestInterval) : 0;
-        _timer.Set(Math.Max((ulong)UInt128.Min(deadline, ulong.MaxValue), earliest));
+        Await(Math.Max((ulong)UInt128.Min(deadline, ulong.MaxValue), earliest));
+    }
+
+    private void SetLine(bool level)
+    {
+        _state.Line = level;
+        _line.Set(level);
+    }
+
+    private void Await(ulong due)
+    {
+        _state.Due = due;
+        _timer.Set(due);
     }
 
     private struct State
     {
-        public I8254Counter[] Counters;
+        public Three Counters;
 
         public bool SpeakerOn;
 
+        /// <summary>The level of the interrupt, which lags behind a count that is short.</summary>
+        public bool Line;
+
+        /// <summary>When the output of counter 0 is looked at next, on the machine's clock; <see cref="ulong.MaxValue"/> for never.</summary>
+        public ulong Due;
+
         public static State AtReset()
         {
-            var state = new State { Counters = new I8254Counter[3] };
+            var state = new State { Due = ulong.MaxValue };
             for (int i = 0; i < 3; i++)
                 state.Counters[i] = new I8254Counter { Gate = i != 2, Access = 3 };
             return state;
         }
     }
 
-    private sealed class SpeakerPort(I8254 timer) : IDevice
+    [InlineArray(3)]
+    private struct Three
+    {
+        private I8254Counter _first;
+    }
+
+    private sealed class SpeakerPort(I8254 timer) : IDevice, ISnapshotable
     {
         public DeviceWindow Window => new("speaker", 1, AccessWidths.Byte, UndeclaredAccess.Split);
 
@@ -177,5 +220,12 @@ public sealed class I8254 : IDevice, IDisposable
         }
 
         public void Reset() => Write(0, 1, 0);
+
+        /// <summary>That of the timer, whose second window this is.</summary>
+        public void Visit(StateVisitor visitor)
+        {
+            lock (timer)
+                timer.Visit(visitor);
+        }
     }
 }

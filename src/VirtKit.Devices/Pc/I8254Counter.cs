@@ -1,9 +1,10 @@
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
 
 /// <summary>One counter of an <see cref="I8254"/>. Nothing counts it: its value follows from the tick at which it started.</summary>
-internal struct I8254Counter
+internal struct I8254Counter : ISnapshotable
 {
     public byte Mode, Access, Status;
     public bool Bcd, Gate, Loaded, Triggered, StatusLatched, ReadsHigh, WritesHigh;
@@ -68,6 +69,30 @@ internal struct I8254Counter
         Start = unchecked(now - state.Elapsed),
         Held = state.Elapsed,
     };
+
+    public void Visit(StateVisitor visitor)
+    {
+        visitor.Field("mode", ref Mode);
+        visitor.Field("access", ref Access);
+        visitor.Field("status", ref Status);
+        visitor.Field("bcd", ref Bcd);
+        visitor.Field("gate", ref Gate);
+        visitor.Field("loaded", ref Loaded);
+        visitor.Field("triggered", ref Triggered);
+        visitor.Field("status latched", ref StatusLatched);
+        visitor.Field("reads high", ref ReadsHigh);
+        visitor.Field("writes high", ref WritesHigh);
+        visitor.Field("latch bytes", ref LatchBytes);
+        visitor.Field("latch", ref Latch);
+        visitor.Field("written low", ref WrittenLow);
+        visitor.Field("period", ref Period);
+        visitor.Field("start", ref Start);
+        visitor.Field("held", ref Held);
+        visitor.Require(Mode <= 5, "mode", $"is {Mode}");
+        visitor.Require(Access is >= 1 and <= 3, "access", $"is {Access}");
+        visitor.Require(LatchBytes <= 2, "latch bytes", $"is {LatchBytes}");
+        visitor.Require(Period <= 65_536 && (Period != 0 || !Loaded), "period", $"is {Period}");
+    }
 
     public bool Control(byte word, ulong now)
     {

@@ -1,3 +1,4 @@
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
@@ -110,7 +111,7 @@ public sealed class I8259 : IInterruptSink
         _output.Set(_first.Request() >= 0);
     }
 
-    private sealed class ElcrPort(I8259 pair) : IDevice
+    private sealed class ElcrPort(I8259 pair) : IDevice, ISnapshotable
     {
         public DeviceWindow Window => new("elcr", 2, AccessWidths.Byte, UndeclaredAccess.Split);
 
@@ -130,6 +131,22 @@ public sealed class I8259 : IInterruptSink
         {
             Write(0, 1, 0);
             Write(1, 1, 0);
+        }
+
+        /// <summary>That of the controllers, whose third window this is.</summary>
+        public void Visit(StateVisitor visitor)
+        {
+            lock (pair)
+            {
+                X64PicState first = pair._first.State, second = pair._second.State;
+                visitor.Version(1);
+                visitor.Part("first", ref first);
+                visitor.Part("second", ref second);
+                pair._first.CheckLevels(visitor, first);
+                pair._second.CheckLevels(visitor, second);
+                if (visitor.IsReading)
+                    pair.SetState(first, second);
+            }
         }
 
         private I8259Chip Of(ulong offset) => offset == 0 ? pair._first : pair._second;

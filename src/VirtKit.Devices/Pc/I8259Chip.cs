@@ -1,3 +1,4 @@
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
@@ -6,7 +7,7 @@ namespace VirtKit.Devices.Pc;
 /// <param name="pair">What it is half of.</param>
 /// <param name="name">Its window's name.</param>
 /// <param name="levelCapable">The inputs that may be level-triggered.</param>
-internal sealed class I8259Chip(I8259 pair, string name, byte levelCapable) : IDevice
+internal sealed class I8259Chip(I8259 pair, string name, byte levelCapable) : IDevice, ISnapshotable
 {
     private X64PicState _state;
 
@@ -70,6 +71,24 @@ internal sealed class I8259Chip(I8259 pair, string name, byte levelCapable) : ID
             pair.Update();
         }
     }
+
+    public void Visit(StateVisitor visitor)
+    {
+        lock (pair)
+        {
+            X64PicState state = _state;
+            visitor.Version(1);
+            visitor.Part("registers", ref state);
+            CheckLevels(visitor, state);
+            if (!visitor.IsReading)
+                return;
+            _state = state;
+            pair.Update();
+        }
+    }
+
+    public void CheckLevels(StateVisitor visitor, in X64PicState state) =>
+        visitor.Require((state.Elcr & ~levelCapable) == 0, "elcr", "has inputs that are edge-triggered for good");
 
     public void SetLevel(int input, bool level)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
@@ -14,7 +16,7 @@ namespace VirtKit.Devices.Pc;
 /// 11 logical, 12 delivery status R (always idle), 13 active low, 14 remote IRR R, 15 level, 16 mask); 0x11 + 2n, high half (31:24 destination).
 /// The polarity is kept without effect: an <see cref="InterruptLine"/> says asserted or not. Thread-safe.
 /// </remarks>
-public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
+public sealed class IoApic : IDevice, IPostedWrites, ISnapshotable, IInterruptSink
 {
     /// <summary>The number of inputs.</summary>
     public const int Inputs = 24;
@@ -138,6 +140,29 @@ public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
         }
     }
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        lock (this)
+        {
+            State state = _state;
+            visitor.Version(1);
+            visitor.Field("index", ref state.Index);
+            visitor.Field("id", ref state.Id);
+            visitor.Field("lines", ref state.Lines);
+            visitor.Field("edges", ref state.Edges);
+            visitor.Fields("entries", (Span<ulong>)state.Entries);
+            visitor.Require(state.Id <= 15, "id", $"is {state.Id}");
+            visitor.Require(state.Lines >> Inputs == 0, "lines", $"has inputs behind {Inputs - 1}");
+            visitor.Require(state.Edges >> Inputs == 0, "edges", $"has inputs behind {Inputs - 1}");
+            foreach (ulong entry in (Span<ulong>)state.Entries)
+                visitor.Require((entry & ~(Known & ~DeliveryStatus)) == 0, "entries", "has bits that are not kept");
+            if (visitor.IsReading)
+                _state = state;
+        }
+    }
+
     void IInterruptSink.SetInput(int input, bool level)
     {
         if ((uint)input >= Inputs)
@@ -204,13 +229,19 @@ public sealed class IoApic : IDevice, IPostedWrites, IInterruptSink
     {
         public byte Index, Id;
         public uint Lines, Edges;
-        public ulong[] Entries;
+        public Redirections Entries;
 
         public static State AtReset()
         {
-            var state = new State { Entries = new ulong[Inputs] };
-            Array.Fill(state.Entries, Mask);
+            var state = default(State);
+            ((Span<ulong>)state.Entries).Fill(Mask);
             return state;
         }
+    }
+
+    [InlineArray(Inputs)]
+    private struct Redirections
+    {
+        private ulong _first;
     }
 }

@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>The command port of a keyboard controller that has no keyboard and only one output: the processor's reset, which PC software pulses as a last resort.</summary>
@@ -9,7 +11,7 @@ namespace VirtKit.Devices.Pc;
 /// </code>
 /// </remarks>
 /// <param name="reset">Called to reset: <see cref="Machine.RequestReset"/>.</param>
-public sealed class KeyboardReset(Action reset) : IDevice
+public sealed class KeyboardReset(Action reset) : IDevice, ISnapshotable
 {
     private readonly Action _reset = reset ?? throw new ArgumentNullException(nameof(reset));
 
@@ -28,4 +30,11 @@ public sealed class KeyboardReset(Action reset) : IDevice
 
     /// <inheritdoc/>
     public void Reset() { }
+
+    /// <summary>Nothing: the device keeps no state.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Version(1);
+    }
 }

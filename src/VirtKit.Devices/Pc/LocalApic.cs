@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using VirtKit.State;
 using VirtKit.X86;
 
 namespace VirtKit.Devices.Pc;
@@ -19,7 +21,7 @@ namespace VirtKit.Devices.Pc;
 /// second, however short its period. The deadline itself is an MSR: <see cref="IX64LocalApic.SetDeadline"/>. x2APIC mode is not modelled. The bus's lock on the
 /// instance only orders register accesses; what other threads touch is behind a gate of its own, which is never held while another APIC or an IOAPIC is called.
 /// </remarks>
-public sealed partial class LocalApic : IX64LocalApic, IInterruptSink, IDisposable
+public sealed partial class LocalApic : IX64LocalApic, ISnapshotable, IInterruptSink, IDisposable
 {
     private const uint Version = 0x0005_0014, SoftwareEnable = 0x100, Masked = 0x1_0000, LevelTriggered = 1 << 15, External = 0x700;
     private const int LvtTimer = 0, LvtLint0 = 3, LvtLint1 = 4, LvtError = 5, TimerModeShift = 17;
@@ -159,6 +161,41 @@ public sealed partial class LocalApic : IX64LocalApic, IInterruptSink, IDisposab
         }
     }
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        lock (_gate)
+        {
+            State state = _state;
+            visitor.Version(1);
+            visitor.Field("id", ref state.Id);
+            visitor.Field("tpr", ref state.TaskPriority);
+            visitor.Field("ldr", ref state.LogicalId);
+            visitor.Field("start-up page", ref state.StartUpPage);
+            visitor.Field("dfr", ref state.Format);
+            visitor.Field("svr", ref state.Spurious);
+            visitor.Field("esr", ref state.Errors);
+            visitor.Field("pending errors", ref state.PendingErrors);
+            visitor.Field("icr low", ref state.IcrLow);
+            visitor.Field("icr high", ref state.IcrHigh);
+            visitor.Fields("isr", (Span<uint>)state.Isr);
+            visitor.Fields("tmr", (Span<uint>)state.Tmr);
+            visitor.Fields("irr", (Span<uint>)state.Irr);
+            visitor.Fields("lvt", (Span<uint>)state.Lvt);
+            visitor.Field("lint0", ref state.Lint0);
+            visitor.Field("lint1", ref state.Lint1);
+            visitor.Require(state.Spurious <= 0x3ff, "svr", "has bits that are not kept");
+            for (int i = 0; i < LvtKept.Length; i++)
+                visitor.Require((state.Lvt[i] & ~LvtKept[i]) == 0, "lvt", "has bits that are not kept");
+            visitor.Part("timer", _timer);
+            if (!visitor.IsReading)
+                return;
+            _state = state;
+            Update();
+        }
+    }
+
     /// <summary>Releases the timer.</summary>
     public void Dispose() => _timer.Dispose();
 
@@ -189,8 +226,8 @@ public sealed partial class LocalApic : IX64LocalApic, IInterruptSink, IDisposab
         _state.Spurious = value;
         if (IsEnabled)
             return;
-        for (int i = 0; i < _state.Lvt.Length; i++)
-            _state.Lvt[i] |= Masked;
+        foreach (ref uint entry in (Span<uint>)_state.Lvt)
+            entry |= Masked;
     }
 
     private void WriteLvt(int entry, uint value)
@@ -205,16 +242,17 @@ public sealed partial class LocalApic : IX64LocalApic, IInterruptSink, IDisposab
         public byte Id, TaskPriority, LogicalId, StartUpPage;
         public uint Format, Spurious, Errors, PendingErrors, IcrLow, IcrHigh;
         public VectorSet Isr, Tmr, Irr;
-        public uint[] Lvt;
+        public LocalVectors Lvt;
         public bool Lint0, Lint1;
 
-        public static State AtReset(int index) => new()
+        public static State AtReset(int index)
         {
-            Id = (byte)index,
-            Format = uint.MaxValue,
-            Spurious = 0xff,
-            Lvt = [Masked, Masked, Masked, index == 0 ? External : Masked, Masked, Masked],
-        };
+            var state = new State { Id = (byte)index, Format = uint.MaxValue, Spurious = 0xff };
+            ((Span<uint>)state.Lvt).Fill(Masked);
+            if (index == 0)
+                state.Lvt[LvtLint0] = External;
+            return state;
+        }
 
         public static State OfPage(ReadOnlySpan<byte> page, in State before)
         {
@@ -229,17 +267,22 @@ public sealed partial class LocalApic : IX64LocalApic, IInterruptSink, IDisposab
                 Errors = Word(page, 0x280),
                 IcrLow = Word(page, 0x300) & 0xc_cfff,
                 IcrHigh = Word(page, 0x310) & 0xff00_0000,
-                Lvt = new uint[LvtKept.Length],
                 Lint0 = before.Lint0,
                 Lint1 = before.Lint1,
             };
             for (int i = 0; i < VectorSet.Words; i++)
                 (state.Isr[i], state.Tmr[i], state.Irr[i]) = (Word(page, 0x100 + i * 16), Word(page, 0x180 + i * 16), Word(page, 0x200 + i * 16));
-            for (int i = 0; i < state.Lvt.Length; i++)
+            for (int i = 0; i < LvtKept.Length; i++)
                 state.Lvt[i] = Word(page, 0x320 + i * 16) & LvtKept[i];
             return state;
         }
 
         private static uint Word(ReadOnlySpan<byte> page, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(page[offset..]);
+    }
+
+    [InlineArray(6)]
+    private struct LocalVectors
+    {
+        private uint _first;
     }
 }

@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Pc;
 
 /// <summary>The reset control register of PC chip sets, customarily at port 0xcf9.</summary>
@@ -8,28 +10,45 @@ namespace VirtKit.Devices.Pc;
 /// Every reset is one of the whole machine.
 /// </remarks>
 /// <param name="reset">Called to reset: <see cref="Machine.RequestReset"/>.</param>
-public sealed class ResetPort(Action reset) : IDevice
+public sealed class ResetPort(Action reset) : IDevice, ISnapshotable
 {
     private const byte ResetCpu = 4, Kept = 0x0e;
 
     private readonly Action _reset = reset ?? throw new ArgumentNullException(nameof(reset));
-    private byte _state;
+    private State _state;
 
     /// <inheritdoc/>
     public DeviceWindow Window => new("reset", 1, AccessWidths.Byte, UndeclaredAccess.Split);
 
     /// <inheritdoc/>
-    public ulong Read(ulong offset, int size) => _state;
+    public ulong Read(ulong offset, int size) => _state.Control;
 
     /// <inheritdoc/>
     public void Write(ulong offset, int size, ulong value)
     {
-        bool rises = (value & ~(ulong)_state & ResetCpu) != 0;
-        _state = (byte)(value & Kept);
+        bool rises = (value & ~(ulong)_state.Control & ResetCpu) != 0;
+        _state.Control = (byte)(value & Kept);
         if (rises)
             _reset();
     }
 
     /// <inheritdoc/>
-    public void Reset() => _state = 0;
+    public void Reset() => _state = default;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Field("control", ref state.Control);
+        visitor.Require((state.Control & ~Kept) == 0, "control", "has bits that are not kept");
+        if (visitor.IsReading)
+            _state = state;
+    }
+
+    private struct State
+    {
+        public byte Control;
+    }
 }

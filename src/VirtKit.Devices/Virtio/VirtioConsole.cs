@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Devices.Consoles;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -12,7 +13,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
 
     private readonly IConsoleBackend _console;
     private readonly WeakListener<VirtioConsole> _listener;
-    private ConsoleSize _size;
+    private State _state;
 
     /// <summary>Creates the console.</summary>
     /// <param name="console">The host's end; until the device is disposed of, no other device has it.</param>
@@ -21,7 +22,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
-        _size = console.Size;
+        _state.Show(console.Size);
         _listener = new WeakListener<VirtioConsole>(this, static device => device.OnConsoleChanged());
         AttachedBackends.Attach(console, this, nameof(console));
         console.Changed += _listener.OnEvent;
@@ -43,8 +44,8 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     /// <inheritdoc/>
     protected internal override void ReadConfiguration(Span<byte> destination)
     {
-        BinaryPrimitives.WriteUInt16LittleEndian(destination, _size.Columns);
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], _size.Rows);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination, _state.Columns);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[2..], _state.Rows);
         BinaryPrimitives.WriteUInt32LittleEndian(destination[4..], 1);
     }
 
@@ -53,6 +54,17 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     {
         if (offset == EmergencyWriteOffset)
             _ = _console.Write(value[..1]);
+    }
+
+    /// <inheritdoc/>
+    public override void Visit(StateVisitor visitor)
+    {
+        base.Visit(visitor);
+        State state = _state;
+        visitor.Field("columns", ref state.Columns);
+        visitor.Field("rows", ref state.Rows);
+        if (visitor.IsReading)
+            _state = state;
     }
 
     /// <inheritdoc/>
@@ -73,9 +85,9 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
 
     private bool TakeSize()
     {
-        ConsoleSize before = _size;
-        _size = _console.Size;
-        return _size != before;
+        State before = _state;
+        _state.Show(_console.Size);
+        return (before.Columns, before.Rows) != (_state.Columns, _state.Rows);
     }
 
     private void Receive(Virtqueue queue)
@@ -113,5 +125,12 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
 
             queue.Complete(0);
         }
+    }
+
+    private struct State
+    {
+        public ushort Columns, Rows;
+
+        public void Show(ConsoleSize size) => (Columns, Rows) = (size.Columns, size.Rows);
     }
 }

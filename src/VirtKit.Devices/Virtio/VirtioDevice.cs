@@ -1,9 +1,11 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Virtio;
 
 /// <summary>A virtio device without its transport: what it is, its configuration space and what it does with its queues (virtio-1.2 §2).</summary>
 /// <remarks>The transport is the gate: it is held around every <c>protected internal</c> call. <see cref="Wake"/> and <see cref="ChangeConfiguration"/>
 /// are for any thread and take it.</remarks>
-public abstract class VirtioDevice
+public abstract class VirtioDevice : ISnapshotable
 {
     private VirtioMmio? _transport;
 
@@ -57,6 +59,13 @@ public abstract class VirtioDevice
 
     /// <summary>Forgets everything about the driver.</summary>
     protected internal virtual void Reset() { }
+
+    /// <summary>Passes over what the driver can see of the device beyond its queues, which are the transport's: nothing, unless overridden. Under the gate.</summary>
+    public virtual void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Version(1);
+    }
 
     /// <summary>One of the device's queues. The device is attached to a transport.</summary>
     /// <param name="index">0 to the number of queues - 1.</param>

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
 using VirtKit.Boot.Acpi;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -23,7 +24,7 @@ namespace VirtKit.Devices.Virtio;
 /// 0x050  QueueNotify        W
 /// </code>
 /// </remarks>
-public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
+public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDisposable
 {
     private const int MagicValue = 0x000, Version = 0x004, DeviceId = 0x008, VendorId = 0x00c, DeviceFeatures = 0x010, DeviceFeaturesSel = 0x014,
         DriverFeatures = 0x020, DriverFeaturesSel = 0x024, QueueSel = 0x030, QueueNumMax = 0x034, QueueNum = 0x038, QueueReady = 0x044, QueueNotify = 0x050,
@@ -179,6 +180,47 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
     /// <inheritdoc/>
     public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
 
+    /// <summary>The transport's state, that of its queues and of the device. Guest memory is what it was, or has been restored before.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        State state = _state;
+        visitor.Version(1);
+        visitor.Field("status", ref state.Status);
+        visitor.Field("device features sel", ref state.DeviceFeaturesSel);
+        visitor.Field("driver features sel", ref state.DriverFeaturesSel);
+        visitor.Field("driver features", ref state.DriverFeatures);
+        visitor.Field("queue sel", ref state.QueueSel);
+        visitor.Field("interrupt status", ref state.InterruptStatus);
+        visitor.Field("generation", ref state.Generation);
+        visitor.Field("changed before ok", ref state.ChangedBeforeOk);
+        visitor.Require(state.Status <= StatusMask, "status", $"is 0x{state.Status:x}");
+        visitor.Require((state.Status & FeaturesOk) == 0 || IsAcceptable(state.DriverFeatures), "driver features", "has what the device does not offer");
+        visitor.Require((state.Status & (DriverOk | FeaturesOk)) != DriverOk, "status", "has DRIVER_OK without FEATURES_OK");
+        visitor.Require((state.InterruptStatus & ~(UsedBuffer | ConfigurationChange)) == 0, "interrupt status", $"is 0x{state.InterruptStatus:x}");
+        var queues = new Virtqueue.State[_queues.Length];
+        for (int i = 0; i < queues.Length; i++)
+        {
+            queues[i] = _queues[i].Registers;
+            visitor.Part($"queue{i}", ref queues[i]);
+            visitor.Require(_queues[i].IsSound(queues[i]), $"queue{i}", "is ready and does not lie in memory as it must");
+        }
+
+        visitor.Part("device", _device);
+        if (!visitor.IsReading)
+            return;
+        _state = state;
+        bool deferred = false;
+        for (int i = 0; i < queues.Length; i++)
+        {
+            _queues[i].Registers = queues[i];
+            deferred |= queues[i].IsDeferred;
+        }
+
+        _nextTurn.Set(deferred ? _clock.After(TurnPause) : ulong.MaxValue);
+        UpdateLine();
+    }
+
     /// <summary>Releases the timer. The device stays its owner's, and may be attached to another transport.</summary>
     public void Dispose()
     {
@@ -282,8 +324,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         }
 
         uint added = value & ~_state.Status & ~NeedsReset;
-        bool acceptable = (_state.DriverFeatures & ~OfferedFeatures) == 0 && (_state.DriverFeatures >> Version1Bit & 1) != 0;
-        if ((added & FeaturesOk) != 0 && !acceptable)
+        if ((added & FeaturesOk) != 0 && !IsAcceptable(_state.DriverFeatures))
             added &= ~FeaturesOk;
         if ((added & DriverOk) != 0 && ((_state.Status | added) & FeaturesOk) == 0)
             added &= ~DriverOk;
@@ -298,6 +339,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IDisposable
         for (int queue = 0; queue < _queues.Length && IsRunning; queue++)
             TakeTurn(queue);
     }
+
+    private bool IsAcceptable(ulong features) => (features & ~OfferedFeatures) == 0 && (features >> Version1Bit & 1) != 0;
 
     private void TakeTurn(int queue)
     {

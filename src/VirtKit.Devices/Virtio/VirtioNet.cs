@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Devices.Networking;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -17,7 +18,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     private readonly MacAddress _address;
     private readonly byte[] _frame = new byte[HeaderSize + INetworkBackend.MaximumFrameLength];
     private readonly WeakListener<VirtioNet> _listener;
-    private bool _linkUp;
+    private State _state;
 
     /// <summary>Creates the interface.</summary>
     /// <param name="backend">The far end of the cable; until the interface is disposed of, no other device has it.</param>
@@ -30,7 +31,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
             throw new ArgumentException($"{address} is a group's address, not an interface's.", nameof(address));
         _backend = backend;
         _address = address;
-        _linkUp = backend.IsConnected;
+        _state.LinkUp = backend.IsConnected;
         _listener = new WeakListener<VirtioNet>(this, static device => device.OnFrameAvailable());
         AttachedBackends.Attach(backend, this, nameof(backend));
         backend.FrameAvailable += _listener.OnEvent;
@@ -53,7 +54,17 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     protected internal override void ReadConfiguration(Span<byte> destination)
     {
         _address.CopyTo(destination);
-        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _linkUp ? LinkUp : (ushort)0);
+        BinaryPrimitives.WriteUInt16LittleEndian(destination[6..], _state.LinkUp ? LinkUp : (ushort)0);
+    }
+
+    /// <inheritdoc/>
+    public override void Visit(StateVisitor visitor)
+    {
+        base.Visit(visitor);
+        State state = _state;
+        visitor.Field("link up", ref state.LinkUp);
+        if (visitor.IsReading)
+            _state = state;
     }
 
     /// <inheritdoc/>
@@ -73,9 +84,9 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
 
     private bool TakeLinkStatus()
     {
-        bool before = _linkUp;
-        _linkUp = _backend.IsConnected;
-        return _linkUp != before;
+        bool before = _state.LinkUp;
+        _state.LinkUp = _backend.IsConnected;
+        return _state.LinkUp != before;
     }
 
     private void Receive(Virtqueue queue)
@@ -101,5 +112,10 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
                 _backend.Send(_frame.AsSpan(HeaderSize, length));
             queue.Complete(0);
         }
+    }
+
+    private struct State
+    {
+        public bool LinkUp;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -59,10 +60,18 @@ public sealed class Virtqueue
 
     /// <summary>How much of the oldest chain the device has done, in a unit of its own, when it could not do all of it at once: 0 for a chain that was not begun. Back at 0
     /// when the chain is completed and when the queue stops, so that nothing of one driver's chain reaches the next one's.</summary>
-    public long Progress { get; set; }
+    public long Progress
+    {
+        get => _state.Progress;
+        set => _state.Progress = value;
+    }
 
     /// <summary>Whether the last turn ended with chains left over, so that another one is due.</summary>
-    internal bool IsDeferred { get; private set; }
+    internal bool IsDeferred
+    {
+        get => _state.IsDeferred;
+        private set => _state.IsDeferred = value;
+    }
 
     internal ref State Registers => ref _state;
 
@@ -97,7 +106,7 @@ public sealed class Virtqueue
     /// <param name="written">How many bytes the device has written, from the start of the writable part.</param>
     public void Complete(uint written)
     {
-        if (!_state.Ready || !_memory.TryGetSpan(new Gpa(_state.Used), UsedBytes, out Span<byte> used))
+        if (!_state.Ready || !_memory.TryGetSpan(new Gpa(_state.Used), UsedBytesOf(_state), out Span<byte> used))
         {
             Fail();
             return;
@@ -140,26 +149,26 @@ public sealed class Virtqueue
     /// <summary>Makes the queue ready if what the driver has configured is sound (virtio-1.2 §2.7: alignment 16, 2 and 4).</summary>
     internal bool TryEnable(QueueFeatures features)
     {
-        int size = _state.Size;
-        if (size == 0 || size > MaximumSize || (size & (size - 1)) != 0
-            || _state.Descriptors % 16 != 0 || _state.Available % 2 != 0 || _state.Used % 4 != 0
-            || !_memory.TryGetSpan(new Gpa(_state.Descriptors), size * Descriptor.Size, out _)
-            || !_memory.TryGetSpan(new Gpa(_state.Available), AvailableBytes, out _)
-            || !_memory.TryGetSpan(new Gpa(_state.Used), UsedBytes, out _))
-        {
+        State ready = _state;
+        (ready.Ready, ready.Features) = (true, features);
+        if (!IsSound(ready))
             return false;
-        }
-
-        _state.Features = features;
-        _state.Ready = true;
+        _state = ready;
         return true;
     }
+
+    /// <summary>Whether a state is one that the queue can have: what is ready has rings of a size that is possible, in memory.</summary>
+    internal bool IsSound(in State state) => !state.Ready
+        || (state.Size > 0 && state.Size <= MaximumSize && (state.Size & (state.Size - 1)) == 0
+            && state.Descriptors % 16 == 0 && state.Available % 2 == 0 && state.Used % 4 == 0
+            && _memory.TryGetSpan(new Gpa(state.Descriptors), state.Size * Descriptor.Size, out _)
+            && _memory.TryGetSpan(new Gpa(state.Available), AvailableBytesOf(state), out _)
+            && _memory.TryGetSpan(new Gpa(state.Used), UsedBytesOf(state), out _));
 
     /// <summary>The device's reset: the driver has to configure the queue anew.</summary>
     internal void Reset()
     {
         _state = new State { Size = MaximumSize };
-        (Progress, IsDeferred) = (0, false);
     }
 
     /// <summary>The driver takes the queue back (QueueReady 0, virtio-1.2 §4.2.2): its size and addresses stay configured, and how far the device has come is forgotten: rings
@@ -167,12 +176,11 @@ public sealed class Virtqueue
     internal void Stop()
     {
         _state = new State { Size = _state.Size, Descriptors = _state.Descriptors, Available = _state.Available, Used = _state.Used };
-        (Progress, IsDeferred) = (0, false);
     }
 
-    private int AvailableBytes => 6 + 2 * _state.Size;
+    private static int AvailableBytesOf(in State state) => 6 + 2 * state.Size;
 
-    private int UsedBytes => 6 + 8 * _state.Size;
+    private static int UsedBytesOf(in State state) => 6 + 8 * state.Size;
 
     private void Fail()
     {
@@ -290,21 +298,41 @@ public sealed class Virtqueue
     }
 
     /// <summary>What the driver has configured, and how far the device has come.</summary>
-    internal struct State
+    internal struct State : ISnapshotable
     {
         public int Size;
         public ulong Descriptors, Available, Used;
         public bool Ready;
         public QueueFeatures Features;
         public ushort NextAvailable, NextUsed;
+
+        /// <summary><see cref="Virtqueue.Progress"/>.</summary>
+        public long Progress;
+        public bool IsDeferred;
+
+        public void Visit(StateVisitor visitor)
+        {
+            visitor.Field("size", ref Size);
+            visitor.Field("descriptors", ref Descriptors);
+            visitor.Field("available", ref Available);
+            visitor.Field("used", ref Used);
+            visitor.Field("ready", ref Ready);
+            visitor.Enumeration("features", ref Features);
+            visitor.Field("next available", ref NextAvailable);
+            visitor.Field("next used", ref NextUsed);
+            visitor.Field("progress", ref Progress);
+            visitor.Field("deferred", ref IsDeferred);
+            visitor.Require(Progress is >= 0 and <= MaximumChainBytes, "progress", $"is {Progress}");
+        }
     }
 }
 
 /// <summary>The negotiated features that change a queue's layout or rules.</summary>
 [Flags]
-internal enum QueueFeatures
+internal enum QueueFeatures : byte
 {
     None = 0,
     IndirectDescriptors = 1,
     EventIndex = 2,
+    Both = 3,
 }

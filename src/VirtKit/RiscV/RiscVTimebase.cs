@@ -1,11 +1,12 @@
 using VirtKit.Engines;
+using VirtKit.State;
 
 namespace VirtKit.RiscV;
 
 /// <summary>The time of a machine's harts in ticks: <c>mtime</c> of the board's timer device, of which the CSR <c>time</c> is a shadow and with which <c>stimecmp</c> and the SBI's
 /// timer are compared (RV-Priv §3.2.1, §12.1). Device and harts share one, and neither knows the other.</summary>
 /// <remarks>It counts with the machine's clock, moved by what was written to it. Thread-safe.</remarks>
-public sealed class RiscVTimebase
+public sealed class RiscVTimebase : ISnapshotable
 {
     private const ulong NanosecondsPerSecond = 1_000_000_000;
 
@@ -67,6 +68,19 @@ public sealed class RiscVTimebase
         if (context.Architecture is not RiscVArchitecture)
             throw new ArgumentException($"The machine has {context.Architecture.Name} processors, no harts.", nameof(context));
         return ((RiscVSystem)context.System).Timebase;
+    }
+
+    /// <summary>What was written to the time; the clock has its own state.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        ulong offset = Volatile.Read(ref _offset);
+        visitor.Version(1);
+        visitor.Field("offset", ref offset);
+        if (!visitor.IsReading)
+            return;
+        Volatile.Write(ref _offset, offset);
+        Changed?.Invoke();
     }
 
     /// <summary>When a comparison <c>Now >= compare</c> changes next, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0.</summary>

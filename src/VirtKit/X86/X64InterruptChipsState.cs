@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using VirtKit.State;
 
 namespace VirtKit.X86;
 
@@ -19,7 +20,7 @@ public struct X64InterruptChipsState
 }
 
 /// <summary>The state of an 8259A. Sets of inputs have a bit for each.</summary>
-public struct X64PicState
+public struct X64PicState : ISnapshotable
 {
     /// <summary>The inputs that are asserted.</summary>
     public byte Lines;
@@ -68,6 +69,30 @@ public struct X64PicState
 
     /// <summary>Whether the next read polls.</summary>
     public bool Poll;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Field("lines", ref Lines);
+        visitor.Field("irr", ref Irr);
+        visitor.Field("isr", ref Isr);
+        visitor.Field("imr", ref Imr);
+        visitor.Field("elcr", ref Elcr);
+        visitor.Field("vector base", ref VectorBase);
+        visitor.Field("highest", ref Highest);
+        visitor.Field("next icw", ref NextIcw);
+        visitor.Field("takes icw4", ref TakesIcw4);
+        visitor.Field("single", ref Single);
+        visitor.Field("automatic eoi", ref AutomaticEoi);
+        visitor.Field("rotate on eoi", ref RotateOnEoi);
+        visitor.Field("special mask", ref SpecialMask);
+        visitor.Field("special fully nested", ref SpecialFullyNested);
+        visitor.Field("reads isr", ref ReadsIsr);
+        visitor.Field("poll", ref Poll);
+        visitor.Require(Highest <= 7, "highest", $"is {Highest}");
+        visitor.Require(NextIcw is 0 or >= 2 and <= 4, "next icw", $"is {NextIcw}");
+    }
 }
 
 /// <summary>The state of an 82093AA. Sets of inputs have a bit for each.</summary>

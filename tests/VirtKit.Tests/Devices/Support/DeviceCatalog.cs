@@ -14,7 +14,7 @@ internal static class DeviceCatalog
     private static readonly Dictionary<string, Func<Wiring, IDevice>> Devices = new()
     {
         ["uart"] = w => new Ns16550A(w.Console, w.Clock, w.Lines[0]),
-        ["clint"] = w => new Aclint(w.Clock, new RiscVTimebase(w.Clock, 10_000_000), [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
+        ["clint"] = w => new Aclint(w.Clock, w.Timebase, [w.Lines[0], w.Lines[1]], [w.Lines[2], w.Lines[3]]),
         ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
         ["test"] = _ => new TestFinisher(_ => { }, () => { }),
         ["rtc"] = w => new GoldfishRtc(w.Clock, w.Lines[0]),
@@ -69,6 +69,8 @@ internal sealed class Wiring : IDisposable
     public ManualClock Clock { get; init; } = new();
 
     public LineRecorder Lines { get; } = new();
+
+    public RiscVTimebase Timebase => field ??= new RiscVTimebase(Clock, 10_000_000);
 
     public IConsoleBackend Console { get; init; } = new MemoryConsole(4096);
 
