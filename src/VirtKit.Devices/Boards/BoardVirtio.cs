@@ -32,7 +32,7 @@ internal sealed class BoardVirtio : IDisposable
 
         if (options.VirtioConsole is { } console)
             _own.Add(new Own(nameof(options.VirtioConsole), () => new VirtioConsole(console)));
-        _own.Add(new Own("entropy", () => new VirtioEntropy(random.Fill)));
+        _own.Add(new Own("entropy", () => new VirtioEntropy(random)));
         _callers = options.VirtioDevices;
     }
 

@@ -1,25 +1,58 @@
+using System.Buffers.Binary;
 using System.Security.Cryptography;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Boards;
 
 /// <summary>Where a board's random numbers come from: a seed, so that every run is the same, or the host's generator.</summary>
-internal sealed class GuestRandom
+/// <remarks>Seeded numbers are SplitMix64's (Steele, Lea, Flood 2014), whose state is one number and can be saved.</remarks>
+internal sealed class GuestRandom : ISnapshotable
 {
-    private readonly Random? _seeded;
+    private readonly bool _seeded;
+    private ulong _state;
 
     /// <param name="seed">What the options say; <see langword="null"/> leaves it to the scheduling.</param>
     /// <param name="scheduling">Deterministic vCPUs get deterministic numbers.</param>
     public GuestRandom(int? seed, VcpuScheduling scheduling)
     {
         seed ??= scheduling == VcpuScheduling.Deterministic ? 1 : null;
-        _seeded = seed is { } value ? new Random(value) : null;
+        _seeded = seed is not null;
+        _state = (uint)(seed ?? 0);
     }
 
     public void Fill(Span<byte> destination)
     {
-        if (_seeded is null)
+        if (!_seeded)
+        {
             RandomNumberGenerator.Fill(destination);
-        else
-            _seeded.NextBytes(destination);
+            return;
+        }
+
+        Span<byte> number = stackalloc byte[8];
+        for (; !destination.IsEmpty; destination = destination[Math.Min(8, destination.Length)..])
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(number, Next());
+            number[..Math.Min(8, destination.Length)].CopyTo(destination);
+        }
+    }
+
+    public void Visit(StateVisitor visitor)
+    {
+        bool seeded = _seeded;
+        ulong state = _state;
+        visitor.Version(1);
+        visitor.Field("seeded", ref seeded);
+        visitor.Field("state", ref state);
+        visitor.Require(seeded == _seeded, "seeded", $"is {seeded}, and the board's option {nameof(BoardOptions.Seed)} says otherwise");
+        if (visitor.IsReading)
+            _state = state;
+    }
+
+    private ulong Next()
+    {
+        ulong z = _state += 0x9e37_79b9_7f4a_7c15;
+        z = (z ^ z >> 30) * 0xbf58_476d_1ce4_e5b9;
+        z = (z ^ z >> 27) * 0x94d0_49bb_1331_11eb;
+        return z ^ z >> 31;
     }
 }

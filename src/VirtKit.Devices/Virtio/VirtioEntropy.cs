@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using VirtKit.Devices.Boards;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -7,13 +9,29 @@ namespace VirtKit.Devices.Virtio;
 public delegate void EntropySource(Span<byte> destination);
 
 /// <summary>A source of random bytes (virtio-1.2 §5.4).</summary>
-/// <param name="source">Where they come from; <see langword="null"/> for the host's cryptographic generator.</param>
-public sealed class VirtioEntropy(EntropySource? source = null) : VirtioDevice("virtio-entropy", deviceId: 4, 64)
+public sealed class VirtioEntropy : VirtioDevice
 {
     /// <summary>The most bytes given for one buffer. The driver asks again when it wants more.</summary>
     private const long MaximumBytes = 64 << 10;
 
-    private readonly EntropySource _source = source ?? RandomNumberGenerator.Fill;
+    private readonly EntropySource _source;
+
+    /// <summary>The generator behind the source, where it is the board's.</summary>
+    private readonly GuestRandom? _random;
+
+    /// <summary>Creates the device.</summary>
+    /// <param name="source">Where the bytes come from; <see langword="null"/> for the host's cryptographic generator. What state it has is not saved with the device's.</param>
+    public VirtioEntropy(EntropySource? source = null) : base("virtio-entropy", deviceId: 4, 64) => _source = source ?? RandomNumberGenerator.Fill;
+
+    internal VirtioEntropy(GuestRandom random) : this(random.Fill) => _random = random;
+
+    /// <inheritdoc/>
+    public override void Visit(StateVisitor visitor)
+    {
+        base.Visit(visitor);
+        if (_random is not null)
+            visitor.Part("random", _random);
+    }
 
     /// <inheritdoc/>
     protected internal override void Process(int queue)

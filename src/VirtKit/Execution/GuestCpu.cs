@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Engines;
+using VirtKit.State;
 
 namespace VirtKit.Execution;
 
 /// <summary>One CPU as engines know it: its context in native memory, what asks for its attention, and, as its ISA has them, traps and the memory accesses that miss the
 /// TLB. The half that every ISA has alike stands here. It belongs to its machine; engines are attached to it and detached.</summary>
 /// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
-internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
+internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, IDisposable
 {
     private readonly GuestSystem _system;
     private readonly int _slotBytes;
@@ -180,6 +181,24 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
     /// <returns>Whether it may be done; if not, the exception is recorded.</returns>
     public abstract bool TryTranslateData(ulong address, int size, MemoryAccess access, out ulong physical, out MemoryRegion? region);
 
+    /// <summary>Registers, pins and what has retired. Translations are forgotten, as behind a fence. The CPU does not run.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ulong retired = Context->Retired, pins = Pins;
+        visitor.Version(1);
+        visitor.Field("retired", ref retired);
+        visitor.Field("pins", ref pins);
+        for (int pin = 0; pin < 64; pin++)
+            visitor.Require((pins >> pin & 1) == 0 || HasPin(pin), "pins", $"has {pin}, which there is not");
+        if (visitor.IsReading)
+            Context->Retired = retired;
+        VisitRegisters(visitor);
+        if (!visitor.IsReading)
+            return;
+        Volatile.Write(ref _pins, (int)pins);
+        RequestAttention();
+    }
+
     /// <summary>The registers as they are, <see cref="Pc"/> among them, for <see cref="PutRegisters"/> and <see cref="GuestInstructions.Registers"/>.</summary>
     /// <param name="registers">Takes <see cref="GuestInstructions.RegistersSize"/> bytes.</param>
     public abstract void GetRegisters(Span<byte> registers);
@@ -217,6 +236,9 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, IDisposable
         new ReadOnlySpan<byte>(host + (address & 0xfff), count).CopyTo(bytes);
         return count;
     }
+
+    /// <summary>The registers by the names of <see cref="GuestInstructions.Registers"/>. Counters are relative to <see cref="CpuContext.Retired"/>, which is restored already.</summary>
+    protected abstract void VisitRegisters(StateVisitor visitor);
 
     /// <summary>An engine was attached, which has to hear of every mapping, as of one that has changed; <see cref="Context"/> and <see cref="Slots"/> are others.</summary>
     protected abstract void Attached(ICpuEngine engine);

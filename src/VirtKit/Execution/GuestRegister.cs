@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Execution;
 
 /// <summary>One register of an ISA: a row of its one table, for reports, debuggers and the text form of a state.</summary>
@@ -26,6 +28,15 @@ internal sealed class GuestRegister(string name, int bits, RegisterGroup group, 
     {
         for (int i = 0; i < bits / 8; i++)
             registers[offset + i] = (byte)(value >> (8 * i));
+    }
+
+    /// <summary>The register as a field of a state.</summary>
+    public void Visit(StateVisitor visitor, Span<byte> registers)
+    {
+        ulong value = Get(registers);
+        visitor.Field(name, ref value);
+        visitor.Require(bits == 64 || value >> bits == 0, name, $"is {value:x}, and the register has {bits} bits");
+        Set(registers, value);
     }
 }
 

@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Engines;
+using VirtKit.Execution;
+using VirtKit.State;
 
 namespace VirtKit.RiscV;
 
@@ -38,7 +40,6 @@ internal sealed unsafe partial class Hart
         if (state.Privilege is not (PrivilegeMode.User or PrivilegeMode.Supervisor or PrivilegeMode.Machine))
             throw new ArgumentOutOfRangeException(nameof(state), state.Privilege, $"{nameof(RiscVState.Privilege)} is no privilege mode.");
         Volatile.Write(ref _startRequest, null);
-        _suspended = false;
         ForgetTraps();
         RiscVState legal = state;
         Legalize(ref legal);
@@ -55,6 +56,17 @@ internal sealed unsafe partial class Hart
         UpdateStimecmp();
         Engine?.CodeBytesChanged();
         RequestAttention();
+    }
+
+    protected override void VisitRegisters(StateVisitor visitor)
+    {
+        GetState(out RiscVState state);
+        Span<byte> bytes = MemoryMarshal.AsBytes(new Span<RiscVState>(ref state));
+        foreach (GuestRegister register in RiscVRegisters.All)
+            register.Visit(visitor, bytes);
+        visitor.Require(state.Privilege is PrivilegeMode.User or PrivilegeMode.Supervisor or PrivilegeMode.Machine, "privilege", $"is {state.Privilege}, no privilege mode");
+        if (visitor.IsReading)
+            SetState(state);
     }
 
     public override void GetRegisters(Span<byte> registers)
@@ -77,6 +89,7 @@ internal sealed unsafe partial class Hart
         state.Pc = Warl.Address(state.Pc);
         state.Started = IsTrue(ref state.Started);
         state.Waiting = IsTrue(ref state.Waiting);
+        state.Suspended = IsTrue(ref state.Suspended);
         state.Fcsr = Warl.Fcsr(state.Fcsr);
         state.Mstatus = Warl.Status(reset.Mstatus, state.Mstatus, Mstatus.Writable);
         state.Mtvec = Warl.TrapVector(state.Mtvec);

@@ -20,6 +20,7 @@ internal static class RiscVRegisters
             new("privilege", 8, RegisterGroup.System, OffsetOf(ref s, ref s.Privilege)),
             new("started", 8, RegisterGroup.System, OffsetOf(ref s, ref s.Started)),
             new("waiting", 8, RegisterGroup.System, OffsetOf(ref s, ref s.Waiting)),
+            new("suspended", 8, RegisterGroup.System, OffsetOf(ref s, ref s.Suspended)),
             System("reservation", OffsetOf(ref s, ref s.Reservation)),
             System("reserved value", OffsetOf(ref s, ref s.ReservedValue)),
             System("mstatus", OffsetOf(ref s, ref s.Mstatus)),

@@ -24,6 +24,9 @@ public struct RiscVState
     /// <summary>Whether the hart waits in WFI.</summary>
     public bool Waiting;
 
+    /// <summary>Whether the wait is a suspension (SBI HSM §9.4).</summary>
+    public bool Suspended;
+
     /// <summary>Floating-point control and status (RV-Unpriv §20.2).</summary>
     public ulong Fcsr;
 

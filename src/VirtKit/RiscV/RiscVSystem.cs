@@ -1,5 +1,6 @@
 using VirtKit.Engines;
 using VirtKit.Execution;
+using VirtKit.State;
 
 namespace VirtKit.RiscV;
 
@@ -39,6 +40,8 @@ internal sealed class RiscVSystem : GuestSystem
     public IReadOnlyList<Hart> Harts => _harts;
 
     public void Add(Hart hart) => _harts.Add(hart);
+
+    public override void Visit(StateVisitor visitor) => visitor.Part("timebase", Timebase);
 
     protected override GuestCpu CreateCpu(int id) => new Hart(this, id);
 }

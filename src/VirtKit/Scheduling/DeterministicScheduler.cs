@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using VirtKit.Engines;
+using VirtKit.State;
 using VirtKit.Time;
 
 namespace VirtKit.Scheduling;
@@ -60,6 +61,21 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     {
         _turn = 0;
         _left = _quantum;
+    }
+
+    public override void VisitTime(StateVisitor visitor) => _clock.Visit(visitor);
+
+    public override void VisitSchedule(StateVisitor visitor)
+    {
+        int turn = _turn;
+        ulong left = _left;
+        visitor.Field("turn", ref turn);
+        visitor.Field("left", ref left);
+        visitor.Require((uint)turn < (uint)Machine.Vcpus.Count, "turn", $"is {turn}");
+        visitor.Require(left != 0, "left", "is 0");
+        _clock.VisitTimers(visitor);
+        if (visitor.IsReading)
+            (_turn, _left) = (turn, left);
     }
 
     public override void Wake(int vcpu) => WakeUp();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using VirtKit.Engines;
+using VirtKit.State;
 using VirtKit.Time;
 
 namespace VirtKit.Scheduling;
@@ -41,6 +42,10 @@ internal sealed class ThreadScheduler : VcpuScheduler
             _clock.Stop();
         }
     }
+
+    public override void VisitTime(StateVisitor visitor) => _clock.Visit(visitor);
+
+    public override void VisitSchedule(StateVisitor visitor) => _clock.VisitTimers(visitor);
 
     public override void Wake(int vcpu)
     {

@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.State;
 
 namespace VirtKit.Scheduling;
 
@@ -19,6 +20,12 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
 
     /// <summary>Begins the schedule anew. The machine does not run.</summary>
     public virtual void Reset() { }
+
+    /// <summary>The time, before everything that measures with it.</summary>
+    public abstract void VisitTime(StateVisitor visitor);
+
+    /// <summary>The timers in their order, and whose turn it is; behind everything else.</summary>
+    public abstract void VisitSchedule(StateVisitor visitor);
 
     /// <summary>Ends the clock. No vCPU runs any more; <see cref="Wake"/> may still come.</summary>
     /// <param name="waits">Whether to wait for a callback of the clock that is under way.</param>

@@ -1,19 +1,20 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using VirtKit.State;
 
 namespace VirtKit.Time;
 
 /// <summary>The host's monotonic time since construction, without the time in which the machine stood where that is held. One thread sleeps until the earliest deadline; timers
 /// fire and posted actions run while the machine runs.</summary>
 /// <remarks>The sleeping thread does not keep the clock: it ends with a machine that nobody disposed of.</remarks>
-internal sealed class HostClock : MachineClock, IDisposable
+internal sealed class HostClock : MachineClock, ISnapshotable, IDisposable
 {
     /// <summary>How long <see cref="Close"/> waits for a callback that does not return.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly TimerQueue _timers = new();
     private readonly PostQueue _posts = new();
-    private readonly ulong _calendarStart;
+    private ulong _calendarStart;
     private readonly bool _holds;
 
     // In the host's ticks. The time is the host's less _origin, or _stands where that is not negative; _version is odd while they change.
@@ -129,6 +130,29 @@ internal sealed class HostClock : MachineClock, IDisposable
     }
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
+
+    /// <inheritdoc cref="VirtualClock.Visit"/>
+    public void Visit(StateVisitor visitor)
+    {
+        ulong now = Now, calendarStart = _calendarStart;
+        visitor.Version(1);
+        visitor.Field("now", ref now);
+        visitor.Field("calendar start", ref calendarStart);
+        visitor.Require(now <= long.MaxValue, "now", $"is {now}");
+        if (!visitor.IsReading)
+            return;
+        long ticks = (long)((UInt128)now * (ulong)Stopwatch.Frequency / 1_000_000_000);
+        _calendarStart = calendarStart;
+        Interlocked.Increment(ref _version);
+        if (_holds)
+            Volatile.Write(ref _stands, ticks);
+        else
+            Volatile.Write(ref _origin, Stopwatch.GetTimestamp() - ticks);
+        Interlocked.Increment(ref _version);
+    }
+
+    /// <inheritdoc cref="VirtualClock.VisitTimers"/>
+    public void VisitTimers(StateVisitor visitor) => _timers.Visit(visitor);
 
     public void Dispose()
     {

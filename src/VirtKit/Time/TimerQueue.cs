@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Time;
 
 /// <summary>The set timers of one clock in order of deadline, ties in order of setting, so that virtual time repeats exactly.</summary>
@@ -6,6 +8,9 @@ internal sealed class TimerQueue
     private readonly Lock _gate = new();
     private readonly SortedSet<Timer> _set = new(Order.Instance);
     private ulong _sequence;
+
+    /// <summary>The timers in the order in which they were made, which is the same for machines that are composed alike.</summary>
+    private readonly List<WeakReference<Timer>> _made = [];
 
     /// <summary>Called outside the lock after a timer became the earliest.</summary>
     public event Action? EarliestChanged;
@@ -20,10 +25,62 @@ internal sealed class TimerQueue
         }
     }
 
-    public ClockTimer Create(object gate, Action expired) => new Timer(this, gate, expired);
+    public ClockTimer Create(object gate, Action expired)
+    {
+        var timer = new Timer(this, gate, expired);
+        lock (_gate)
+        {
+            // Those that were made last and forgotten leave no gap: who makes timers all the time has no list without end.
+            while (_made.Count > 0 && !_made[^1].TryGetTarget(out _))
+                _made.RemoveAt(_made.Count - 1);
+            timer.Number = _made.Count;
+            _made.Add(new WeakReference<Timer>(timer));
+        }
+
+        return timer;
+    }
 
     /// <summary>A callback threw, which is a device's bug and must not end the host's process.</summary>
     public event Action<object, Exception>? Failed;
+
+    /// <summary>Which timers are set, and their order. Nobody sets one meanwhile.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ulong[] numbers, deadlines;
+        int made;
+        lock (_gate)
+        {
+            numbers = [.. _set.Select(timer => (ulong)timer.Number)];
+            deadlines = [.. _set.Select(timer => timer.Deadline)];
+            made = _made.Count;
+        }
+
+        int count = numbers.Length;
+        visitor.Version(1);
+        visitor.Field("count", ref count);
+        visitor.Require((uint)count <= (uint)made, "count", $"is {count}, and the machine has {made} timers");
+        if (visitor.IsReading)
+            (numbers, deadlines) = (new ulong[count], new ulong[count]);
+        visitor.Fields("numbers", numbers);
+        visitor.Fields("deadlines", deadlines);
+        if (!visitor.IsReading)
+            return;
+        var timers = new Timer?[count];
+        for (int i = 0; i < count; i++)
+        {
+            visitor.Require(numbers[i] < (ulong)made && numbers.IndexOf(numbers[i]) == i, "numbers", $"has {numbers[i]} twice, or the machine has no such timer");
+            _made[(int)numbers[i]].TryGetTarget(out timers[i]);
+        }
+
+        lock (_gate)
+        {
+            foreach (Timer timer in _set.ToArray())
+                Remove(timer);
+        }
+
+        for (int i = 0; i < count; i++)
+            timers[i]?.Set(deadlines[i]);
+    }
 
     /// <summary>Runs what is due at <paramref name="now"/>, each callback under its device's gate and outside the queue's lock. What the callbacks set is for the next call,
     /// also where it is due: a device that sets its timer to "now" in its own callback gets it again, but holds nobody up for ever.</summary>
@@ -122,6 +179,9 @@ internal sealed class TimerQueue
     {
         /// <summary>Counts settings and cancellations.</summary>
         public ulong Version;
+
+        /// <summary>Which timer of its clock it is.</summary>
+        public int Number { get; set; }
 
         public object Gate => gate;
 

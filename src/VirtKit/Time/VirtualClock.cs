@@ -1,17 +1,18 @@
 using VirtKit.Engines;
+using VirtKit.State;
 
 namespace VirtKit.Time;
 
 /// <summary>Time counted in retired instructions: the same run sees the same times. It moves while a vCPU runs, and jumps to the next deadline when all wait.</summary>
 /// <remarks>The scheduler's thread moves it. Other threads may read it and set timers, at the price of repeatability; what they bring enters by <see cref="Post"/>.
 /// A guest can move it far, by waiting for a far deadline: at its end, 584 years, it stands still.</remarks>
-internal sealed class VirtualClock : MachineClock
+internal sealed class VirtualClock : MachineClock, ISnapshotable
 {
     private readonly TimerQueue _timers = new();
     private readonly PostQueue _posts = new();
     private readonly Action _stamp;
     private readonly ulong _nanosecondsPerInstruction;
-    private readonly ulong _calendarStart;
+    private ulong _calendarStart;
     private ulong _sliceStart;
     private ulong _retiredAtStart;
     private ulong _instructions;
@@ -145,6 +146,23 @@ internal sealed class VirtualClock : MachineClock
     }
 
     public void Close() => _posts.Close();
+
+    /// <summary>The time, without the timers. No vCPU runs.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ulong now = _sliceStart, instructions = _instructions, calendarStart = _calendarStart;
+        visitor.Version(1);
+        visitor.Field("now", ref now);
+        visitor.Field("instructions", ref instructions);
+        visitor.Field("calendar start", ref calendarStart);
+        if (!visitor.IsReading)
+            return;
+        Volatile.Write(ref _sliceStart, now);
+        (_instructions, _calendarStart) = (instructions, calendarStart);
+    }
+
+    /// <summary>The timers, once everything that sets some has been restored.</summary>
+    public void VisitTimers(StateVisitor visitor) => _timers.Visit(visitor);
 
     /// <summary>The slice under way ends: a deadline that was set from inside it may lie inside it, and what was posted waits for its end. From inside, that is after this
     /// instruction, on every engine at the same place.</summary>

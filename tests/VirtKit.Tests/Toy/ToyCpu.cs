@@ -3,6 +3,7 @@ using VirtKit.Accel.Translator.Guests;
 using VirtKit.Engines;
 using VirtKit.Execution;
 using VirtKit.Interpreter;
+using VirtKit.State;
 
 namespace VirtKit.Tests.Toy;
 
@@ -182,6 +183,8 @@ internal sealed unsafe class ToyCpu : GuestCpu
         engine.SpaceChanged(0);
         engine.DataMappingChanged();
     }
+
+    protected override void VisitRegisters(StateVisitor visitor) => visitor.Fields("slots", new Span<ulong>(Slots, ToySlots.Count));
 
     protected override void ServeEvents() { }
 

@@ -9,7 +9,6 @@ internal sealed unsafe partial class Hart
 
     private readonly Lock _startGate = new();
     private StartRequest? _startRequest;
-    private bool _suspended;
 
     /// <summary>What hart_get_status answers. Any thread.</summary>
     public ulong HartStateStatus
@@ -18,7 +17,7 @@ internal sealed unsafe partial class Hart
         {
             if (!Volatile.Read(ref State.Started))
                 return IsStartPending ? StateStartPending : StateStopped;
-            return State.Waiting && _suspended ? StateSuspended : StateStarted;
+            return State.Waiting && State.Suspended ? StateSuspended : StateStarted;
         }
     }
 
@@ -80,7 +79,7 @@ internal sealed unsafe partial class Hart
         }
 
         State.Waiting = wait;
-        _suspended = wait;
+        State.Suspended = wait;
         RequestAttention();
         return type == NonRetentive ? SbiResult.Kept : SbiResult.Of(0);
     }
@@ -89,7 +88,7 @@ internal sealed unsafe partial class Hart
     private void Wake()
     {
         State.Waiting = false;
-        _suspended = false;
+        State.Suspended = false;
     }
 
     /// <summary>The register state that the SBI gives a hart that begins (table 9.2).</summary>
