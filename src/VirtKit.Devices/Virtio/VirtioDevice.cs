@@ -7,7 +7,7 @@ namespace VirtKit.Devices.Virtio;
 /// are for any thread and take it.</remarks>
 public abstract class VirtioDevice : ISnapshotable
 {
-    private VirtioMmio? _transport;
+    private IVirtioTransport? _transport;
 
     /// <summary>Describes the device.</summary>
     /// <param name="name">A short lower-case name for logs.</param>
@@ -94,9 +94,9 @@ public abstract class VirtioDevice : ISnapshotable
             change();
     }
 
-    internal void Attach(VirtioMmio transport)
+    internal void Attach(IVirtioTransport transport)
     {
-        VirtioMmio? before = _transport;
+        IVirtioTransport? before = _transport;
         if (before is { IsDisposed: false } || Interlocked.CompareExchange(ref _transport, transport, before) != before)
             throw new InvalidOperationException($"{Name} is attached to a transport already.");
     }

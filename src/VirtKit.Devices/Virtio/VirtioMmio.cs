@@ -24,7 +24,7 @@ namespace VirtKit.Devices.Virtio;
 /// 0x050  QueueNotify        W
 /// </code>
 /// </remarks>
-public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDisposable
+public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport, ISnapshotable, IDisposable
 {
     private const int MagicValue = 0x000, Version = 0x004, DeviceId = 0x008, VendorId = 0x00c, DeviceFeatures = 0x010, DeviceFeaturesSel = 0x014,
         DriverFeatures = 0x020, DriverFeaturesSel = 0x024, QueueSel = 0x030, QueueNumMax = 0x034, QueueNum = 0x038, QueueReady = 0x044, QueueNotify = 0x050,
@@ -85,7 +85,14 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, ISnapshotable, ID
     /// <inheritdoc/>
     public DeviceWindow Window => new(_device.Name, 0x1000, AccessWidths.Byte | AccessWidths.HalfWord | AccessWidths.Word, UndeclaredAccess.Split);
 
-    internal ulong NegotiatedFeatures => (_state.Status & FeaturesOk) != 0 ? _state.DriverFeatures : 0;
+    /// <summary>Whether it has been disposed of.</summary>
+    internal bool IsDisposed { get; private set; }
+
+    ulong IVirtioTransport.NegotiatedFeatures => NegotiatedFeatures;
+
+    bool IVirtioTransport.IsDisposed => IsDisposed;
+
+    private ulong NegotiatedFeatures => (_state.Status & FeaturesOk) != 0 ? _state.DriverFeatures : 0;
 
     private ulong OfferedFeatures => _device.Features | TransportFeatures;
 
@@ -228,14 +235,11 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, ISnapshotable, ID
         _nextTurn.Dispose();
     }
 
-    /// <summary>Whether the device is free for another transport, and what its backend says is nothing to this one.</summary>
-    internal bool IsDisposed { get; private set; }
+    Virtqueue IVirtioTransport.Queue(int index) => _queues[index];
 
-    internal Virtqueue Queue(int index) => _queues[index];
+    void IVirtioTransport.Wake(int queue) => _woken[queue].Ring();
 
-    internal void Wake(int queue) => _woken[queue].Ring();
-
-    internal void ChangeConfiguration(Func<bool> change)
+    void IVirtioTransport.ChangeConfiguration(Func<bool> change)
     {
         // Not the device's gate: the thread may be a backend's, with a lock of its own.
         lock (_changes)

@@ -7,20 +7,6 @@ namespace VirtKit.State;
 /// <see cref="StateVisitor.Version"/>.</para>
 /// <para>Called while the machine stands, under the device's gate. A restore sets the device's timers, and its lines to the levels that the state gives them.</para>
 /// </remarks>
-/// <example>
-/// A device that keeps all its state in one struct:
-/// <code>
-/// public void Visit(StateVisitor visitor)
-/// {
-///     State state = _state;
-///     visitor.Version(1);
-///     visitor.Field("control", ref state.Control);
-///     visitor.Require(state.Control &lt;= 3, "control", "has two bits");
-///     if (visitor.IsReading)
-///         _state = state;
-/// }
-/// </code>
-/// </example>
 public interface ISnapshotable
 {
     /// <summary>Names every field of the state, once for both directions. Where it reads, all values are checked before the first one is kept.</summary>

@@ -78,6 +78,15 @@ public sealed class DependencyTests
         Assert.Equal([], uses.Where(use => GuestNamespaces.Any(name => use.Contains("-> " + name, StringComparison.Ordinal))));
     }
 
+    /// <summary>A PCI transport must be able to stand beside the memory-mapped one.</summary>
+    [Fact]
+    public void Uses_OfVirtioDevices_NameNoTransport()
+    {
+        string[] uses = [.. TypeUses.Of(typeof(VirtKit.Devices.Virtio.VirtioDevice).Assembly, "VirtKit.Devices.Virtio").Where(use => use.Contains("-> VirtKit.Devices.Virtio.VirtioMmio", StringComparison.Ordinal))];
+        Assert.All(uses, use => Assert.StartsWith("VirtKit.Devices.Virtio.VirtioMmio", use, StringComparison.Ordinal));
+        Assert.Contains(TypeUses.Of(typeof(VirtKit.Devices.Virtio.VirtioDevice).Assembly, "VirtKit.Devices.Virtio"), use => use == "VirtKit.Devices.Virtio.VirtioDevice -> VirtKit.Devices.Virtio.IVirtioTransport");
+    }
+
     /// <summary>The check itself: of a namespace that does name one, it sees where.</summary>
     [Theory]
     [InlineData("VirtKit.Boot", "VirtKit.Boot.ElfImage -> VirtKit.AddressSpace")]
