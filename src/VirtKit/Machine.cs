@@ -34,6 +34,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private readonly VcpuScheduler _scheduler;
     private readonly MachineGate _gate = new();
     private readonly ILogger _logger;
+    private IHypercallHandler? _hypercalls;
     private StopRequest? _stop;
     private volatile bool _kicked;
     private int _undeliveredExits;
@@ -127,6 +128,14 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
 
     /// <summary>Whether the vCPUs have to come back: the machine has been asked to stop, or another engine is to run it. Any thread.</summary>
     internal bool MustStop => _kicked || Volatile.Read(ref _stop) is not null || Volatile.Read(ref _undeliveredExits) != 0 || Volatile.Read(ref _next) is not null;
+
+    /// <summary>Who answers the guest's hypercalls while its vCPUs go on; <see langword="null"/>, the default, where each comes back as <see cref="ExitReason.Hypercall"/>. Any
+    /// thread, at any time.</summary>
+    public IHypercallHandler? Hypercalls
+    {
+        get => Volatile.Read(ref _hypercalls);
+        set => Volatile.Write(ref _hypercalls, value);
+    }
 
     internal MachineGate Gate => _gate;
 

@@ -1,9 +1,10 @@
+using VirtKit.Engines;
 using VirtKit.X86;
 
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>A vCPU's hypercalls on their way to the host's handler.</summary>
-internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Architecture architecture)
+internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Architecture architecture, IMachineEvents events)
 {
     private readonly IX64HypercallHandler? _handler = architecture.Hypercalls;
 
@@ -17,14 +18,20 @@ internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Arc
     public bool TryAnswer(ref VcpuExit call, out X64Registers? after)
     {
         after = null;
-        if (_handler is null)
+        IHypercallHandler? machines = events.Hypercalls;
+        if (_handler is null && machines is null)
             return false;
         registers.Get(out X64Registers before);
         X64Registers answer = before;
         try
         {
-            if (!_handler.TryAnswer(index, call.Code, ref answer))
-                return false;
+            if (_handler?.TryAnswer(index, call.Code, ref answer) != true)
+            {
+                if (machines is null || !machines.TryAnswer(index, new Hypercall(call.Code, [before.Rbx, before.Rcx, before.Rdx, before.Rsi]), out ulong result))
+                    return false;
+                answer = before;
+                answer.Rax = result;
+            }
         }
         catch (Exception e)
         {

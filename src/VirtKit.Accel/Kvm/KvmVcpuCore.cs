@@ -41,7 +41,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         _vcpu = vcpu;
         _registers = registers;
         _postedWrites = postedWrites;
-        _hypercalls = new KvmHypercalls(index, registers, architecture);
+        _hypercalls = new KvmHypercalls(index, registers, architecture, context.Events);
         _kernelController = kernelController;
         _tscDeadline = tscDeadline;
         _pages = new KvmRunPages(index, vcpu, runSize);

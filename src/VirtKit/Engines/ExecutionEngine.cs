@@ -59,6 +59,9 @@ public interface IMachineEvents
     /// <summary>Stops the machine with this exit. The first request since the last start wins.</summary>
     void RequestStop(VcpuExit exit);
 
+    /// <summary>Who answers hypercalls now; <see langword="null"/> where each is an exit.</summary>
+    IHypercallHandler? Hypercalls => null;
+
     /// <summary>Tells the scheduler that a vCPU may have work although it was halted (an interrupt, a start by another vCPU).</summary>
     /// <param name="vcpu">The vCPU's index, from 0.</param>
     void Wake(int vcpu);

@@ -7,6 +7,7 @@ internal abstract unsafe partial class GuestCpu
 
     private int _requests;
     private bool _inGuest;
+    private VcpuExit? _exit;
 
     /// <summary>Whether another CPU waits for something. Any thread.</summary>
     protected bool HasRequests => Volatile.Read(ref _requests) != 0;
@@ -55,6 +56,21 @@ internal abstract unsafe partial class GuestCpu
 
     /// <summary>The engine has stopped running guest code.</summary>
     public void LeaveGuest() => Volatile.Write(ref _inGuest, false);
+
+    /// <summary>The instruction under way asks the host something: the run comes back with this exit behind it.</summary>
+    public void ExitBehindInstruction(VcpuExit exit)
+    {
+        _exit = exit;
+        RequestAttention();
+    }
+
+    /// <summary>The exit that an instruction has asked for, once.</summary>
+    public VcpuExit? TakeExit()
+    {
+        VcpuExit? exit = _exit;
+        _exit = null;
+        return exit;
+    }
 
     /// <summary>A run of the engine comes back to the host.</summary>
     public void EndRun()

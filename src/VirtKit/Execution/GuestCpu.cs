@@ -188,6 +188,11 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
         visitor.Version(1);
         visitor.Field("retired", ref retired);
         visitor.Field("pins", ref pins);
+        // A call whose exit the host has not been given yet: the budget ended behind the same instruction.
+        bool calls = _exit is { Reason: ExitReason.Hypercall };
+        ulong call = calls ? _exit!.Value.Code : 0;
+        visitor.Field("calls", ref calls);
+        visitor.Field("call", ref call);
         for (int pin = 0; pin < 64; pin++)
             visitor.Require((pins >> pin & 1) == 0 || HasPin(pin), "pins", $"has {pin}, which there is not");
         if (visitor.IsReading)
@@ -196,6 +201,7 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
         if (!visitor.IsReading)
             return;
         Volatile.Write(ref _pins, (int)pins);
+        _exit = calls ? new VcpuExit(ExitReason.Hypercall, call) : null;
         RequestAttention();
     }
 

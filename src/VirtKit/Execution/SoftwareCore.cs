@@ -91,6 +91,8 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
     /// <returns>The exit that is due, or nothing.</returns>
     protected VcpuExit? ServeAttention()
     {
+        if (Cpu.TakeExit() is { } asked)
+            return asked;
         if (Cpu.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
         if (_endSlice)

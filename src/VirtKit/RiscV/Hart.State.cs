@@ -41,6 +41,7 @@ internal sealed unsafe partial class Hart
             throw new ArgumentOutOfRangeException(nameof(state), state.Privilege, $"{nameof(RiscVState.Privilege)} is no privilege mode.");
         Volatile.Write(ref _startRequest, null);
         ForgetTraps();
+        TakeExit();
         RiscVState legal = state;
         Legalize(ref legal);
         State = legal;

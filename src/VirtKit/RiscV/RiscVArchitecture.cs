@@ -47,6 +47,16 @@ public sealed record RiscVArchitecture : GuestArchitecture
 /// <summary>The SBI that VirtKit provides (RISC-V SBI Specification 2.0): Base, Timer, IPI, RFENCE, HSM, SRST and DBCN.</summary>
 public sealed record SbiOptions
 {
+    /// <summary>What the Base extension says the implementation is (SBI §4.2). No number has been assigned to VirtKit; this one is far from those that have.</summary>
+    public const ulong ImplementationId = 0x564b;
+
+    /// <summary>The number of the extension for <see cref="Hypercalls"/>: of the firmware-specific space, the implementation's own (SBI §3).</summary>
+    public const ulong HypercallExtension = 0x0a00_0000 + ImplementationId;
+
+    /// <summary>Whether the guest may call the host application: an ECALL with <see cref="HypercallExtension"/> in a7 is answered by <see cref="Machine.Hypercalls"/>, or comes back as
+    /// <see cref="ExitReason.Hypercall"/> with a6 as code. By default it may not, and the extension is not there.</summary>
+    public bool Hypercalls { get; init; }
+
     /// <summary>Where the debug console extension writes and reads; <see langword="null"/> leaves the extension out.</summary>
     public ISbiConsole? Console { get; init; }
 }

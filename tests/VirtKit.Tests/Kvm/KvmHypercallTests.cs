@@ -43,6 +43,24 @@ public sealed class KvmHypercallTests
     }
 
     [Fact]
+    public void Port_NumbersOfTheMachinesHandler_AreAnsweredInRax()
+    {
+        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port });
+        guest.Machine.Hypercalls = new Product();
+        guest.Load(64, a =>
+        {
+            a.mov(ebx, 6);
+            a.mov(ecx, 7);
+            a.mov(eax, 5);
+            a.@out(Port, eax);
+            a.mov(r8, rax);
+            a.hlt();
+        });
+        Assert.Equal(ExitReason.Halted, guest.Run().Reason);
+        Assert.Equal(42ul, guest.Registers.R8);
+    }
+
+    [Fact]
     public void Port_HandlerThatThrows_IsAnInternalErrorBehindTheInstruction()
     {
         using var guest = new X64Guest(new X64Architecture { HypercallPort = Port, Hypercalls = new Adder() });
@@ -114,6 +132,15 @@ public sealed class KvmHypercallTests
         Assert.Equal(ExitReason.Halted, exit.Reason);
         Assert.Equal((Unknown, 0x4003ul), (guest.Registers.R8, guest.Registers.R9));
         Assert.Equal([(0, MapGpaRange)], handler.Calls);
+    }
+
+    private sealed class Product : IHypercallHandler
+    {
+        public bool TryAnswer(int vcpu, Hypercall call, out ulong result)
+        {
+            result = call.Arguments[0] * call.Arguments[1];
+            return call.Number == 5;
+        }
     }
 
     private sealed class Adder : IX64HypercallHandler

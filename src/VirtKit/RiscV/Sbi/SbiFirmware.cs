@@ -8,9 +8,6 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
 {
     private const ulong SpecificationVersion = 2 << 24, ImplementationVersion = 1;
 
-    /// <summary>No number has been assigned to VirtKit; this one is far from those that have.</summary>
-    private const ulong ImplementationId = 0x564b;
-
     private readonly SbiDebugConsole? _console = options.Console is null ? null : new SbiDebugConsole(system.Memory, options.Console);
 
     /// <summary>Answers the call that a hart's registers hold: extension in a7, function in a6, arguments in a0-a5, results to a0 and a1.</summary>
@@ -25,6 +22,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
             SbiExtension.RemoteFence => RemoteFences(hart, function),
             SbiExtension.HartState => HartState(hart, function),
             SbiExtension.SystemReset when function == 0 => SystemReset(hart),
+            SbiExtension.Host when options.Hypercalls => Hypercall(hart, function),
             SbiExtension.DebugConsole when _console is not null => _console.Call(hart, function),
             _ => SbiError.NotSupported,
         };
@@ -38,7 +36,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
     private SbiResult Base(Hart hart, ulong function) => function switch
     {
         0 => SbiResult.Of(SpecificationVersion),
-        1 => SbiResult.Of(ImplementationId),
+        1 => SbiResult.Of(SbiOptions.ImplementationId),
         2 => SbiResult.Of(ImplementationVersion),
         3 => SbiResult.Of(Probe(hart.X(10)) ? 1UL : 0),
         4 or 5 or 6 => SbiResult.Of(0), // mvendorid, marchid, mimpid
@@ -49,6 +47,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
     {
         SbiExtension.Base or SbiExtension.Timer or SbiExtension.Ipi or SbiExtension.RemoteFence or SbiExtension.HartState or SbiExtension.SystemReset => true,
         SbiExtension.DebugConsole => _console is not null,
+        SbiExtension.Host => options.Hypercalls,
         _ => false,
     };
 
@@ -115,6 +114,24 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
         return SbiResult.Of(0);
     }
 
+    /// <summary>A call of the host application's own.</summary>
+    private SbiResult Hypercall(Hart hart, ulong number)
+    {
+        ReadOnlySpan<ulong> arguments = [hart.X(10), hart.X(11), hart.X(12), hart.X(13), hart.X(14), hart.X(15)];
+        try
+        {
+            if (system.Events.Hypercalls is { } handler && handler.TryAnswer(hart.Id, new Hypercall(number, arguments), out ulong result))
+                return SbiResult.Of(result);
+            hart.ExitBehindInstruction(new VcpuExit(ExitReason.Hypercall, number));
+        }
+        catch (Exception e)
+        {
+            hart.ExitBehindInstruction(Failure.Exit($"Hypercall handler, number 0x{number:x}", e) with { Code = number });
+        }
+
+        return SbiResult.Kept;
+    }
+
     private Hart? Find(ulong id) => id < (ulong)system.Harts.Count ? system.Harts[(int)id] : null;
 
     /// <summary>Acts on the harts of a mask (SBI §3.1); a base of all ones means every hart.</summary>
@@ -143,7 +160,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
 /// <summary>Extension IDs (SBI, one chapter each).</summary>
 internal static class SbiExtension
 {
-    public const ulong Base = 0x10, Timer = 0x54494d45, Ipi = 0x735049, RemoteFence = 0x52464e43, HartState = 0x48534d, SystemReset = 0x53525354, DebugConsole = 0x4442434e;
+    public const ulong Base = 0x10, Timer = 0x54494d45, Ipi = 0x735049, RemoteFence = 0x52464e43, HartState = 0x48534d, SystemReset = 0x53525354, DebugConsole = 0x4442434e, Host = SbiOptions.HypercallExtension;
 }
 
 /// <summary>Error codes (SBI §3).</summary>
