@@ -3,6 +3,7 @@ using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Networking;
 using VirtKit.Devices.Storage;
+using VirtKit.Engines;
 using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
@@ -38,6 +39,7 @@ internal sealed class Racer
         InterruptLine line = second.Pin(isX64 ? X64Pin.Nmi : 9);
         ClockTimer timer = machine.Clock.CreateTimer(new object(), () => line.Set(true));
         MemoryRegion region = memory.Find(data)!;
+        ExecutionEngine[] engines = [machine.Engine, .. isX64 ? [] : RiscVEngines.All.Select(RiscVEngines.Create)];
         Action handler = () => { }, other = () => { };
         Action<IDevice, Exception> failed = (_, _) => { };
         _calls =
@@ -53,6 +55,8 @@ internal sealed class Racer
             ("Memory", () => _ = machine.Memory),
             ("Ports", () => _ = machine.Ports?.Regions),
             ("Clock", () => _ = machine.Clock),
+            ("SwitchEngine", () => { if (!isX64) machine.SwitchEngine(engines[Random.Shared.Next(engines.Length)]); }),
+            ("Hypercalls", () => { machine.Hypercalls = null; _ = machine.Hypercalls; }),
             ("Engine", () => _ = machine.Engine.Name),
             ("EngineSelection", () => _ = machine.EngineSelection),
             ("Name", () => _ = machine.Name),

@@ -141,7 +141,7 @@ public sealed class SetStateTests
         string[] others =
         [
             // Any bits are valid; x0, which reads as zero; the address, whose lowest bit is dropped, and what is no register.
-            nameof(RiscVState.F), nameof(RiscVState.X), nameof(RiscVState.Pc), nameof(RiscVState.Privilege), nameof(RiscVState.Started), nameof(RiscVState.Waiting),
+            nameof(RiscVState.F), nameof(RiscVState.X), nameof(RiscVState.Pc), nameof(RiscVState.Privilege), nameof(RiscVState.Started), nameof(RiscVState.Waiting), nameof(RiscVState.Suspended),
             nameof(RiscVState.Reservation), nameof(RiscVState.ReservedValue),
             // They count.
             nameof(RiscVState.Mcycle), nameof(RiscVState.Minstret),
