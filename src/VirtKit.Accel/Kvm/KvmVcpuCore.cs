@@ -283,7 +283,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                         }
                     }
 
-                    // What came meanwhile had this same turning back to be seen at.
+                    // A request that arrived during KVM_RUN is served here: every return passes this point.
                     if (!TakeSignals())
                         return new VcpuExit(ExitReason.Halted);
                     continue;

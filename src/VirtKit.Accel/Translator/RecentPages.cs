@@ -5,17 +5,17 @@ using VirtKit.Execution;
 namespace VirtKit.Accel.Translator;
 
 /// <summary>The page that an access reached last, for accesses in loops and in tables. Most stay in a page for long, and where the page is looked up by the place in the
-/// code rather than by the address, the access need not wait for the look.</summary>
+/// code rather than by the address, the access need not wait for that lookup.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct RecentPages
 {
     /// <summary>Loads and stores have so many each.</summary>
     public const int Count = 64;
 
-    /// <summary>How many misses it takes until somebody looks whether they are too many.</summary>
-    public const int MissesToLook = 32;
+    /// <summary>Misses between two checks of the miss rate.</summary>
+    public const int MissesToCheck = 32;
 
-    /// <summary>A place that misses more often than once in so many of the machine's instructions is changed back to look at the TLB at once.</summary>
+    /// <summary>A probe that misses more often than once in so many of the machine's instructions is changed back to the TLB lookup.</summary>
     public const int InstructionsPerMiss = 64;
 
     public Pages Entries;
@@ -32,7 +32,7 @@ internal struct RecentPages
     public void Reset()
     {
         Never.Tag = TlbEntry.Invalid;
-        ((Span<int>)Left).Fill(MissesToLook);
+        ((Span<int>)Left).Fill(MissesToCheck);
         AreUsed = 1;
         Forget();
     }
@@ -73,7 +73,7 @@ internal struct RecentPages
 
 /// <summary>What makes an access stop using a recent page: two displacements of its code, and what they become.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal unsafe struct RecentPlace
+internal unsafe struct PageProbe
 {
     /// <summary>The number of the entry.</summary>
     public int Entry;
@@ -84,6 +84,6 @@ internal unsafe struct RecentPlace
     /// <summary>In the writable view: the displacement of the entry in the comparison, and of the jump behind it.</summary>
     public byte* Compared, Jump;
 
-    /// <summary>In the writable view: a look at the TLB that changes no entry.</summary>
-    public byte* Look;
+    /// <summary>In the writable view: a TLB lookup that changes no entry.</summary>
+    public byte* Lookup;
 }

@@ -29,24 +29,24 @@ internal struct Site
 internal unsafe struct ExitRecord
 {
     // The highest bit, which no address of the host has, is the other property.
-    private const ulong Lone = 1UL << 63;
+    private const ulong OneOff = 1UL << 63;
     private ulong _patch;
 
-    public ExitRecord(ulong pc, byte* patch = null, bool lone = false)
+    public ExitRecord(ulong pc, byte* patch = null, bool oneOff = false)
     {
         Pc = pc;
-        _patch = (ulong)patch | (lone ? Lone : 0);
+        _patch = (ulong)patch | (oneOff ? OneOff : 0);
     }
 
     public readonly ulong Pc;
 
     /// <summary>Whether the code to go on with is one in which every access has its own TLB lookup.</summary>
-    public readonly bool IsLone => (_patch & Lone) != 0;
+    public readonly bool IsOneOff => (_patch & OneOff) != 0;
 
     /// <summary>The displacement to patch, in the writable view, or null where the exit is never linked.</summary>
     public byte* Patch
     {
-        readonly get => (byte*)(_patch & ~Lone);
-        set => _patch = (ulong)value | _patch & Lone;
+        readonly get => (byte*)(_patch & ~OneOff);
+        set => _patch = (ulong)value | _patch & OneOff;
     }
 }

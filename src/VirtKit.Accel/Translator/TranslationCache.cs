@@ -11,7 +11,7 @@ namespace VirtKit.Accel.Translator;
 /// away as a whole, when memory is full, and then every vCPU has left them before. Who waits for whom: <see cref="WaitRules"/>.</summary>
 internal sealed unsafe class TranslationCache : IDisposable
 {
-    /// <summary>How often a vCPU that waits for the gate looks whether it is asked to stop.</summary>
+    /// <summary>Interval at which a vCPU that waits for the gate checks for a request to stop.</summary>
     private static readonly TimeSpan StopCheck = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _gate = new();
@@ -58,7 +58,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>Bytes of code.</summary>
     public long CodeSize => _host.Cursor - _memory.Writable;
 
-    /// <summary>Bytes that sites, exits and places take.</summary>
+    /// <summary>Bytes that sites, exits and probes take.</summary>
     public long RecordsSize => _records.Size;
 
     /// <summary>Bytes that pages take.</summary>
@@ -100,16 +100,16 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>The translation at an address, made now if it has to be. After <see cref="TryBeginLookup"/>.</summary>
     /// <param name="caller">The core that asks; it is not running translated code.</param>
-    /// <param name="lone">Whether accesses may share nothing.</param>
-    /// <param name="place">The page that the address lies in.</param>
+    /// <param name="oneOff">Whether accesses may share nothing.</param>
+    /// <param name="location">The page that the address lies in.</param>
     /// <param name="next">Where the code goes on in the next page, for an instruction that crosses into it; null where that is not known.</param>
     /// <param name="code">The code, or null where the instruction crosses into the next page and that is not known.</param>
     /// <returns>Whether it was looked up; if not, memory was full, and the caller's translations may have changed while it was emptied.</returns>
-    public bool TryFind(TranslatorCore caller, ulong pc, bool lone, in CodePlace place, Func<ulong, CodePlace?> next, out byte* code)
+    public bool TryFind(TranslatorCore caller, ulong pc, bool oneOff, in CodeLocation location, Func<ulong, CodeLocation?> next, out byte* code)
     {
         code = null;
         ulong virtualPage = pc & ~0xfffUL;
-        CodePage? page = _pages.Find(place.Page, virtualPage, place.Host);
+        CodePage? page = _pages.Find(location.Page, virtualPage, location.Host);
         if (page is null)
         {
             // A page is kept even if nothing of it can be translated, so it is counted before it is made.
@@ -119,19 +119,19 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return false;
             }
 
-            page = _pages.Add(place.Page, virtualPage, place.Host);
+            page = _pages.Add(location.Page, virtualPage, location.Host);
         }
 
         int offset = (int)(pc & 0xfff);
         bool crosses = page.BeginAt(offset);
         if (crosses)
         {
-            if (next(virtualPage + 0x1000) is not { } nextPlace)
+            if (next(virtualPage + 0x1000) is not { } nextLocation)
                 return true;
-            page.ContinueWith(nextPlace.Page, nextPlace.Host);
+            page.ContinueWith(nextLocation.Page, nextLocation.Host);
         }
 
-        ref int block = ref lone ? ref _pages.LoneBlockAt(page, offset) : ref page.BlockAt(offset);
+        ref int block = ref oneOff ? ref _pages.OneOffBlockAt(page, offset) : ref page.BlockAt(offset);
         if (block != 0)
         {
             code = _memory.Executable + block;
@@ -145,7 +145,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
 
         long began = _metrics.TakesTime ? Stopwatch.GetTimestamp() : 0;
-        byte* start = Translate(page, pc, crosses ? 1 : IrBlock.MaxInstructions, lone);
+        byte* start = Translate(page, pc, crosses ? 1 : IrBlock.MaxInstructions, oneOff);
         if (began != 0)
             _counts.Ticks += Stopwatch.GetTimestamp() - began;
         if (start != null)
@@ -194,10 +194,10 @@ internal sealed unsafe class TranslationCache : IDisposable
     }
 
     /// <summary>Lets an access use the TLB at once, from now on. Called by a vCPU that is in the code, which therefore stays.</summary>
-    public void ForgoRecent(int place) => _host.ForgoRecent(_records.Places[place]);
+    public void DisableProbe(int probe) => _host.DisableProbe(_records.Probes[probe]);
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly RecentPlace PlaceAt(int index) => ref _records.Places[index];
+    public ref readonly PageProbe ProbeAt(int index) => ref _records.Probes[index];
 
     public void Dispose()
     {
@@ -207,13 +207,13 @@ internal sealed unsafe class TranslationCache : IDisposable
     }
 
     /// <returns>The code, or null where there is no instruction.</returns>
-    private byte* Translate(CodePage page, ulong pc, int limit, bool lone)
+    private byte* Translate(CodePage page, ulong pc, int limit, bool oneOff)
     {
-        if (!_reader.Read(pc, limit, page, lone: lone))
+        if (!_reader.Read(pc, limit, page, oneOff: oneOff))
             return null;
         if (!_host.TryEmit(out byte* start))
         {
-            _reader.Read(pc, limit, page, ExpressionSize.OneInstruction, lone: true);
+            _reader.Read(pc, limit, page, ExpressionSize.OneInstruction, oneOff: true);
             if (!_host.TryEmit(out start))
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }
@@ -253,7 +253,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 /// <summary>A page of guest code.</summary>
 /// <param name="page">Its guest physical address.</param>
 /// <param name="host">Its bytes.</param>
-internal readonly unsafe struct CodePlace(ulong page, byte* host)
+internal readonly unsafe struct CodeLocation(ulong page, byte* host)
 {
     public ulong Page { get; } = page;
 

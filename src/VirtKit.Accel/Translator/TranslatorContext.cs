@@ -15,7 +15,7 @@ internal unsafe struct TranslatorContext
     /// <summary>Instructions that may still retire; in a register while translated code runs.</summary>
     public long Budget;
 
-    /// <summary>Runs one instruction by its shared function: (context, site, or the complement of a recent page's place) to 0 where the block goes on.</summary>
+    /// <summary>Runs one instruction by its shared function: (context, site, or the complement of a page probe) to 0 where the block goes on.</summary>
     public delegate* unmanaged<TranslatorContext*, int, int> Fallback;
 
     /// <summary>The core, as a GC handle.</summary>

@@ -19,7 +19,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     private readonly JumpCache?[] _spaces;
     private readonly GuestSystem _system;
     private readonly Stepper _stepper;
-    private readonly Func<ulong, CodePlace?> _nextPage;
+    private readonly Func<ulong, CodeLocation?> _nextPage;
     private GCHandle _self;
     private string? _failure;
     /// <summary>That of the current address space.</summary>
@@ -29,7 +29,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     private long _epoch;
     private int _wantsLink = -1;
     private ulong _wantsLinkPc;
-    private bool _wantsLone;
+    private bool _wantsOneOff;
 
     /// <summary>What had retired when each recent page's misses were counted anew.</summary>
     private readonly ulong[] _missesSince = new ulong[2 * RecentPages.Count];
@@ -51,7 +51,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
         _context->Recent.Reset();
-        _nextPage = address => Cpu.TryTranslateCode(address, out ulong page, out byte* host, out bool cached) && cached ? new CodePlace(page, host) : null;
+        _nextPage = address => Cpu.TryTranslateCode(address, out ulong page, out byte* host, out bool cached) && cached ? new CodeLocation(page, host) : null;
         cache.Add(this);
     }
 
@@ -188,8 +188,8 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         _context->Jumps = table;
         var entry = (CodeEntry*)((byte*)table + CodeEntry.OffsetOf(pc));
         // An interrupt may have come in between; then the exit asks again next time.
-        bool links = _wantsLink >= 0 && _wantsLinkPc == pc, lone = links && _wantsLone;
-        byte* code = entry->Pc == pc && !lone ? entry->Code : LookUp(pc, lone, entry, out stepsOnce);
+        bool links = _wantsLink >= 0 && _wantsLinkPc == pc, oneOff = links && _wantsOneOff;
+        byte* code = entry->Pc == pc && !oneOff ? entry->Code : LookUp(pc, oneOff, entry, out stepsOnce);
         if (code != null)
         {
             if (links && _wantsLink >= 0 && Shadow is null)
@@ -200,7 +200,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         return code;
     }
 
-    private byte* LookUp(ulong pc, bool lone, CodeEntry* entry, out bool stepsOnce)
+    private byte* LookUp(ulong pc, bool oneOff, CodeEntry* entry, out bool stepsOnce)
     {
         stepsOnce = false;
         if (!_cache.TryBeginLookup(this))
@@ -214,7 +214,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             }
 
             byte* code = null;
-            if (cached && !_cache.TryFind(this, pc, lone, new CodePlace(page, host), _nextPage, out code))
+            if (cached && !_cache.TryFind(this, pc, oneOff, new CodeLocation(page, host), _nextPage, out code))
                 return null;
             if (code == null)
             {
@@ -225,7 +225,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             // Everything may have been dropped since this core looked; what was found is from after that.
             if (_epoch != _cache.Epoch)
                 ForgetCode();
-            if (Shadow is null && !lone)
+            if (Shadow is null && !oneOff)
             {
                 _jumps.Fill(entry, pc, code);
             }
@@ -284,14 +284,14 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             return;
         _wantsLink = _context->Exit;
         _wantsLinkPc = exit.Pc;
-        _wantsLone = exit.IsLone;
+        _wantsOneOff = exit.IsOneOff;
     }
 
     [UnmanagedCallersOnly]
     private static int RunFallback(TranslatorContext* context, int site)
     {
         var core = Unsafe.As<TranslatorCore>(GCHandle.FromIntPtr(context->Core).Target!);
-        ref readonly Site called = ref core._cache.SiteAt(site < 0 ? core.LookAtMisses(~site) : site);
+        ref readonly Site called = ref core._cache.SiteAt(site < 0 ? core.CheckMissRate(~site) : site);
         try
         {
             return core.RunSite(called) ? 0 : 1;
@@ -307,15 +307,15 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     }
 
     /// <returns>The site of the access.</returns>
-    private int LookAtMisses(int place)
+    private int CheckMissRate(int probe)
     {
-        ref readonly RecentPlace recent = ref _cache.PlaceAt(place);
+        ref readonly PageProbe recent = ref _cache.ProbeAt(probe);
         int entry = recent.Entry;
         ulong retired = _context->Interpreter.RetiredAtZero - (ulong)_context->Budget;
-        if (retired - _missesSince[entry] < RecentPages.MissesToLook * RecentPages.InstructionsPerMiss)
-            _cache.ForgoRecent(place);
+        if (retired - _missesSince[entry] < RecentPages.MissesToCheck * RecentPages.InstructionsPerMiss)
+            _cache.DisableProbe(probe);
         _missesSince[entry] = retired;
-        _context->Recent.Left[entry] = RecentPages.MissesToLook;
+        _context->Recent.Left[entry] = RecentPages.MissesToCheck;
         return recent.Site;
     }
 

@@ -13,8 +13,8 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     private readonly int* _blocks;
     private readonly ulong _virtualPage;
     private readonly int _shift;
-    private NativeBlock? _loneBlock;
-    private int* _lone;
+    private NativeBlock? _oneOffBlock;
+    private int* _oneOffs;
     private ulong _generation;
     private ulong _nextPage = ulong.MaxValue;
     private bool _readsNext;
@@ -39,25 +39,25 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     /// <summary>What a page costs without its blocks: native memory, and about what the object and its place in a dictionary take.</summary>
     public static int SizeOf(GuestInstructions instructions) => 0x1000 + NextBytes + EntriesOf(instructions) * sizeof(int) + 128;
 
-    /// <summary>What <see cref="AddLoneBlocks"/> costs in native memory.</summary>
-    public int LoneBlocksSize => Entries * sizeof(int);
+    /// <summary>What <see cref="AddOneOffBlocks"/> costs in native memory.</summary>
+    public int OneOffBlocksSize => Entries * sizeof(int);
 
     /// <summary>The block at an offset, or 0.</summary>
     public ref int BlockAt(int offset) => ref _blocks[offset >> _shift];
 
     /// <summary>Makes room for a second block at each offset: the translator's in which every access has its own TLB lookup, which few pages need.</summary>
     /// <returns>Whether there was none yet.</returns>
-    public bool AddLoneBlocks()
+    public bool AddOneOffBlocks()
     {
-        if (_loneBlock is not null)
+        if (_oneOffBlock is not null)
             return false;
-        _loneBlock = NativeBlock.Zeroed(LoneBlocksSize);
-        _lone = (int*)_loneBlock.Pointer;
+        _oneOffBlock = NativeBlock.Zeroed(OneOffBlocksSize);
+        _oneOffs = (int*)_oneOffBlock.Pointer;
         return true;
     }
 
-    /// <summary>As <see cref="BlockAt"/>, for the second block. After <see cref="AddLoneBlocks"/>.</summary>
-    public ref int LoneBlockAt(int offset) => ref _lone[offset >> _shift];
+    /// <summary>As <see cref="BlockAt"/>, for the second block. After <see cref="AddOneOffBlocks"/>.</summary>
+    public ref int OneOffBlockAt(int offset) => ref _oneOffs[offset >> _shift];
 
     /// <summary>Begins reading at an offset.</summary>
     /// <returns>Whether the instruction there reaches into the next page, of which <see cref="ContinueWith"/> has to tell first.</returns>
@@ -82,8 +82,8 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
         for (int offset = 0x1000 - _instructions.MaxLength + _instructions.Alignment; offset < 0x1000; offset += _instructions.Alignment)
         {
             BlockAt(offset) = 0;
-            if (_lone != null)
-                LoneBlockAt(offset) = 0;
+            if (_oneOffs != null)
+                OneOffBlockAt(offset) = 0;
         }
     }
 
@@ -99,8 +99,8 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
             return;
         now.CopyTo(then);
         new Span<int>(_blocks, Entries).Clear();
-        if (_lone != null)
-            new Span<int>(_lone, Entries).Clear();
+        if (_oneOffs != null)
+            new Span<int>(_oneOffs, Entries).Clear();
     }
 
     /// <summary>Code of this page; of the next one only behind <see cref="ContinueWith"/>.</summary>
@@ -117,7 +117,7 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     public void Dispose()
     {
         _block.Dispose();
-        _loneBlock?.Dispose();
+        _oneOffBlock?.Dispose();
     }
 
     private static int EntriesOf(GuestInstructions instructions) => 0x1000 / instructions.Alignment;

@@ -35,12 +35,12 @@ internal sealed unsafe class CodePages(GuestInstructions instructions) : IDispos
         return added;
     }
 
-    /// <summary>The second block at an offset of a page: see <see cref="CodePage.AddLoneBlocks"/>.</summary>
-    public ref int LoneBlockAt(CodePage page, int offset)
+    /// <summary>The second block at an offset of a page: see <see cref="CodePage.AddOneOffBlocks"/>.</summary>
+    public ref int OneOffBlockAt(CodePage page, int offset)
     {
-        if (page.AddLoneBlocks())
-            Size += page.LoneBlocksSize;
-        return ref page.LoneBlockAt(offset);
+        if (page.AddOneOffBlocks())
+            Size += page.OneOffBlocksSize;
+        return ref page.OneOffBlockAt(offset);
     }
 
     /// <summary>Drops all pages.</summary>

@@ -67,7 +67,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
-    /// <summary>A branch. Where it goes back, a loop that never ends is stopped; ahead in the same page it cannot loop, so only the budget is looked at.</summary>
+    /// <summary>A branch. Where it goes back, a loop that never ends is stopped; ahead in the same page it cannot loop, so only the budget is checked.</summary>
     /// <remarks>Each side has its own jump: choosing one target for a shared jump would hide the branch from the host's branch predictor.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Branch<TDirection>(GuestCpu cpu, Op* op, InterpreterContext* c, long budget) where TDirection : struct, IBranchDirection
@@ -99,7 +99,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
-    /// <summary>A jump to a fixed place.</summary>
+    /// <summary>A jump to a fixed address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Jump(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
@@ -119,7 +119,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
-    /// <summary>A jump to a computed place, through the jump cache.</summary>
+    /// <summary>A jump to a computed address, through the jump cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long JumpRegister(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
@@ -140,7 +140,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
         return budget;
     }
 
-    /// <summary>An instruction after which the dispatcher looks around.</summary>
+    /// <summary>An instruction behind which the dispatcher serves attention.</summary>
     public static long System(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         BlockHeader* header = Transitions.Enter(cpu, op, c, budget);

@@ -24,8 +24,8 @@ internal unsafe interface IHostCode : IIrTarget
     /// <param name="target">In the executable view.</param>
     void Link(in ExitRecord exit, byte* target);
 
-    /// <summary>Makes an access, whose code others may be running, look at the TLB at once.</summary>
-    void ForgoRecent(in RecentPlace place);
+    /// <summary>Makes an access, whose code others may be running, use the TLB lookup at once.</summary>
+    void DisableProbe(in PageProbe probe);
 
     /// <summary>Code as text.</summary>
     /// <param name="start">The first byte's offset.</param>

@@ -2,7 +2,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator.Ir;
 
-/// <summary>Finds loads, or stores, that follow one another from one unchanged base register, as in a function's prologue: one look at the TLB serves them all where
+/// <summary>Finds loads, or stores, that follow one another from one unchanged base register, as in a function's prologue: one TLB lookup serves them all where
 /// they lie in one page.</summary>
 internal static class AccessGroups
 {

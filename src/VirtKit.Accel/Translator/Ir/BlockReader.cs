@@ -9,9 +9,9 @@ internal sealed class BlockReader(GuestInstructions set, RecorderTable recorders
     public bool IsolatesEffects { get; init; }
 
     /// <summary>Records from an address to the first jump, the end of what can be read, or the limit.</summary>
-    /// <param name="lone">Whether every access has its own look at the TLB.</param>
+    /// <param name="oneOff">Whether every access has a TLB lookup of its own.</param>
     /// <returns>Whether there is at least one instruction.</returns>
-    public bool Read(ulong pc, int limit, ICodeSource source, ExpressionSize expressions = ExpressionSize.AcrossInstructions, bool lone = false)
+    public bool Read(ulong pc, int limit, ICodeSource source, ExpressionSize expressions = ExpressionSize.AcrossInstructions, bool oneOff = false)
     {
         builder.Forwards = expressions == ExpressionSize.AcrossInstructions;
         builder.BeginBlock(pc);
@@ -34,8 +34,8 @@ internal sealed class BlockReader(GuestInstructions set, RecorderTable recorders
         if (block.InstructionCount == 0)
             return false;
         DeadWrites.Run(block);
-        block.IsLone = lone;
-        if (!lone)
+        block.IsOneOff = oneOff;
+        if (!oneOff)
             AccessGroups.Run(block);
         return true;
     }

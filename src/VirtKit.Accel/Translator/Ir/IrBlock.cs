@@ -25,8 +25,8 @@ internal sealed class IrBlock
 
     public int GroupCount { get; set; }
 
-    /// <summary>Whether every access has its own look at the TLB. Such a block only stands in for another, and is left again at its end.</summary>
-    public bool IsLone { get; set; }
+    /// <summary>Whether every access has a TLB lookup of its own. A one-off block is never chained, and is left at its end.</summary>
+    public bool IsOneOff { get; set; }
 
     /// <summary>Whether the block ends in a branch to its own beginning.</summary>
     public bool IsLoop => OpCount > 0 && Ops[OpCount - 1] is { Code: IrCode.Branch } branch && branch.Imm == Pc;

@@ -49,10 +49,10 @@ internal sealed unsafe class Amd64Code : IHostCode
             Volatile.Write(ref *(int*)exit.Patch, (int)(target - (_memory.Executable + (exit.Patch - _memory.Writable) + 4)));
     }
 
-    public void ForgoRecent(in RecentPlace place)
+    public void DisableProbe(in PageProbe probe)
     {
-        Volatile.Write(ref *(int*)place.Compared, GuestRegisters.Displacement(ContextLayout.RecentNever));
-        Volatile.Write(ref *(int*)place.Jump, (int)(place.Look - (place.Jump + 4)));
+        Volatile.Write(ref *(int*)probe.Compared, GuestRegisters.Displacement(ContextLayout.RecentNever));
+        Volatile.Write(ref *(int*)probe.Jump, (int)(probe.Lookup - (probe.Jump + 4)));
     }
 
     public string Disassemble(int start, int length) => HostDisassembler.Disassemble(_memory.Writable, start, length, _stubs);

@@ -153,7 +153,7 @@ internal sealed unsafe partial class Amd64Emitter
                     EmitSlow(SiteOf(jump.Index), jump.Index);
                     break;
                 case ColdKind.Group:
-                    EmitLone(_block.Ops[_block.Groups[jump.Index].First].Instruction);
+                    EmitOneOff(_block.Ops[_block.Groups[jump.Index].First].Instruction);
                     break;
                 case ColdKind.SlowEnds:
                     EmitGiveRegisters();
@@ -178,7 +178,7 @@ internal sealed unsafe partial class Amd64Emitter
     }
 
     /// <summary>Runs an instruction by its shared function, and goes on behind it.</summary>
-    /// <param name="site">Its site's number, or the complement of a <see cref="RecentPlace"/>'s that has missed often.</param>
+    /// <param name="site">Its site's number, or the complement of a <see cref="PageProbe"/>'s that has missed often.</param>
     private void EmitSlow(int site, int instruction)
     {
         EmitGiveRegisters();

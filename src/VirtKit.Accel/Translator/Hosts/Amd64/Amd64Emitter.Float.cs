@@ -16,7 +16,7 @@ internal sealed unsafe partial class Amd64Emitter
 
     private readonly Xmm[] _vectors;
 
-    /// <summary>Whether the block has looked that the dynamic rounding mode is the host's.</summary>
+    /// <summary>Whether the block has tested that the dynamic rounding mode is the host's.</summary>
     private bool _rounds;
 
     /// <summary>The registers that are known to hold a boxed single.</summary>
@@ -103,7 +103,7 @@ internal sealed unsafe partial class Amd64Emitter
     }
 
     /// <summary>An instruction that finds another dynamic rounding mode is left to the shared function, and ends the block: what follows relies on the check. The
-    /// inexact flag needs no look, for the host's own stands for it.</summary>
+    /// inexact flag needs no test, for the host's own stands for it.</summary>
     private void EmitRoundingCheck(in IrOp op)
     {
         if (op.Imm != Dynamic || _rounds)

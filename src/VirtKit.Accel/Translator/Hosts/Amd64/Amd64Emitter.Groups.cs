@@ -3,8 +3,8 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
-/// <summary>Accesses that share one look at the TLB. Where that does not find them in one page that is known, the block is left for another translation of the same
-/// instructions, in which each has a look of its own.</summary>
+/// <summary>Accesses that share one TLB lookup. Where that does not find them in one page that is known, the block is left for another translation of the same
+/// instructions, in which each has a lookup of its own.</summary>
 internal sealed unsafe partial class Amd64Emitter
 {
     /// <summary>Scratch registers that are in use over several instructions.</summary>
@@ -48,10 +48,10 @@ internal sealed unsafe partial class Amd64Emitter
     }
 
     /// <summary>Leaves before an instruction, for a translation of the rest in which nothing is shared.</summary>
-    private void EmitLone(int instruction)
+    private void EmitOneOff(int instruction)
     {
         _asm.Alu(Alu.Add, GuestRegisters.Budget, _block.InstructionCount - instruction);
         EmitGiveRegisters();
-        EmitLinkable(_records.Exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, lone: true)));
+        EmitLinkable(_records.Exits.Add(new ExitRecord(_block.Instructions[instruction].Pc, oneOff: true)));
     }
 }

@@ -9,7 +9,7 @@ internal sealed unsafe partial class Amd64Emitter
     private void EmitLoad(int index, in IrOp op)
     {
         var width = (MemoryWidth)op.Detail;
-        Mem place = EmitPlace(index, op, width.Bytes(), ContextLayout.ReadTlb);
+        Mem place = EmitAddress(index, op, width.Bytes(), ContextLayout.ReadTlb);
         if (TryLoadFloat(index, width, place))
             return;
         Gp to = LoadDestination(index);
@@ -45,7 +45,7 @@ internal sealed unsafe partial class Amd64Emitter
     {
         var width = (MemoryWidth)op.Detail;
         int bytes = width.Bytes();
-        Mem place = EmitPlace(index, op, bytes, ContextLayout.WriteTlb);
+        Mem place = EmitAddress(index, op, bytes, ContextLayout.WriteTlb);
         if (TryImmediate(op.B, out int imm))
         {
             _asm.StoreImmediate(place, imm, bytes);
@@ -73,11 +73,11 @@ internal sealed unsafe partial class Amd64Emitter
         }
     }
 
-    private Mem EmitPlace(int index, in IrOp op, int bytes, int table)
+    private Mem EmitAddress(int index, in IrOp op, int bytes, int table)
     {
         if (op.Group != 0)
             return EmitSharedPlace(index, op, table);
-        return _loop != null || (!_block.IsLone && op.Code == IrCode.Load && IsComputed(op.A))
+        return _loop != null || (!_block.IsOneOff && op.Code == IrCode.Load && IsComputed(op.A))
             ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table);
     }
 

@@ -38,7 +38,7 @@ internal sealed unsafe partial class Amd64Emitter
         for (int i = 0; i < _missCount; i++)
         {
             ref readonly RecentMiss miss = ref _misses[i];
-            byte* look = _asm.Cursor;
+            byte* lookup = _asm.Cursor;
             EmitMissedLookup(miss);
             Amd64Assembler.Bind(_asm.Jump(), (byte*)miss.Found);
             _asm.Bind((byte*)miss.Jump);
@@ -49,9 +49,9 @@ internal sealed unsafe partial class Amd64Emitter
             _asm.StoreImmediate(GuestRegisters.Field(ContextLayout.RecentAreUsed), 1, 4);
             _asm.Alu(Alu.Sub, GuestRegisters.Field(ContextLayout.RecentMissesLeft + 4 * number), 1, Size.Bits32);
             Amd64Assembler.Bind(_asm.JumpIf(Condition.NotSign), (byte*)miss.Found);
-            int place = _records.Places.Add(
-                new RecentPlace { Entry = number, Site = SiteOf(miss.Instruction), Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Look = look });
-            EmitSlow(~place, miss.Instruction);
+            int probe = _records.Probes.Add(
+                new PageProbe { Entry = number, Site = SiteOf(miss.Instruction), Compared = (byte*)miss.Compared, Jump = (byte*)miss.Jump, Lookup = lookup });
+            EmitSlow(~probe, miss.Instruction);
         }
     }
 

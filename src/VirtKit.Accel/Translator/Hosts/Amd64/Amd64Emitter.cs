@@ -101,7 +101,7 @@ internal sealed unsafe partial class Amd64Emitter
         _reserved = 0;
         _held = 0;
         _targetInRax = false;
-        bool loops = KeepsLoops && !_block.IsLone && _block.IsLoop;
+        bool loops = KeepsLoops && !_block.IsOneOff && _block.IsLoop;
         _registers.Assign(_block, loops);
         EmitTakeRegisters();
         _loop = loops ? _asm.Cursor : null;
