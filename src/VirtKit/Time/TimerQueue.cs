@@ -12,6 +12,10 @@ internal sealed class TimerQueue
     /// <summary>The timers in the order in which they were made, which is the same for machines that are composed alike.</summary>
     private readonly List<WeakReference<Timer>> _made = [];
 
+    /// <summary>Numbers of timers that were forgotten, found when <see cref="_made"/> had as many as <see cref="_search"/>.</summary>
+    private readonly Stack<int> _free = new();
+    private int _search = 64;
+
     /// <summary>Called outside the lock after a timer became the earliest.</summary>
     public event Action? EarliestChanged;
 
@@ -25,19 +29,49 @@ internal sealed class TimerQueue
         }
     }
 
+    /// <summary>How many numbers of timers are kept.</summary>
+    public int Numbers
+    {
+        get
+        {
+            lock (_gate)
+                return _made.Count;
+        }
+    }
+
     public ClockTimer Create(object gate, Action expired)
     {
         var timer = new Timer(this, gate, expired);
         lock (_gate)
         {
-            // Those that were made last and forgotten leave no gap: who makes timers all the time has no list without end.
-            while (_made.Count > 0 && !_made[^1].TryGetTarget(out _))
-                _made.RemoveAt(_made.Count - 1);
-            timer.Number = _made.Count;
-            _made.Add(new WeakReference<Timer>(timer));
+            if (_free.Count == 0 && _made.Count >= _search)
+                FindForgotten();
+            if (_free.TryPop(out int number))
+            {
+                timer.Number = number;
+                _made[number].SetTarget(timer);
+            }
+            else
+            {
+                timer.Number = _made.Count;
+                _made.Add(new WeakReference<Timer>(timer));
+            }
         }
 
         return timer;
+    }
+
+    /// <summary>Who makes timers all the time and forgets them has no list without end. With the lock.</summary>
+    private void FindForgotten()
+    {
+        for (int number = _made.Count - 1; number >= 0; number--)
+        {
+            if (!_made[number].TryGetTarget(out _))
+                _free.Push(number);
+        }
+
+        if (_free.Count < _made.Count / 2)
+            _search = 2 * _made.Count;
     }
 
     /// <summary>A callback threw, which is a device's bug and must not end the host's process.</summary>

@@ -82,7 +82,7 @@ public sealed class MachineStateTests
     [InlineData(typeof(HostClock), "_origin _stands _calendarStart", "_stoppedAt _version _running _thread _closed")]
     [InlineData(typeof(DeterministicScheduler), "_turn _left", "_waiting")]
     [InlineData(typeof(ThreadScheduler), "", "")]
-    [InlineData(typeof(TimerQueue), "", "_sequence EarliestChanged Failed")]
+    [InlineData(typeof(TimerQueue), "", "_sequence _search EarliestChanged Failed")]
     [InlineData(typeof(RiscVTimebase), "_offset", "Changed")]
     // A start that was asked for is served by whoever takes the state; a chain of traps is counted anew.
     [InlineData(typeof(Hart), "", "_startRequest _pendingCause _pendingValue _firstCause _firstPc _firstValue _lastCause _chainRetired _chainLength")]

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using VirtKit.State;
 using VirtKit.Tests.Support;
 using VirtKit.Time;
 
@@ -5,6 +7,42 @@ namespace VirtKit.Tests.Spine;
 
 public sealed class ClockTests
 {
+    [Fact]
+    public void TimerQueue_TimersThatAreForgotten_LeaveNoListWithoutEnd()
+    {
+        var queue = new TimerQueue();
+        int fired = 0;
+        using ClockTimer first = queue.Create(this, () => fired++);
+        for (int round = 0; round < 100; round++)
+        {
+            Forget();
+            GC.Collect();
+        }
+
+        using ClockTimer last = queue.Create(this, () => fired += 10);
+        Assert.InRange(queue.Numbers, 2, 5000);
+        // The ones that are there keep their numbers.
+        (ulong one, ulong other) = (50, 40);
+        first.Set(one);
+        last.Set(other);
+        var saved = new StateWriter();
+        queue.Visit(saved);
+        first.Cancel();
+        last.Set(99);
+        queue.Visit(new StateReader(saved.Written));
+        queue.Fire(45);
+        Assert.Equal(10, fired);
+        queue.Fire(50);
+        Assert.Equal(11, fired);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        void Forget()
+        {
+            for (int i = 0; i < 1000; i++)
+                queue.Create(this, () => { }).Dispose();
+        }
+    }
+
     [Fact]
     public void TimerQueue_Fire_RunsWhatIsDueInOrderOfDeadlineThenOfSetting()
     {
