@@ -67,6 +67,8 @@ internal abstract unsafe partial class GuestCpu
     /// <summary>The exit that an instruction has asked for, once.</summary>
     public VcpuExit? TakeExit()
     {
+        if (_exit is null)
+            return null;
         VcpuExit? exit = _exit;
         _exit = null;
         return exit;

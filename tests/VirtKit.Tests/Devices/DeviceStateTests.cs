@@ -190,8 +190,15 @@ public sealed class DeviceStateTests
         Assert.Equal(sector, driver.Bytes(data, 512));
 
         // A ready queue whose rings are not in memory is no state.
-        string text = StateText.Of(driver.Transport);
-        Assert.Contains("ready = 1", text, StringComparison.Ordinal);
+        Assert.Contains("ready = 1", StateText.Of(driver.Transport), StringComparison.Ordinal);
+        byte[] before = StateWriter.Save(driver.Transport);
+        ReadOnlySpan<byte> name = "descriptors"u8;
+        int value = saved.AsSpan().IndexOf(name) + name.Length + 5;
+        Assert.Equal(VirtioDriver.Descriptors(0), BitConverter.ToUInt64(saved, value));
+        saved[value + 6] = 1;
+        string message = Assert.Throws<InvalidSnapshotException>(() => StateReader.Restore(driver.Transport, saved)).Message;
+        Assert.Contains("queue0", message, StringComparison.Ordinal);
+        Assert.Equal(before, StateWriter.Save(driver.Transport));
 
         void Request()
         {
