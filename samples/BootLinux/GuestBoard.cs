@@ -56,7 +56,7 @@ internal abstract class GuestBoard : IDisposable
     {
         private readonly RiscVVirt _board = new(new RiscVVirtOptions
         {
-            Machine = MachineOptions(options, new RiscVArchitecture { Sbi = options.Firmware is null ? new SbiOptions { Console = new SbiConsole(consoles.Serial) } : null },
+            Machine = MachineOptions(options, new RiscVArchitecture { Sbi = options.Firmware is null ? new SbiOptions() : null },
                 EngineName.Create(options.Engine)),
             MemorySize = options.Memory.Bytes,
             Console = consoles.Serial,

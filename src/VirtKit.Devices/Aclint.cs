@@ -32,7 +32,7 @@ public sealed class Aclint : IDevice, IFdtNode, ISnapshotable, IDisposable
 
     /// <summary>Creates the interruptor.</summary>
     /// <param name="clock">The machine's time.</param>
-    /// <param name="time">What MTIME is: <see cref="RiscVTimebase.Of(Machine)"/> the machine.</param>
+    /// <param name="time">What MTIME is: <see cref="RiscVPlatform.Timebase"/> of the machine.</param>
     /// <param name="software">The line into each hart's MSIP pin, 1 to <see cref="MaximumHarts"/>.</param>
     /// <param name="timer">The line into each hart's MTIP pin, as many.</param>
     public Aclint(MachineClock clock, RiscVTimebase time, IReadOnlyList<InterruptLine> software, IReadOnlyList<InterruptLine> timer)

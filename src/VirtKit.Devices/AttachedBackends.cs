@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Devices.Consoles;
+using VirtKit.State;
 
 namespace VirtKit.Devices;
 
@@ -25,6 +26,18 @@ internal static class AttachedBackends
                 throw new ArgumentException($"The {backend.GetType().Name} is attached to a {other.GetType().Name} already, and serves one device at a time.", parameter);
             Devices.AddOrUpdate(backend, new WeakReference<object>(device));
         }
+    }
+
+    /// <summary>Passes over what waits in a backend for the guest, where the backend can be saved (<see cref="ISnapshotable"/>), as a part of its device.</summary>
+    /// <exception cref="InvalidSnapshotException">The backend was saved with its device, and this one keeps no state.</exception>
+    public static void Visit(StateVisitor visitor, string name, object backend)
+    {
+        bool isSaved = backend is ISnapshotable;
+        visitor.Field($"{name} saved", ref isSaved);
+        if (!isSaved)
+            return;
+        visitor.Require(backend is ISnapshotable, name, $"was saved, and a {backend.GetType().Name} keeps no state");
+        visitor.Part(name, (ISnapshotable)backend);
     }
 
     /// <summary>Takes a backend back, if this device still has it.</summary>

@@ -181,6 +181,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
         visitor.Require((state.Fcr & ~0xc1) == 0, "fcr", "has bits that are not kept");
         visitor.Require((state.Mcr & 0xe0) == 0, "mcr", "has bits that are not kept");
         visitor.Require((state.ModemDeltas & ~ModemDeltas) == 0, "modem deltas", "has bits that are not kept");
+        AttachedBackends.Visit(visitor, "console", _console);
         if (!visitor.IsReading)
             return;
         _state = state;

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using VirtKit.Engines;
 using VirtKit.Execution;
+using VirtKit.State;
 
 namespace VirtKit;
 
@@ -38,8 +39,9 @@ public sealed partial class Machine
     /// the same bytes as one that does not, unless the guest changes code and omits its fence.</para>
     /// <para>A policy is a timer: a callback of the <see cref="Clock"/> that calls this, with either scheduling. The last call wins. Thread-safe.</para>
     /// </remarks>
-    /// <param name="engine">The engine: the interpreter or the translator, in place of one of the two. The current one changes nothing.</param>
-    /// <exception cref="VirtKitException">The engine cannot run this machine, or the machine's vCPUs live in the current one (KVM): the message says why, and nothing has changed.</exception>
+    /// <param name="engine">The engine: the interpreter or the translator in place of one of the two, another <c>KvmEngine</c> in place of one. The current one changes nothing.</param>
+    /// <exception cref="VirtKitException">The engine cannot run this machine, or not take the guest over from the current one: the message says why, and nothing has changed.
+    /// Where the machine runs and the guest's state is at fault, the run ends with <see cref="ExitReason.InternalError"/> instead.</exception>
     /// <exception cref="ObjectDisposedException">The machine has been disposed of.</exception>
     /// <example>
     /// <code>
@@ -67,7 +69,7 @@ public sealed partial class Machine
         {
             try
             {
-                AttachNext();
+                AttachRequested();
             }
             finally
             {
@@ -80,8 +82,22 @@ public sealed partial class Machine
         }
     }
 
-    /// <summary>Attaches the engine that <see cref="SwitchEngine"/> asked for. No vCPU runs, and the current thread owns the machine.</summary>
+    /// <summary>Attaches the engine that <see cref="SwitchEngine"/> asked for, within a run of the current thread's between two slices. One that cannot take the guest over ends the
+    /// run, which the former engine can go on with.</summary>
     internal void AttachNext()
+    {
+        try
+        {
+            AttachRequested();
+        }
+        catch (VirtKitException e)
+        {
+            RequestStop(Failure.Exit("The engine could not be exchanged", e));
+        }
+    }
+
+    /// <exception cref="VirtKitException">The engine cannot take the guest over. The former one is attached.</exception>
+    private void AttachRequested()
     {
         if (Volatile.Read(ref _next) is null)
             return;
@@ -92,9 +108,42 @@ public sealed partial class Machine
             if (next is null || ReferenceEquals(next, _attached))
                 return;
             AttachedEngine? older = ReferenceEquals(_previous, next) ? null : _previous;
-            _previous = _attached;
-            Attach(next);
+            AttachedEngine former = _attached;
+            if (former.IsSoftware && next.IsSoftware)
+                Attach(next);
+            else
+                MoveTo(next);
+            _previous = former;
             LetGo(older);
+        }
+    }
+
+    /// <summary>Attaches an engine that keeps the state of its vCPUs itself, or comes after one that does: the state goes over as it would be saved.</summary>
+    /// <exception cref="VirtKitException">The engine cannot be in the guest's state. The former one is attached.</exception>
+    private void MoveTo(AttachedEngine next)
+    {
+        AttachedEngine former = _attached;
+        _gate.Lend();
+        try
+        {
+            var writer = new StateWriter();
+            VisitVcpus(writer);
+            Attach(next);
+            try
+            {
+                VisitVcpus(new StateReader(writer.Written));
+            }
+            catch
+            {
+                Attach(former);
+                VisitVcpus(new StateReader(writer.Written));
+                LetGo(next);
+                throw;
+            }
+        }
+        finally
+        {
+            _gate.TakeBack();
         }
     }
 
@@ -103,14 +152,17 @@ public sealed partial class Machine
         var selection = EngineSelection.For(engine, Architecture);
         if (Scheduling == VcpuScheduling.Deterministic && !engine.CountsInstructions)
             throw new VirtKitException($"The engine {engine.Name} does not count instructions, as {nameof(VcpuScheduling)}.{nameof(VcpuScheduling.Deterministic)} demands.");
-        if (_attached.Partition is not SoftwarePartition)
+        if (!IsExchangeable(_attached))
             throw new VirtKitException($"The engine {Engine.Name} keeps the state of its vCPUs itself, and no other engine can take it over.");
         AttachedEngine created = Create(selection);
-        if (created.Partition is SoftwarePartition)
+        if (IsExchangeable(created) && (created.IsSoftware == _attached.IsSoftware || Context.Platform?.StateOf(_attached.Cores[0]) is not null))
             return created;
         created.Dispose();
         throw new VirtKitException($"The engine {engine.Name} keeps the state of its vCPUs itself, and cannot take over a machine's.");
     }
+
+    /// <summary>Whether the engine runs the machine's own CPUs, or hands out their whole state and takes it.</summary>
+    private bool IsExchangeable(AttachedEngine engine) => engine.IsSoftware || Context.Platform?.StateOf(engine.Cores[0]) is not null;
 
     private AttachedEngine Create(EngineSelection selection)
     {
@@ -162,6 +214,7 @@ public sealed partial class Machine
             _previous?.Dispose();
             next?.Dispose();
             Context?.SystemIfAny?.Dispose();
+            Context?.PlatformIfAny?.Release();
         }
     }
 
@@ -169,6 +222,9 @@ public sealed partial class Machine
     private sealed record AttachedEngine(EngineSelection Selection, EnginePartition Partition, VcpuCore[] Cores) : IDisposable
     {
         public ExecutionEngine Engine => Selection.Engine;
+
+        /// <summary>Whether it runs the machine's own CPUs.</summary>
+        public bool IsSoftware => Partition is SoftwarePartition;
 
         public void Dispose()
         {

@@ -1,5 +1,4 @@
 using VirtKit.Engines;
-using VirtKit.Execution;
 using VirtKit.State;
 
 namespace VirtKit;
@@ -13,22 +12,51 @@ public sealed partial class Machine
     internal void Visit(StateVisitor visitor)
     {
         using MachineHold hold = Hold("Machine.Visit");
-        if (Context.SystemIfAny is not { } system)
-            throw new VirtKitException($"The vCPUs of the engine {Engine.Name} cannot be saved.");
+        _gate.Lend();
+        try
+        {
+            VisitParts(visitor);
+        }
+        finally
+        {
+            _gate.TakeBack();
+        }
+    }
+
+    private void VisitParts(StateVisitor visitor)
+    {
+        _scheduler.Drain();
         visitor.Version(1);
         visitor.Part("time", new Passed(_scheduler.VisitTime));
-        visitor.Part("system", system);
+        IGuestPlatform? platform = Context.Platform;
+        if (platform is not null)
+            visitor.Part("platform", new Passed(platform.Visit));
         foreach (MemoryRegion region in Memory.Regions.Concat(Ports?.Regions ?? []))
         {
-            if (region.Device is { } device)
+            if (region.Device is { } device && platform?.Holds(device) != true)
                 Visit(visitor, region, device);
         }
 
         // What devices have set pins to while they were restored is replaced.
-        for (int i = 0; i < _vcpus.Length; i++)
-            visitor.Part($"vcpu{i}", system.Cpu(i));
+        if (_attached.IsSoftware)
+            VisitVcpus(visitor);
         visitor.Part("schedule", new Passed(_scheduler.VisitSchedule));
+        // The interrupt chips of an engine have no timers of ours: where models take their state, they set theirs anew.
+        if (!_attached.IsSoftware)
+            VisitVcpus(visitor);
     }
+
+    /// <summary>Passes over the vCPUs, and what the guest's chips hold of their interrupts.</summary>
+    private void VisitVcpus(StateVisitor visitor)
+    {
+        for (int i = 0; i < _vcpus.Length; i++)
+            visitor.Part($"vcpu{i}", StateOf(_attached.Cores[i], i));
+        Context.Platform?.VisitChips(visitor, Partition);
+    }
+
+    /// <summary>The state of a vCPU: the machine's own CPU's, or what the engine that keeps it hands out.</summary>
+    private ISnapshotable StateOf(VcpuCore core, int index) => Context.SystemIfAny?.Cpu(index) ?? Context.Platform?.StateOf(core)
+        ?? throw new VirtKitException($"The vCPUs of the engine {Engine.Name} cannot be saved: it hands out no state of {Architecture.Name}.");
 
     private static void Visit(StateVisitor visitor, MemoryRegion region, IDevice device)
     {

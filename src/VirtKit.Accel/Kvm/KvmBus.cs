@@ -1,11 +1,22 @@
 using System.Runtime.CompilerServices;
+using VirtKit.Engines;
 using VirtKit.X86;
 
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>Answers a vCPU's port, memory and MSR accesses out of the machine's address spaces. What nobody answers reads as ones and swallows stores, as on the bus.</summary>
-internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory, AddressSpace? ports, MsrPolicy msrs, KvmApicPage? apicPage)
+/// <param name="index">The vCPU's index.</param>
+/// <param name="run">What it shares with the kernel.</param>
+/// <param name="context">What the machine has.</param>
+/// <param name="msrs">What its MSR accesses do.</param>
+/// <param name="deadline">Who answers for the local APIC's MSR; <see langword="null"/> where the kernel or the policy does.</param>
+/// <param name="apicPage">The page of its local APIC, where that is a model.</param>
+internal sealed unsafe class KvmBus(int index, KvmRun* run, PartitionContext context, MsrPolicy msrs, KvmTscDeadline? deadline, KvmApicPage? apicPage)
 {
+    private readonly AddressSpace _memory = context.Memory;
+    private readonly AddressSpace? _ports = context.Ports;
+    private readonly X64Platform _platform = X64Platform.Of(context);
+
     /// <summary>Accesses that a device answered.</summary>
     public ulong Accesses { get; private set; }
 
@@ -25,12 +36,12 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
             if (run->Io.Direction == 0)
             {
                 ulong value = ulong.MaxValue;
-                answered = ports is not null && ports.TryLoad(port, size, out value);
+                answered = _ports is not null && _ports.TryLoad(port, size, out value);
                 Store(element, size, value);
             }
             else
             {
-                answered = ports is not null && ports.TryStore(port, size, Load(element, size));
+                answered = _ports is not null && _ports.TryStore(port, size, Load(element, size));
             }
 
             if (answered)
@@ -42,7 +53,7 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
     {
         int length = (int)Math.Min(run->Mmio.Len, 8);
         var address = new Gpa(run->Mmio.PhysAddr);
-        AddressSpace space = memory;
+        AddressSpace space = _memory;
         if (apicPage is not null && apicPage.TryFind(address.Value, out AddressSpace? page, out Gpa offset))
             (space, address) = (page!, offset);
         if (run->Mmio.IsWrite != 0)
@@ -54,7 +65,7 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
     /// <summary>A store that the kernel has gathered.</summary>
     public void Post(in KvmCoalescedMmio store)
     {
-        AddressSpace? space = store.Pio != 0 ? ports : memory;
+        AddressSpace? space = store.Pio != 0 ? _ports : _memory;
         fixed (byte* data = store.Data)
         {
             if (space is not null)
@@ -66,7 +77,7 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
     public string? AccessMsr()
     {
         uint msr = run->Msr.Index;
-        IMsrHandler? handler = msrs.Rules.TryGetValue(msr, out MsrRule rule) ? rule.Handler : msrs.Unknown;
+        IMsrHandler? handler = HandlerOf(msr);
         try
         {
             bool done = false;
@@ -90,6 +101,14 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
         }
     }
 
+    private IMsrHandler? HandlerOf(uint msr)
+    {
+        if (msr == KvmTscDeadline.Msr && deadline is not null)
+            return deadline;
+        bool isEmulated = msrs.Rules.TryGetValue(msr, out MsrAction action) ? action == MsrAction.Emulate : msrs.EmulatesUnknown;
+        return isEmulated ? _platform.MsrHandler : null;
+    }
+
     private void Store(AddressSpace space, Gpa address, int length, ulong value)
     {
         if (length is 1 or 2 or 4 or 8)
@@ -99,7 +118,7 @@ internal sealed unsafe class KvmBus(int index, KvmRun* run, AddressSpace memory,
             return;
         }
 
-        // A part of an access that crosses a page or the end of memory.
+        // A part of an access that crosses a page or the end of _memory.
         for (int i = 0; i < length; i++)
             space.TryStore(address + (ulong)i, 1, (byte)(value >> (i * 8)));
     }

@@ -112,7 +112,7 @@ public sealed record KvmOptions
 /// <summary>Where the interrupt controllers of a machine are.</summary>
 public enum KvmInterruptController
 {
-    /// <summary>Device models of the machine, through <see cref="X64Architecture.InterruptController"/> and the vCPUs' pins.</summary>
+    /// <summary>Device models of the machine, through <see cref="X64Platform.InterruptController"/> and the vCPUs' pins.</summary>
     External,
 
     /// <summary>The kernel's PIC, IOAPIC, local APICs and PIT. HLT is then the kernel's, too.</summary>

@@ -6,32 +6,22 @@ namespace VirtKit.Accel.Kvm;
 /// <summary>A vCPU's hypercalls on their way to the host's handler.</summary>
 internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Architecture architecture, IMachineEvents events)
 {
-    private readonly IX64HypercallHandler? _handler = architecture.Hypercalls;
-
     /// <summary>The port whose single OUTs are hypercalls; -1 for none.</summary>
     public int Port { get; } = architecture.HypercallPort ?? -1;
 
-    /// <summary>Lets the handler answer a call.</summary>
+    /// <summary>Lets the handler answer a call, in RAX.</summary>
     /// <param name="call">The call's exit, or what went wrong.</param>
-    /// <param name="after">The registers where the answer changes them.</param>
     /// <returns>Whether the guest goes on; if not, <paramref name="call"/> is the exit.</returns>
-    public bool TryAnswer(ref VcpuExit call, out X64Registers? after)
+    public bool TryAnswer(ref VcpuExit call)
     {
-        after = null;
-        IHypercallHandler? machines = events.Hypercalls;
-        if (_handler is null && machines is null)
+        if (events.Hypercalls is not { } handler)
             return false;
-        registers.Get(out X64Registers before);
-        X64Registers answer = before;
+        registers.Get(out X64Registers answer);
+        ulong number = answer.Rax;
         try
         {
-            if (_handler?.TryAnswer(index, call.Code, ref answer) != true)
-            {
-                if (machines is null || !machines.TryAnswer(index, new Hypercall(call.Code, [before.Rbx, before.Rcx, before.Rdx, before.Rsi]), out ulong result))
-                    return false;
-                answer = before;
-                answer.Rax = result;
-            }
+            if (!handler.TryAnswer(index, new Hypercall(call.Code, [answer.Rbx, answer.Rcx, answer.Rdx, answer.Rsi]), out answer.Rax))
+                return false;
         }
         catch (Exception e)
         {
@@ -39,8 +29,8 @@ internal sealed class KvmHypercalls(int index, KvmRegisterFile registers, X64Arc
             return false;
         }
 
-        if (answer != before)
-            after = answer;
+        if (answer.Rax != number)
+            registers.Set(in answer);
         return true;
     }
 }

@@ -11,7 +11,7 @@ internal sealed unsafe class KvmInterrupts
     private readonly KvmDescriptor _vcpu;
     private readonly KvmRun* _run;
     private readonly KvmRegisterFile _registers;
-    private readonly IX64InterruptController? _controller;
+    private readonly X64Platform _platform;
     private readonly KvmApicPage? _page;
     private readonly uint _signature;
     private byte _priority;
@@ -27,16 +27,16 @@ internal sealed unsafe class KvmInterrupts
     /// <param name="vcpu">The vCPU.</param>
     /// <param name="run">What it shares with the kernel.</param>
     /// <param name="registers">Its registers.</param>
-    /// <param name="controller">What answers INTR.</param>
+    /// <param name="platform">What answers INTR.</param>
     /// <param name="page">Its local APIC, where the controller has one for it.</param>
     /// <param name="signature">CPUID leaf 1 EAX.</param>
-    public KvmInterrupts(int index, KvmDescriptor vcpu, KvmRun* run, KvmRegisterFile registers, IX64InterruptController? controller, KvmApicPage? page, uint signature)
+    public KvmInterrupts(int index, KvmDescriptor vcpu, KvmRun* run, KvmRegisterFile registers, X64Platform platform, KvmApicPage? page, uint signature)
     {
         _index = index;
         _vcpu = vcpu;
         _run = run;
         _registers = registers;
-        _controller = controller;
+        _platform = platform;
         _page = page;
         _signature = signature;
         Activity = index == 0 ? X64Activity.Running : X64Activity.WaitForSipi;
@@ -57,7 +57,7 @@ internal sealed unsafe class KvmInterrupts
     };
 
     /// <summary>Whether what a halted vCPU waits for has come.</summary>
-    public bool IsWoken => (Volatile.Read(ref _edges) & Nmi) != 0 || (_intr && _enabled);
+    public bool IsWoken => IsNmiPending || (_intr && _enabled);
 
     /// <summary>Whether <see cref="TakeSignals"/> has something to do. A start-up message is lost on a vCPU that does not wait for one.</summary>
     public bool IsSignaled => Volatile.Read(ref _edges) is var edges && ((edges & Init) != 0 || ((edges & StartUp) != 0 && Activity is X64Activity.WaitForSipi or X64Activity.Uninitialized));
@@ -115,9 +115,9 @@ internal sealed unsafe class KvmInterrupts
     /// <summary>Hands an NMI to the kernel, before the guest is entered.</summary>
     public void OfferNmi()
     {
-        if ((Volatile.Read(ref _edges) & Nmi) == 0)
+        if (!IsNmiPending)
             return;
-        Interlocked.And(ref _edges, ~Nmi);
+        IsNmiPending = false;
         _vcpu.TryCall(KvmIoctl.Nmi, 0);
     }
 
@@ -126,9 +126,10 @@ internal sealed unsafe class KvmInterrupts
     {
         if (_page is not null)
             _run->Cr8 = _priority = _page.Apic.TaskPriority;
-        if (_intr && _controller is not null && _run->ReadyForInterruptInjection != 0 && _run->IfFlag != 0)
+        IX64InterruptController? controller = _platform.InterruptController;
+        if (_intr && controller is not null && _run->ReadyForInterruptInjection != 0 && _run->IfFlag != 0)
         {
-            int vector = _controller.Acknowledge(_index);
+            int vector = controller.Acknowledge(_index);
             if (vector is >= 0 and <= 255)
             {
                 uint argument = (uint)vector;
@@ -137,7 +138,7 @@ internal sealed unsafe class KvmInterrupts
             }
         }
 
-        _run->RequestInterruptWindow = _intr && _controller is not null ? (byte)1 : (byte)0;
+        _run->RequestInterruptWindow = _intr && controller is not null ? (byte)1 : (byte)0;
         Activity = X64Activity.Running;
     }
 
@@ -149,7 +150,7 @@ internal sealed unsafe class KvmInterrupts
         if (priority == _priority)
             return;
         _priority = priority;
-        _controller?.SetTaskPriority(_index, priority);
+        _platform.InterruptController?.SetTaskPriority(_index, priority);
     }
 
     /// <summary>Fills in what the kernel does not know.</summary>
@@ -168,6 +169,19 @@ internal sealed unsafe class KvmInterrupts
         Activity = state.Activity;
         _run->Cr8 = _priority = (byte)state.Cr8;
         SetFlags(state.Registers.Rflags);
+    }
+
+    /// <summary>Whether an NMI has come that the kernel does not know of yet.</summary>
+    public bool IsNmiPending
+    {
+        get => (Volatile.Read(ref _edges) & Nmi) != 0;
+        set
+        {
+            if (value)
+                Interlocked.Or(ref _edges, Nmi);
+            else
+                Interlocked.And(ref _edges, ~Nmi);
+        }
     }
 
     /// <summary>Takes RFLAGS that were set from outside: the shared copies are as old as the last exit.</summary>

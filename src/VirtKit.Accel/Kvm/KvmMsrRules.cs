@@ -21,7 +21,7 @@ internal static unsafe class KvmMsrRules
     /// <exception cref="VirtKitException">The kernel cannot filter what the policy names.</exception>
     public static void Install(KvmDescriptor vm, MsrPolicy policy)
     {
-        ulong reasons = (policy.Rules.Count > 0 ? ExitOnFilter : 0) | (policy.Unknown is not null ? ExitOnUnknown : 0);
+        ulong reasons = (policy.Rules.Count > 0 ? ExitOnFilter : 0) | (policy.EmulatesUnknown ? ExitOnUnknown : 0);
         if (reasons == 0)
             return;
         var enable = new KvmEnableCap { Cap = (uint)KvmCap.X86UserSpaceMsr };

@@ -5,7 +5,7 @@ namespace VirtKit.Accel.Kvm;
 
 /// <summary>One virtual machine of the kernel: what KVM offers for it beyond the engine SPI. <see cref="Machine.Partition"/> is of this type where the engine is <see cref="KvmEngine"/>.</summary>
 /// <remarks>Thread-safe, but for what asks that no vCPU runs. Once its machine has been disposed of, requests fail with <see cref="VirtKitException"/> and lines reach nobody.</remarks>
-public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, IInterruptSink
+public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, IX64ParavirtualClock, IInterruptSink
 {
     /// <summary>Intel processors without unrestricted guest mode need three pages and one that no guest uses; the place under the BIOS's last 16 MiB is customary.</summary>
     private const uint IdentityMap = 0xfeff_c000, TaskState = IdentityMap + 0x1000;
@@ -20,6 +20,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
     private readonly KvmHost _host;
     private readonly List<CpuidTable> _cpuid = [];
     private readonly KvmTscDeadline? _tscDeadline;
+    private readonly bool _answersDeadline;
     private readonly KvmGuestClocks _clocks;
     private X64InterruptChipsState _chipsAtPowerOn;
 
@@ -30,13 +31,14 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         _architecture = architecture;
         _options = options;
         _host = host;
-        if (!HasKernelController && architecture.InterruptController is IX64LocalApics apics && system.Check(KvmCap.GetTscKhz) > 0)
+        if (!HasKernelController && architecture.HasLocalApics && system.Check(KvmCap.GetTscKhz) > 0)
         {
-            _tscDeadline = new KvmTscDeadline(apics);
+            _tscDeadline = new KvmTscDeadline(X64Platform.Of(context));
             _host = host with { Offered = KvmCpuid.With(host.Offered, "tsc_deadline") };
-            // The guest's own rule for it, if there is one, comes first.
-            if (!architecture.Msrs.Rules.ContainsKey(KvmTscDeadline.Msr))
-                _architecture = architecture with { Msrs = architecture.Msrs.Emulate(KvmTscDeadline.Msr, _tscDeadline) };
+            // The policy's own rule for it, if there is one, comes first.
+            _answersDeadline = !architecture.Msrs.Rules.ContainsKey(KvmTscDeadline.Msr);
+            if (_answersDeadline)
+                _architecture = architecture with { Msrs = architecture.Msrs.Emulate(KvmTscDeadline.Msr) };
         }
 
         int most = system.Check(KvmCap.MaxVcpus);
@@ -58,10 +60,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
         }
     }
 
-    /// <summary>The machine's paravirtual clock (kvmclock) in nanoseconds. It may be read at any time; the machine is not running while it is set.</summary>
-    /// <exception cref="InvalidOperationException">It is set while the machine runs, or while another operation owns the machine.</exception>
-    /// <exception cref="ObjectDisposedException">It is set when the machine has been disposed of.</exception>
-    /// <exception cref="VirtKitException">The kernel refuses.</exception>
+    /// <inheritdoc/>
     public ulong ParavirtualClock
     {
         get
@@ -129,7 +128,7 @@ public sealed unsafe class KvmPartition : EnginePartition, IX64InterruptChips, I
             _tscDeadline?.Add(vcpu, table);
             _clocks.Add(vcpu);
             return new KvmVcpuCore(index, vcpu, _system.RunSize, new KvmRegisterFile(vcpu, _vm, _system, _host.SavedMsrs, HasKernelController), _context, _architecture, _postedWrites, HasKernelController,
-                _tscDeadline, table, index == 0 && HasKernelController ? ResetChips : null);
+                _tscDeadline, _answersDeadline, table, index == 0 && HasKernelController ? ResetChips : null);
         }
         catch
         {

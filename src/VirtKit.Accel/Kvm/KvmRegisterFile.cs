@@ -242,9 +242,9 @@ internal sealed unsafe class KvmRegisterFile
             InterruptNr = from.InterruptVector,
             InterruptShadow = from.InterruptShadow,
             NmiInjected = Bit(from.NmiInjected),
-            NmiPending = Bit(from.NmiPending),
             NmiMasked = Bit(from.NmiMasked),
             SipiVector = from.SipiVector,
+            // None in the kernel: one that waits is offered when the guest is entered, and until then it can wake a vCPU that is halted here.
             Flags = KvmVcpuEvents.ValidNmiPending | KvmVcpuEvents.ValidShadow | (_hasLapic ? KvmVcpuEvents.ValidSipiVector : 0),
         };
         Require(_vcpu.TryCall(KvmIoctl.SetVcpuEvents, ref e), "Events");

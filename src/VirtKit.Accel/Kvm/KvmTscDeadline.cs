@@ -3,7 +3,7 @@ using VirtKit.X86;
 namespace VirtKit.Accel.Kvm;
 
 /// <summary>IA32_TSC_DEADLINE where the local APICs are device models: the kernel hands the MSR to us, and the model is told how long the deadline is away.</summary>
-internal sealed class KvmTscDeadline(IX64LocalApics apics) : IMsrHandler
+internal sealed class KvmTscDeadline(X64Platform platform) : IMsrHandler
 {
     public const uint Msr = 0x6e0;
 
@@ -18,7 +18,7 @@ internal sealed class KvmTscDeadline(IX64LocalApics apics) : IMsrHandler
 
     public bool TryRead(int vcpu, uint index, out ulong value)
     {
-        value = apics[vcpu].Deadline;
+        value = platform.RequireLocalApics()[vcpu].Deadline;
         return _vcpus[vcpu].IsShown;
     }
 
@@ -26,7 +26,7 @@ internal sealed class KvmTscDeadline(IX64LocalApics apics) : IMsrHandler
     {
         if (!_vcpus[vcpu].IsShown)
             return false;
-        apics[vcpu].SetDeadline(value, value == 0 ? 0 : Delay(_vcpus[vcpu].Vcpu, value));
+        platform.RequireLocalApics()[vcpu].SetDeadline(value, value == 0 ? 0 : Delay(_vcpus[vcpu].Vcpu, value));
         return true;
     }
 

@@ -34,7 +34,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private ulong _exits;
 
     public KvmVcpuCore(int index, KvmDescriptor vcpu, int runSize, KvmRegisterFile registers, PartitionContext context, X64Architecture architecture, KvmPostedWrites postedWrites,
-        bool kernelController, KvmTscDeadline? tscDeadline, CpuidTable cpuid, Action? resetChips)
+        bool kernelController, KvmTscDeadline? tscDeadline, bool answersDeadline, CpuidTable cpuid, Action? resetChips)
     {
         _resetChips = resetChips;
         _index = index;
@@ -47,11 +47,12 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         _pages = new KvmRunPages(index, vcpu, runSize);
         _run = _pages.Run;
         _kick = new KvmKick(vcpu, _pages);
-        if (!kernelController && architecture.InterruptController is IX64LocalApics apics)
-            _apicPage = new KvmApicPage(_run, apics, index, context.Events);
-        _interrupts = new KvmInterrupts(index, vcpu, _run, registers, architecture.InterruptController, _apicPage, cpuid.Lookup(1, 0).Eax);
+        X64Platform platform = X64Platform.Of(context);
+        if (!kernelController && architecture.HasLocalApics)
+            _apicPage = new KvmApicPage(_run, platform, index);
+        _interrupts = new KvmInterrupts(index, vcpu, _run, registers, platform, _apicPage, cpuid.Lookup(1, 0).Eax);
         _rules = new X64StateRules(cpuid);
-        _bus = new KvmBus(index, _run, context.Memory, context.Ports, architecture.Msrs, _apicPage);
+        _bus = new KvmBus(index, _run, context, architecture.Msrs, answersDeadline ? tscDeadline : null, _apicPage);
         // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
         if (kernelController && index > 0)
         {
@@ -188,7 +189,6 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         if (disposing)
         {
             _sliceTimer?.Dispose();
-            _apicPage?.Dispose();
             _kick.Close();
             _pages.Dispose();
             _vcpu.Dispose();
@@ -200,6 +200,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private void Read(out X64State state)
     {
         _registers.Get(out state);
+        state.Events.NmiPending |= _interrupts.IsNmiPending;
         if (!_kernelController)
             _interrupts.Save(ref state);
     }
@@ -207,6 +208,7 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
     private void Write(in X64State state)
     {
         _registers.Set(in state);
+        _interrupts.IsNmiPending = state.Events.NmiPending;
         _interrupts.Restore(in state);
         if (_apicPage is null)
             return;
@@ -269,20 +271,8 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
                     if (requests != 0)
                         Request(requests);
                     isDue = false;
-                    if (due.Reason != ExitReason.Hypercall || !_hypercalls.TryAnswer(ref due, out X64Registers? after))
+                    if (due.Reason != ExitReason.Hypercall || !_hypercalls.TryAnswer(ref due))
                         return due;
-                    if (after is { } changed)
-                    {
-                        try
-                        {
-                            SetState(in changed);
-                        }
-                        catch (ArgumentException e)
-                        {
-                            return new VcpuExit(ExitReason.InternalError, due.Code, $"Hypercall handler, number 0x{due.Code:x}: {e.Message}");
-                        }
-                    }
-
                     // A request that arrived during KVM_RUN is served here: every return passes this point.
                     if (!TakeSignals())
                         return new VcpuExit(ExitReason.Halted);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using VirtKit.Boot;
+using VirtKit.Devices.Consoles;
 using VirtKit.RiscV;
 
 namespace VirtKit.Devices.Boards;
@@ -68,10 +69,12 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         try
         {
             IReadOnlyList<Vcpu> harts = Machine.Vcpus;
+            RiscVPlatform platform = RiscVPlatform.Of(Machine);
+            platform.DebugConsole = new SbiConsole(options.Console);
             _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
             Plic = new Plic(Pins(harts, MachineExternal, SupervisorExternal));
-            _aclint = new Aclint(Machine.Clock, RiscVTimebase.Of(Machine), Pins(harts, MachineSoftware), Pins(harts, MachineTimer));
+            _aclint = new Aclint(Machine.Clock, platform.Timebase, Pins(harts, MachineSoftware), Pins(harts, MachineTimer));
             _finisher = new TestFinisher(Machine.RequestShutdown, Machine.RequestReset);
             _bus = new BoardBus(Machine, Machine.Memory, new InterruptInputs(Plic.Input, 1, Plic.Sources, FirstFreeSource, Plic.Sources))
             {

@@ -17,7 +17,7 @@ namespace VirtKit.Devices.Boards;
 /// 0x1_0000_0000  RAM, the rest
 /// </code>
 /// Devices of the caller's own that name no address stand between 0xfd00_0000 and 0xfe00_0000 or at ports from 0xc000 on; those that name no interrupt have one of
-/// 3 to 15. PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models.
+/// 3 to 15. PIC, PIT and the APICs are the engine's where its partition is an <see cref="IX64InterruptChips"/> that has them, otherwise our models; they change with the engine.
 /// One thread at a time builds, loads and runs it. After a guest's reset the host calls <see cref="Machine.Reset"/> and boots again.
 /// </remarks>
 /// <example>
@@ -49,7 +49,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     private readonly BoardVirtio _virtio;
     private readonly BoardBus _bus;
     private readonly BoardBus _portBus;
-    private readonly X64InterruptModels? _models;
+    private readonly X64BoardChips _chips;
     private LoadedRange[] _ownRanges = [];
     private LoadedRange? _initrd;
 
@@ -67,15 +67,13 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.MemorySize, "Memory is a multiple of 2 MiB, from 16 MiB to 1 TiB.");
         KernelCommandLine.Check(options.CommandLine, KernelCommandLine.LongestX64, nameof(options));
         _options = options;
-        var controller = new X64InterruptModels.Slot();
-        Machine = new Machine(options.Machine with { Architecture = architecture with { InterruptController = controller } });
+        Machine = new Machine(options.Machine with { Architecture = architecture with { HasLocalApics = true } });
         try
         {
             _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, Machine.Scheduling));
             MapRam();
-            InterruptChips = Machine.Partition is IX64InterruptChips { ArePresent: true } chips
-                ? chips : _models = new X64InterruptModels(Machine, controller, IoApicPage);
-            var inputs = new InterruptInputs(InterruptChips.Input, 0, LastInput, FirstFreeInput, LastFreeInput);
+            _chips = new X64BoardChips(Machine, IoApicPage);
+            var inputs = new InterruptInputs(_chips.Input, 0, LastInput, FirstFreeInput, LastFreeInput);
             inputs.Reserve(0, "the PIT");
             inputs.Reserve(2, "the second PIC");
             _bus = new BoardBus(Machine, Machine.Memory, inputs)
@@ -98,7 +96,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     public Machine Machine { get; }
 
     /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
-    public IX64InterruptChips InterruptChips { get; }
+    public IX64InterruptChips InterruptChips => _chips;
 
     /// <summary>The memory-mapped devices with their places: virtio slots, then the caller's. The guest finds them in the DSDT.</summary>
     public IReadOnlyList<PlacedDevice> Devices => _bus.Devices;
@@ -225,7 +223,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         _portBus?.Dispose();
         _bus?.Dispose();
         _virtio?.Dispose();
-        _models?.Dispose();
+        _chips?.Dispose();
     }
 
     /// <inheritdoc cref="Dispose"/>

@@ -1,4 +1,5 @@
 using System.Text;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Consoles;
 
@@ -14,7 +15,7 @@ namespace VirtKit.Devices.Consoles;
 /// await console.SendLineAsync("root");
 /// </code>
 /// </example>
-public sealed partial class MemoryConsole : IConsoleBackend
+public sealed partial class MemoryConsole : IConsoleBackend, ISnapshotable
 {
     private readonly int _capacity;
     private readonly ConsoleOverflow _overflow;
@@ -180,6 +181,14 @@ public sealed partial class MemoryConsole : IConsoleBackend
                 Pulse();
             return count;
         }
+    }
+
+    /// <summary>Passes over the input that the guest has not read; the output is the host's.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        lock (_gate)
+            _input.Visit(visitor);
     }
 
     private void DropOutput(int count)

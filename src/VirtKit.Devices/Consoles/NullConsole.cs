@@ -1,7 +1,9 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Consoles;
 
 /// <summary>A console that nobody looks at: takes all output and never has input.</summary>
-public sealed class NullConsole : IConsoleBackend
+public sealed class NullConsole : IConsoleBackend, ISnapshotable
 {
     /// <inheritdoc/>
     public ConsoleSize Size => default;
@@ -18,4 +20,7 @@ public sealed class NullConsole : IConsoleBackend
 
     /// <inheritdoc/>
     public int Read(Span<byte> buffer) => 0;
+
+    /// <summary>Saves that there is no input; what another console had is dropped.</summary>
+    public void Visit(StateVisitor visitor) => new ConsoleBuffer(0).Visit(visitor);
 }

@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Consoles;
 
 /// <summary>A console over streams: the process's standard streams, a pipe, a socket. Thread-safe.</summary>
@@ -12,7 +14,7 @@ namespace VirtKit.Devices.Consoles;
 /// </list>
 /// What the guest wrote before its machine stopped reaches the stream when the stream takes it; <see cref="Flush"/> and <see cref="Dispose"/> wait for that.
 /// </remarks>
-public sealed class StreamConsole : IConsoleBackend, IDisposable
+public sealed class StreamConsole : IConsoleBackend, ISnapshotable, IDisposable
 {
     /// <summary>How long <see cref="Dispose"/> waits for a stream that takes nothing, and for one that is slow.</summary>
     private static readonly TimeSpan StalledLimit = TimeSpan.FromMilliseconds(500), DisposeLimit = TimeSpan.FromSeconds(5);
@@ -78,6 +80,16 @@ public sealed class StreamConsole : IConsoleBackend, IDisposable
 
     /// <inheritdoc/>
     public int Read(Span<byte> buffer) => _input?.Read(buffer) ?? 0;
+
+    /// <summary>Passes over the input that was read from the stream and not by the guest yet; the output is the host's.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        if (_input is null)
+            new ConsoleBuffer(0).Visit(visitor);
+        else
+            _input.Visit(visitor);
+    }
 
     /// <summary>Waits until the stream has taken and flushed all output, or has failed.</summary>
     /// <param name="timeout">How long to wait; <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>

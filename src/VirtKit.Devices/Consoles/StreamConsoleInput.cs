@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Consoles;
 
 /// <summary>The input half of a <see cref="StreamConsole"/>: the thread that reads the stream, up to a buffer ahead of the guest. A stream that acts on what is
@@ -32,6 +34,16 @@ internal sealed class StreamConsoleInput
             if (count > 0)
                 Monitor.PulseAll(_gate);
             return count;
+        }
+    }
+
+    /// <summary>Passes over what the guest has not read.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        lock (_gate)
+        {
+            _buffer.Visit(visitor);
+            Monitor.PulseAll(_gate);
         }
     }
 

@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Networking;
 
 /// <summary>One port of a <see cref="NetworkSwitch"/>, with a queue of frames towards its machine. Thread-safe.</summary>
@@ -6,7 +8,7 @@ namespace VirtKit.Devices.Networking;
 /// <see cref="QueueLength"/> frames wait at most (389 KB); when they are full the newest frame is dropped and counted. <see cref="FrameAvailable"/> is raised on the
 /// thread pool; a handler that throws ends nothing, and <see cref="Failure"/> tells of it.
 /// </remarks>
-public sealed class NetworkPort : INetworkBackend, IDisposable
+public sealed class NetworkPort : INetworkBackend, ISnapshotable, IDisposable
 {
     /// <summary>The most frames that wait for the machine; further ones are dropped.</summary>
     public const int QueueLength = 256;
@@ -77,6 +79,38 @@ public sealed class NetworkPort : INetworkBackend, IDisposable
 
         _switch.Remove(this);
         Raise();
+    }
+
+    /// <summary>Passes over the frames that wait for the machine. What the switch has learned is its own.</summary>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        lock (_gate)
+        {
+            byte[][] frames = [.. _frames];
+            int count = frames.Length;
+            visitor.Version(1);
+            visitor.Field("frames", ref count);
+            visitor.Require(count is >= 0 and <= QueueLength, "frames", $"is {count}, and {QueueLength} fit");
+            if (visitor.IsReading)
+                frames = new byte[count][];
+            for (int i = 0; i < count; i++)
+            {
+                byte[] frame = frames[i] ?? [];
+                visitor.Bytes($"frame{i}", ref frame, INetworkBackend.MaximumFrameLength);
+                visitor.Require(frame.Length >= ShortestFrame, $"frame{i}", $"has {frame.Length} bytes");
+                frames[i] = frame;
+            }
+
+            if (!visitor.IsReading || _unplugged)
+                return;
+            _frames.Clear();
+            foreach (byte[] frame in frames)
+                _frames.Enqueue(frame);
+        }
+
+        // The interface may have buffers for them; its gate is held here.
+        ThreadPool.UnsafeQueueUserWorkItem(static port => port.Announce(), this, preferLocal: false);
     }
 
     internal void Enqueue(byte[] frame)

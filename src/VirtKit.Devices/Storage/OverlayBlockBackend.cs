@@ -1,10 +1,12 @@
+using VirtKit.State;
+
 namespace VirtKit.Devices.Storage;
 
 /// <summary>A writable disk over another one that stays as it is: what is written is kept aside until <see cref="Revert"/> or <see cref="Dispose"/> (copy-on-write).</summary>
 /// <remarks>The first blocks written are kept in managed memory, further ones in a temporary file that has no name on Unix and goes away with the overlay or the
 /// process. Each block of 64 KiB also takes some 50 bytes of managed memory to be found. A guest that writes more than the limit, or more than the host's temporary
 /// folder has room for, gets I/O errors. As every disk, it is used by one thread at a time.</remarks>
-public sealed class OverlayBlockBackend : IBlockBackend, IDisposable
+public sealed class OverlayBlockBackend : IBlockBackend, ISnapshotable, IDisposable
 {
     /// <summary>The unit of copying, in bytes.</summary>
     private const int BlockSize = 64 << 10;
@@ -131,6 +133,66 @@ public sealed class OverlayBlockBackend : IBlockBackend, IDisposable
         Forget();
     }
 
+    /// <summary>Passes over the written blocks. They fit an overlay over the same disk: that it is the same is the host's affair.</summary>
+    /// <exception cref="InvalidSnapshotException">The saved blocks are not of a disk of this length, or more than the limit. The overlay has not changed.</exception>
+    /// <exception cref="IOException">The temporary file cannot be read or written; when it was being restored, the overlay has lost what was written to it.</exception>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        long length = Length;
+        visitor.Version(1);
+        visitor.Field("length", ref length);
+        visitor.Require(length == Length, "length", $"is {length}, and the disk has {Length} bytes");
+        if (visitor.IsReading)
+            Restore(visitor);
+        else
+            Save(visitor);
+    }
+
+    private void Save(StateVisitor visitor)
+    {
+        long[] written = [.. _inMemory.Keys.Concat(_inFile.Keys).Order()];
+        int count = written.Length;
+        visitor.Field("blocks", ref count);
+        foreach (long index in written)
+        {
+            long at = index;
+            byte[] block = new byte[SizeOf(index)];
+            Read(index * BlockSize, block);
+            visitor.Field("index", ref at);
+            visitor.Bytes("block", ref block, BlockSize);
+        }
+    }
+
+    private void Restore(StateVisitor visitor)
+    {
+        int count = 0;
+        visitor.Field("blocks", ref count);
+        visitor.Require(count >= 0, "blocks", $"is {count}");
+        // All are read before the first one is kept. What the bytes do not hold is not allocated for.
+        List<(long Index, byte[] Block)> blocks = [];
+        long last = -1, total = 0;
+        for (int i = 0; i < count; i++)
+        {
+            long index = 0;
+            byte[] block = [];
+            visitor.Field("index", ref index);
+            visitor.Bytes("block", ref block, BlockSize);
+            visitor.Require(index > last && index < (Length + BlockSize - 1) / BlockSize, "index", $"is {index}");
+            visitor.Require(block.Length == SizeOf(index), "block", $"{index} has {block.Length} bytes");
+            visitor.Require((total += block.Length) <= _limit, "blocks", $"hold more than the overlay's limit of {_limit} bytes");
+            last = index;
+            blocks.Add((index, block));
+        }
+
+        Forget();
+        foreach ((long index, byte[] block) in blocks)
+            AddBlock(index, 0, block);
+    }
+
+    private int SizeOf(long index) => (int)Math.Min(BlockSize, Length - index * BlockSize);
+
     private static (long Index, int Start, int Count) Piece(long offset, long length)
     {
         int start = (int)(offset % BlockSize);
@@ -140,7 +202,7 @@ public sealed class OverlayBlockBackend : IBlockBackend, IDisposable
     /// <summary>Keeps a block for the first time: what is written, and around it what the origin has.</summary>
     private void AddBlock(long index, int start, ReadOnlySpan<byte> written)
     {
-        int length = (int)Math.Min(BlockSize, Length - index * BlockSize);
+        int length = SizeOf(index);
         if (length > _limit - BytesUsed)
             throw new IOException($"The overlay is full: {_limit} bytes.");
         bool spills = length > _spillAfter - _memoryUsed;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using VirtKit.Devices.Storage;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Virtio;
 
@@ -91,6 +92,13 @@ public sealed class VirtioBlock : VirtioDevice, IDisposable
             // The status is the last byte of the chain, however much of the answer before it was of use.
             Queue(0).Complete((uint)chain.Writable.Length);
         }
+    }
+
+    /// <summary>What is saved of the disk is what its backend keeps in the process: the blocks of an overlay. Any other disk stays the host's affair.</summary>
+    public override void Visit(StateVisitor visitor)
+    {
+        base.Visit(visitor);
+        AttachedBackends.Visit(visitor, "disk", _backend);
     }
 
     private byte Execute(GuestBuffer request, GuestBuffer answer)

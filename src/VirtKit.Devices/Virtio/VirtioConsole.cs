@@ -63,6 +63,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
         State state = _state;
         visitor.Field("columns", ref state.Columns);
         visitor.Field("rows", ref state.Rows);
+        AttachedBackends.Visit(visitor, "console", _console);
         if (visitor.IsReading)
             _state = state;
     }

@@ -63,6 +63,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
         base.Visit(visitor);
         State state = _state;
         visitor.Field("link up", ref state.LinkUp);
+        AttachedBackends.Visit(visitor, "cable", _backend);
         if (visitor.IsReading)
             _state = state;
     }

@@ -49,6 +49,12 @@ public sealed record PartitionContext(
     /// <summary><see cref="System"/>, if an engine has asked for it.</summary>
     internal GuestSystem? SystemIfAny { get; private set; }
 
+    /// <summary>What boards and hosts connect to; <see langword="null"/> where the architecture has no such thing. Made when the first one asks.</summary>
+    internal IGuestPlatform? Platform => PlatformIfAny ??= Architecture.CreatePlatform(this);
+
+    /// <summary><see cref="Platform"/>, if somebody has asked for it.</summary>
+    internal IGuestPlatform? PlatformIfAny { get; private set; }
+
     /// <summary>Where our own engines show what they measure; <see langword="null"/> where nobody collects. Engines of others have meters of their own.</summary>
     internal MachineMetrics? Metrics { get; init; }
 }

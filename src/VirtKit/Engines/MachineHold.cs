@@ -9,7 +9,9 @@ public readonly struct MachineHold : IDisposable
 
     internal MachineHold(MachineGate? gate, string operation)
     {
-        gate?.Enter(operation);
+        if (gate is null || gate.IsLentHere)
+            return;
+        gate.Enter(operation);
         _gate = gate;
     }
 

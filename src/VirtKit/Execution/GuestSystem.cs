@@ -1,11 +1,10 @@
 using VirtKit.Engines;
-using VirtKit.State;
 using VirtKit.Telemetry;
 
 namespace VirtKit.Execution;
 
 /// <summary>The CPUs of one machine and what they share, as far as software engines know it. The machine owns it: engines come and go.</summary>
-internal abstract class GuestSystem(PartitionContext context) : ISnapshotable, IDisposable
+internal abstract class GuestSystem(PartitionContext context) : IDisposable
 {
     private readonly List<GuestCpu> _cpus = [];
 
@@ -34,9 +33,6 @@ internal abstract class GuestSystem(PartitionContext context) : ISnapshotable, I
             _cpus.Add(CreateCpu(id));
         return _cpus[id];
     }
-
-    /// <summary>What the CPUs share; each has its own.</summary>
-    public virtual void Visit(StateVisitor visitor) => visitor.Version(1);
 
     /// <summary>Releases what the CPUs hold. None of them runs.</summary>
     public void Dispose()

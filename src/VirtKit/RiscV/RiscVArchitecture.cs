@@ -41,10 +41,13 @@ public sealed record RiscVArchitecture : GuestArchitecture
         }
     }
 
+    internal override Engines.IGuestPlatform CreatePlatform(Engines.PartitionContext context) => new RiscVPlatform(context, this);
+
     internal override GuestSystem CreateSystem(Engines.PartitionContext context) => new RiscVSystem(context);
 }
 
-/// <summary>The SBI that VirtKit provides (RISC-V SBI Specification 2.0): Base, Timer, IPI, RFENCE, HSM, SRST and DBCN.</summary>
+/// <summary>The SBI that VirtKit provides (RISC-V SBI Specification 2.0): Base, Timer, IPI, RFENCE, HSM, SRST, and DBCN where the machine has
+/// a <see cref="RiscVPlatform.DebugConsole"/>.</summary>
 public sealed record SbiOptions
 {
     /// <summary>What the Base extension says the implementation is (SBI §4.2). No number has been assigned to VirtKit; this one is far from those that have.</summary>
@@ -56,9 +59,6 @@ public sealed record SbiOptions
     /// <summary>Whether the guest may call the host application: an ECALL with <see cref="HypercallExtension"/> in a7 is answered by <see cref="Machine.Hypercalls"/>, or comes back as
     /// <see cref="ExitReason.Hypercall"/> with a6 as code. By default it may not, and the extension is not there.</summary>
     public bool Hypercalls { get; init; }
-
-    /// <summary>Where the debug console extension writes and reads; <see langword="null"/> leaves the extension out.</summary>
-    public ISbiConsole? Console { get; init; }
 }
 
 /// <summary>The debug console of the SBI (chapter 12). Called from vCPU threads.</summary>

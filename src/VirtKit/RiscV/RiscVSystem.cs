@@ -1,6 +1,5 @@
 using VirtKit.Engines;
 using VirtKit.Execution;
-using VirtKit.State;
 
 namespace VirtKit.RiscV;
 
@@ -14,7 +13,7 @@ internal sealed class RiscVSystem : GuestSystem
     {
         var architecture = (RiscVArchitecture)context.Architecture;
         Instructions = InstructionSet.Of(architecture.Isa);
-        Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
+        Platform = RiscVPlatform.Of(context);
         Sbi = architecture.Sbi is null ? null : new Sbi.SbiFirmware(this, architecture.Sbi);
         HasStimecmp = Instructions.Extensions.Contains("sstc");
         HasCounters = Instructions.Extensions.Contains("zicntr");
@@ -26,8 +25,11 @@ internal sealed class RiscVSystem : GuestSystem
 
     public override int Spaces => Mmu.Spaces;
 
+    /// <summary>What boards connect to.</summary>
+    public RiscVPlatform Platform { get; }
+
     /// <summary>What <c>time</c> reads and <c>stimecmp</c> is compared with; the board's timer device may set it.</summary>
-    public RiscVTimebase Timebase { get; }
+    public RiscVTimebase Timebase => Platform.Timebase;
 
     /// <summary>The supervisor execution environment, where VirtKit is it.</summary>
     public Sbi.SbiFirmware? Sbi { get; }
@@ -40,8 +42,6 @@ internal sealed class RiscVSystem : GuestSystem
     public IReadOnlyList<Hart> Harts => _harts;
 
     public void Add(Hart hart) => _harts.Add(hart);
-
-    public override void Visit(StateVisitor visitor) => visitor.Part("timebase", Timebase);
 
     protected override GuestCpu CreateCpu(int id) => new Hart(this, id);
 }

@@ -1,4 +1,3 @@
-using VirtKit.Engines;
 using VirtKit.State;
 
 namespace VirtKit.RiscV;
@@ -49,26 +48,6 @@ public sealed class RiscVTimebase : ISnapshotable
     }
 
     private ulong ClockTicks => _nanosecondsPerTick != 0 ? _clock.Now / _nanosecondsPerTick : (ulong)((UInt128)_clock.Now * Frequency / NanosecondsPerSecond);
-
-    /// <summary>The timebase of a machine's harts, for the device that shows it to the guest as <c>mtime</c>.</summary>
-    /// <param name="machine">A machine of the RISC-V architecture.</param>
-    /// <exception cref="ArgumentException">The machine has another architecture.</exception>
-    public static RiscVTimebase Of(Machine machine)
-    {
-        ArgumentNullException.ThrowIfNull(machine);
-        return Of(machine.Context);
-    }
-
-    /// <summary>As <see cref="Of(Machine)"/>, for an engine, whose harts compare with it.</summary>
-    /// <param name="context">What the engine's partition is made for.</param>
-    /// <exception cref="ArgumentException">The machine has another architecture.</exception>
-    public static RiscVTimebase Of(PartitionContext context)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        if (context.Architecture is not RiscVArchitecture)
-            throw new ArgumentException($"The machine has {context.Architecture.Name} processors, no harts.", nameof(context));
-        return ((RiscVSystem)context.System).Timebase;
-    }
 
     /// <summary>What was written to the time; the clock has its own state.</summary>
     public void Visit(StateVisitor visitor)

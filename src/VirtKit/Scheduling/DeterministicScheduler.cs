@@ -63,6 +63,8 @@ internal sealed class DeterministicScheduler : VcpuScheduler
         _left = _quantum;
     }
 
+    public override void Drain() => _clock.Drain();
+
     public override void VisitTime(StateVisitor visitor) => _clock.Visit(visitor);
 
     public override void VisitSchedule(StateVisitor visitor)

@@ -12,6 +12,7 @@ internal sealed class MachineGate
 
     private string? _owner;
     private int _ownerThread;
+    private int _lentTo;
     private volatile bool _closed;
 
     /// <summary>What is left to do once the gate has been closed and the last owner has left.</summary>
@@ -55,6 +56,15 @@ internal sealed class MachineGate
 
     /// <summary>Moves the ownership to the current thread, which carries the operation out.</summary>
     public void Adopt() => Volatile.Write(ref _ownerThread, Environment.CurrentManagedThreadId);
+
+    /// <summary>The owner, for whom the current thread works, lends the machine to the operations that this thread calls.</summary>
+    public void Lend() => Volatile.Write(ref _lentTo, Environment.CurrentManagedThreadId);
+
+    /// <summary>Ends what <see cref="Lend"/> began.</summary>
+    public void TakeBack() => Volatile.Write(ref _lentTo, 0);
+
+    /// <summary>Whether the current thread may use the machine on its owner's behalf.</summary>
+    public bool IsLentHere => Volatile.Read(ref _lentTo) == Environment.CurrentManagedThreadId;
 
     /// <summary>Gives the machine back. Whoever leaves a closed gate releases the machine, unless <see cref="Close"/> does.</summary>
     public void Leave()

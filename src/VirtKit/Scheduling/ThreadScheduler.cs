@@ -43,6 +43,8 @@ internal sealed class ThreadScheduler : VcpuScheduler
         }
     }
 
+    public override void Drain() => _clock.Drain();
+
     public override void VisitTime(StateVisitor visitor) => _clock.Visit(visitor);
 
     public override void VisitSchedule(StateVisitor visitor) => _clock.VisitTimers(visitor);

@@ -21,6 +21,9 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
     /// <summary>Begins the schedule anew. The machine does not run.</summary>
     public virtual void Reset() { }
 
+    /// <summary>Runs what was posted, so that nothing waits outside of what is saved. The machine stands, as between two slices.</summary>
+    public abstract void Drain();
+
     /// <summary>The time, before everything that measures with it.</summary>
     public abstract void VisitTime(StateVisitor visitor);
 

@@ -39,6 +39,15 @@ public sealed class StateReader(ReadOnlyMemory<byte> bytes) : StateVisitor
         _position += content.Length;
     }
 
+    private protected override byte[] VisitAll(string name, byte[] bytes, int most)
+    {
+        ReadOnlySpan<byte> content = Open(name, StateType.UInt8);
+        if (content.Length > most)
+            throw new InvalidSnapshotException($"{PathOf(name)} has {content.Length} bytes, and there is room for {most}.");
+        _position += content.Length;
+        return content.ToArray();
+    }
+
     private protected override void BeginPart(string name)
     {
         ReadOnlySpan<byte> content = Open(name, StateType.Part);

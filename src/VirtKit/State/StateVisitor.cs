@@ -82,6 +82,17 @@ public abstract class StateVisitor
     /// <summary>Bytes, always as many.</summary>
     public void Fields(string name, Span<byte> values) => Visit(name, StateType.UInt8, values);
 
+    /// <summary>Bytes, as many as there are.</summary>
+    /// <param name="name">The field.</param>
+    /// <param name="value">The bytes. Where it reads, an array of its own; otherwise they are only looked at.</param>
+    /// <param name="most">The most that the field can have: a saved field that is longer is refused before anything is allocated for it.</param>
+    public void Bytes(string name, ref byte[] value, int most)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        ArgumentOutOfRangeException.ThrowIfNegative(most);
+        value = VisitAll(name, value, most);
+    }
+
     /// <summary>Numbers, always as many.</summary>
     public void Fields(string name, Span<ushort> values) => Numbers(name, StateType.UInt16, values, static bits => BinaryPrimitives.ReverseEndianness(bits));
 
@@ -131,6 +142,13 @@ public abstract class StateVisitor
     private protected int Depth => _parts.Count;
 
     private protected abstract void Visit(string name, StateType type, Span<byte> bytes);
+
+    /// <returns>What is read, or <paramref name="bytes"/>.</returns>
+    private protected virtual byte[] VisitAll(string name, byte[] bytes, int most)
+    {
+        Visit(name, StateType.UInt8, bytes);
+        return bytes;
+    }
 
     private protected abstract void BeginPart(string name);
 

@@ -129,6 +129,13 @@ internal sealed class HostClock : MachineClock, ISnapshotable, IDisposable
             WakeIfRunning();
     }
 
+    /// <summary>Runs what was posted, while the machine stands.</summary>
+    public void Drain()
+    {
+        lock (_serving)
+            _posts.Drain();
+    }
+
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 
     /// <inheritdoc cref="VirtualClock.Visit"/>

@@ -20,4 +20,7 @@ public interface IX64InterruptChips
     /// <summary>Copies the state in. No vCPU runs, and the vCPUs' state has been set before: what waits is delivered at once.</summary>
     /// <exception cref="InvalidOperationException"><see cref="ArePresent"/> is not set.</exception>
     void SetState(in X64InterruptChipsState state);
+
+    /// <summary>Whether a device on the machine's bus is one of these chips, so that its state is part of theirs.</summary>
+    bool Holds(IDevice device) => false;
 }

@@ -1,7 +1,7 @@
 namespace VirtKit.X86;
 
-/// <summary>An interrupt controller that gives every vCPU a local APIC. An engine finds out by this interface on <see cref="X64Architecture.InterruptController"/>; it
-/// asks for the APICs when it needs them, not before the machine is composed.</summary>
+/// <summary>An interrupt controller that gives every vCPU a local APIC. <see cref="X64Architecture.HasLocalApics"/> tells an engine
+/// of it, which asks for the APICs when it needs them, not before the machine is composed.</summary>
 public interface IX64LocalApics : IX64InterruptController
 {
     /// <summary>The local APIC of a vCPU.</summary>

@@ -7,39 +7,32 @@ namespace VirtKit.X86;
 /// <remarks>An engine that cannot carry a policy out refuses to make the machine. KVM filters at most 16 ranges of 12,288 MSRs each, and none of the x2APIC's, 0x800 to 0x8ff.</remarks>
 public sealed class MsrPolicy
 {
-    private readonly ImmutableSortedDictionary<uint, MsrRule> _rules;
+    private readonly ImmutableSortedDictionary<uint, MsrAction> _rules;
 
-    private MsrPolicy(ImmutableSortedDictionary<uint, MsrRule> rules, IMsrHandler? unknown)
+    private MsrPolicy(ImmutableSortedDictionary<uint, MsrAction> rules, bool emulatesUnknown)
     {
         _rules = rules;
-        Unknown = unknown;
+        EmulatesUnknown = emulatesUnknown;
     }
 
     /// <summary>Every MSR that the engine knows is allowed; an unknown one raises #GP.</summary>
-    public static MsrPolicy Default { get; } = new(ImmutableSortedDictionary<uint, MsrRule>.Empty, null);
+    public static MsrPolicy Default { get; } = new(ImmutableSortedDictionary<uint, MsrAction>.Empty, false);
 
     /// <summary>The rules in ascending order of MSR; an MSR without a rule is allowed.</summary>
-    public IReadOnlyDictionary<uint, MsrRule> Rules => _rules;
+    public IReadOnlyDictionary<uint, MsrAction> Rules => _rules;
 
-    /// <summary>Who answers for an MSR that the engine does not know; <see langword="null"/> raises #GP.</summary>
-    public IMsrHandler? Unknown { get; }
+    /// <summary>Whether the host application answers for an MSR that the engine does not know; otherwise it raises #GP.</summary>
+    public bool EmulatesUnknown { get; }
 
     /// <summary>Raises #GP for these MSRs.</summary>
     /// <param name="first">The first MSR.</param>
     /// <param name="count">How many follow each other, 1 to 8192.</param>
     /// <exception cref="ArgumentOutOfRangeException">The count is out of range.</exception>
-    public MsrPolicy Refuse(uint first, int count = 1) => With(first, count, new MsrRule(MsrAction.Refuse, null));
+    public MsrPolicy Refuse(uint first, int count = 1) => With(first, count, MsrAction.Refuse);
 
-    /// <summary>Lets the host application answer for these MSRs.</summary>
-    /// <param name="handler">Who answers.</param>
+    /// <summary>Lets the host application answer for these MSRs, by the machine's <see cref="X64Platform.MsrHandler"/>.</summary>
     /// <inheritdoc cref="Refuse"/>
-    /// <param name="first">The first MSR.</param>
-    /// <param name="count">How many follow each other, 1 to 8192.</param>
-    public MsrPolicy Emulate(uint first, IMsrHandler handler, int count = 1)
-    {
-        ArgumentNullException.ThrowIfNull(handler);
-        return With(first, count, new MsrRule(MsrAction.Emulate, handler));
-    }
+    public MsrPolicy Emulate(uint first, int count = 1) => With(first, count, MsrAction.Emulate);
 
     /// <summary>Takes the rules of these MSRs back: the engine's own MSR is used.</summary>
     /// <inheritdoc cref="Refuse"/>
@@ -48,20 +41,16 @@ public sealed class MsrPolicy
     public MsrPolicy Allow(uint first, int count = 1)
     {
         CheckCount(first, count);
-        return new MsrPolicy(_rules.RemoveRange(Enumerable.Range(0, count).Select(i => first + (uint)i)), Unknown);
+        return new MsrPolicy(_rules.RemoveRange(Enumerable.Range(0, count).Select(i => first + (uint)i)), EmulatesUnknown);
     }
 
-    /// <summary>Lets the host application answer for MSRs that the engine does not know.</summary>
-    public MsrPolicy EmulateUnknown(IMsrHandler handler)
-    {
-        ArgumentNullException.ThrowIfNull(handler);
-        return new MsrPolicy(_rules, handler);
-    }
+    /// <summary>Lets the host application answer for MSRs that the engine does not know, by the machine's <see cref="X64Platform.MsrHandler"/>.</summary>
+    public MsrPolicy EmulateUnknown() => new(_rules, emulatesUnknown: true);
 
-    private MsrPolicy With(uint first, int count, MsrRule rule)
+    private MsrPolicy With(uint first, int count, MsrAction action)
     {
         CheckCount(first, count);
-        return new MsrPolicy(_rules.SetItems(Enumerable.Range(0, count).Select(i => KeyValuePair.Create(first + (uint)i, rule))), Unknown);
+        return new MsrPolicy(_rules.SetItems(Enumerable.Range(0, count).Select(i => KeyValuePair.Create(first + (uint)i, action))), EmulatesUnknown);
     }
 
     private static void CheckCount(uint first, int count)
@@ -72,11 +61,6 @@ public sealed class MsrPolicy
             throw new ArgumentOutOfRangeException(nameof(count), count, "The range ends past the last MSR.");
     }
 }
-
-/// <summary>What happens to one MSR.</summary>
-/// <param name="Action">The action.</param>
-/// <param name="Handler">Who answers, for <see cref="MsrAction.Emulate"/>.</param>
-public readonly record struct MsrRule(MsrAction Action, IMsrHandler? Handler);
 
 /// <summary>What an <see cref="MsrPolicy"/> does with an access.</summary>
 public enum MsrAction

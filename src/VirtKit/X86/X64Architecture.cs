@@ -15,13 +15,16 @@ public sealed record X64Architecture : GuestArchitecture
     /// <summary>What RDMSR and WRMSR do.</summary>
     public MsrPolicy Msrs { get; init; } = MsrPolicy.Default;
 
-    /// <summary>The interrupt controller that drives pin <see cref="X64Pin.Intr"/>; <see langword="null"/> where none does, or where the engine brings its own.</summary>
-    public IX64InterruptController? InterruptController { get; init; }
+    /// <summary>Whether the <see cref="X64Platform.InterruptController"/> will be an <see cref="IX64LocalApics"/>, which gives every vCPU a local APIC. An engine that brings its own controllers
+    /// does not ask.</summary>
+    public bool HasLocalApics { get; init; }
 
-    /// <summary>A port whose writes are hypercalls: an OUT of any width to it comes back as <see cref="ExitReason.Hypercall"/> with the written value as code, after the
-    /// instruction; the host reads arguments from registers and answers in them. <see langword="null"/> for none. Unlike VMCALL it is the same on every host and engine.</summary>
+    /// <summary>A port whose writes are hypercalls, the written value being the number: an OUT of any width to it is answered by <see cref="Machine.Hypercalls"/>, or comes back as
+    /// <see cref="ExitReason.Hypercall"/> after the instruction. <see langword="null"/> for none. Unlike VMCALL it is the same on every host and engine.</summary>
+    /// <remarks>VMCALL and VMMCALL are hypercalls in ring 0, where the engine forwards the number in RAX. Linux's KVM answers its own numbers itself and gives -1000 (KVM_ENOSYS) for those
+    /// that it does not know, both without telling anybody; it forwards number 12 alone (KVM_HC_MAP_GPA_RANGE: RBX an aligned address, RCX a count of pages), with -1000 in RAX until it is
+    /// answered. Where KVM emulates ring 0 (nested in software), its emulator runs VMCALL over and over: only the port is a way there.</remarks>
     public ushort? HypercallPort { get; init; }
 
-    /// <summary>Who answers hypercalls while the vCPU goes on; <see langword="null"/> where each comes back as <see cref="ExitReason.Hypercall"/>.</summary>
-    public IX64HypercallHandler? Hypercalls { get; init; }
+    internal override Engines.IGuestPlatform CreatePlatform(Engines.PartitionContext context) => new X64Platform(context);
 }

@@ -4,7 +4,7 @@ using VirtKit.State;
 namespace VirtKit.X86;
 
 /// <summary>The state of a PC's interrupt chips beside the local APICs, as engines and device models exchange it: a machine can go on with either.</summary>
-public struct X64InterruptChipsState
+public struct X64InterruptChipsState : ISnapshotable
 {
     /// <summary>The first PIC.</summary>
     public X64PicState PrimaryPic;
@@ -17,6 +17,17 @@ public struct X64InterruptChipsState
 
     /// <summary>The PIT.</summary>
     public X64PitState Pit;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Version(1);
+        visitor.Part("primary pic", ref PrimaryPic);
+        visitor.Part("secondary pic", ref SecondaryPic);
+        visitor.Part("ioapic", ref IoApic);
+        visitor.Part("pit", ref Pit);
+    }
 }
 
 /// <summary>The state of an 8259A. Sets of inputs have a bit for each.</summary>
@@ -96,7 +107,7 @@ public struct X64PicState : ISnapshotable
 }
 
 /// <summary>The state of an 82093AA. Sets of inputs have a bit for each.</summary>
-public struct X64IoApicState
+public struct X64IoApicState : ISnapshotable
 {
     /// <summary>IOREGSEL.</summary>
     public byte Index;
@@ -113,6 +124,18 @@ public struct X64IoApicState
     /// <summary>The redirection entries.</summary>
     public Redirections Entries;
 
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Field("index", ref Index);
+        visitor.Field("id", ref Id);
+        visitor.Field("lines", ref Lines);
+        visitor.Field("irr", ref Irr);
+        visitor.Fields("entries", (Span<ulong>)Entries);
+        visitor.Require(Id <= 15, "id", $"is {Id}");
+    }
+
     /// <summary>24 entries.</summary>
     [InlineArray(24)]
     public struct Redirections
@@ -122,13 +145,21 @@ public struct X64IoApicState
 }
 
 /// <summary>The state of an 8254 and of the port that gates its counter 2.</summary>
-public struct X64PitState
+public struct X64PitState : ISnapshotable
 {
     /// <summary>The counters.</summary>
     public PitCounters Counters;
 
     /// <summary>Whether the speaker is on.</summary>
     public bool SpeakerOn;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Parts("counter", (Span<X64PitCounter>)Counters);
+        visitor.Field("speaker on", ref SpeakerOn);
+    }
 
     /// <summary>Three counters.</summary>
     [InlineArray(3)]
@@ -139,7 +170,7 @@ public struct X64PitState
 }
 
 /// <summary>The state of one counter of an 8254.</summary>
-public struct X64PitCounter
+public struct X64PitCounter : ISnapshotable
 {
     /// <summary>The mode, 0 to 5.</summary>
     public byte Mode;
@@ -185,4 +216,29 @@ public struct X64PitCounter
 
     /// <summary>How far it has come since, in ticks of 1,193,182 Hz. KVM starts the period again when it takes a state.</summary>
     public ulong Elapsed;
+
+    /// <inheritdoc/>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        visitor.Field("mode", ref Mode);
+        visitor.Field("access", ref Access);
+        visitor.Field("status", ref Status);
+        visitor.Field("latch bytes", ref LatchBytes);
+        visitor.Field("latch", ref Latch);
+        visitor.Field("written low", ref WrittenLow);
+        visitor.Field("bcd", ref Bcd);
+        visitor.Field("gate", ref Gate);
+        visitor.Field("loaded", ref Loaded);
+        visitor.Field("triggered", ref Triggered);
+        visitor.Field("status latched", ref StatusLatched);
+        visitor.Field("reads high", ref ReadsHigh);
+        visitor.Field("writes high", ref WritesHigh);
+        visitor.Field("count", ref Count);
+        visitor.Field("elapsed", ref Elapsed);
+        visitor.Require(Mode <= 5, "mode", $"is {Mode}");
+        visitor.Require(Access is >= 1 and <= 3, "access", $"is {Access}");
+        visitor.Require(LatchBytes <= 2, "latch bytes", $"is {LatchBytes}");
+        visitor.Require(Count <= 65_536, "count", $"is {Count}");
+    }
 }

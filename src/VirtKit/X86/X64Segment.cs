@@ -1,7 +1,7 @@
 namespace VirtKit.X86;
 
 /// <summary>A segment register with its hidden part (SDM 3A §3.4.3).</summary>
-public struct X64Segment
+public partial struct X64Segment
 {
     /// <summary>The base address.</summary>
     public ulong Base;
@@ -71,7 +71,7 @@ public struct X64Segment
 }
 
 /// <summary>A descriptor table register.</summary>
-public struct X64DescriptorTable
+public partial struct X64DescriptorTable
 {
     /// <summary>The linear base address.</summary>
     public ulong Base;

@@ -172,7 +172,7 @@ public enum X64Activity : byte
 }
 
 /// <summary>Events in delivery and interruptibility (SDM 3C §24.4.2, §24.8.3).</summary>
-public struct X64Events
+public partial struct X64Events
 {
     /// <summary>Whether an exception is being delivered.</summary>
     public bool ExceptionInjected;

@@ -14,7 +14,8 @@ public sealed class KvmHypercallTests
     public void Port_OwnNumbers_AreAnsweredByTheHandlerWhileTheGuestGoesOn()
     {
         var handler = new Adder();
-        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port, Hypercalls = handler });
+        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port });
+        guest.Machine.Hypercalls = handler;
         guest.Load(64, a =>
         {
             a.mov(ebx, 30);
@@ -43,27 +44,10 @@ public sealed class KvmHypercallTests
     }
 
     [Fact]
-    public void Port_NumbersOfTheMachinesHandler_AreAnsweredInRax()
-    {
-        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port });
-        guest.Machine.Hypercalls = new Product();
-        guest.Load(64, a =>
-        {
-            a.mov(ebx, 6);
-            a.mov(ecx, 7);
-            a.mov(eax, 5);
-            a.@out(Port, eax);
-            a.mov(r8, rax);
-            a.hlt();
-        });
-        Assert.Equal(ExitReason.Halted, guest.Run().Reason);
-        Assert.Equal(42ul, guest.Registers.R8);
-    }
-
-    [Fact]
     public void Port_HandlerThatThrows_IsAnInternalErrorBehindTheInstruction()
     {
-        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port, Hypercalls = new Adder() });
+        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port });
+        guest.Machine.Hypercalls = new Adder();
         guest.Load(64, a =>
         {
             a.mov(eax, Adder.Throw);
@@ -80,7 +64,8 @@ public sealed class KvmHypercallTests
     public void Port_KickedMeanwhile_AnswersFirstAndComesBackThen()
     {
         var handler = new Adder();
-        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port, Hypercalls = handler });
+        using var guest = new X64Guest(new X64Architecture { HypercallPort = Port });
+        guest.Machine.Hypercalls = handler;
         guest.Load(64, a =>
         {
             a.mov(ebx, 1);
@@ -101,7 +86,8 @@ public sealed class KvmHypercallTests
     public void Vmcall_TheForwardedNumber_ReachesTheHandlerAndOthersStayTheKernels()
     {
         var handler = new Adder();
-        using var guest = new X64Guest(new X64Architecture { Hypercalls = handler });
+        using var guest = new X64Guest(new X64Architecture());
+        guest.Machine.Hypercalls = handler;
         guest.Load(64, a =>
         {
             a.mov(eax, 0x1234);
@@ -134,16 +120,7 @@ public sealed class KvmHypercallTests
         Assert.Equal([(0, MapGpaRange)], handler.Calls);
     }
 
-    private sealed class Product : IHypercallHandler
-    {
-        public bool TryAnswer(int vcpu, Hypercall call, out ulong result)
-        {
-            result = call.Arguments[0] * call.Arguments[1];
-            return call.Number == 5;
-        }
-    }
-
-    private sealed class Adder : IX64HypercallHandler
+    private sealed class Adder : IHypercallHandler
     {
         public const int Add = 0x1000_0001, Throw = 0x1000_0002;
 
@@ -151,14 +128,14 @@ public sealed class KvmHypercallTests
 
         public Action? Calling { get; set; }
 
-        public bool TryAnswer(int vcpu, ulong number, ref X64Registers registers)
+        public bool TryAnswer(int vcpu, Hypercall call, out ulong result)
         {
-            Calls.Add((vcpu, number));
+            Calls.Add((vcpu, call.Number));
             Calling?.Invoke();
-            switch (number)
+            result = call.Arguments[0] + call.Arguments[1];
+            switch (call.Number)
             {
                 case Add or MapGpaRange:
-                    registers.Rax = registers.Rbx + registers.Rcx;
                     return true;
                 case Throw:
                     throw new InvalidOperationException("out of order");

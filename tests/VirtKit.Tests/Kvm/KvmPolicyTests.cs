@@ -56,8 +56,9 @@ public sealed class KvmPolicyTests
     public void Msr_Emulated_ReachesTheHandlerWithItsValue()
     {
         var handler = new Scratch();
-        MsrPolicy policy = MsrPolicy.Default.Emulate(0x1234, handler).EmulateUnknown(handler);
+        MsrPolicy policy = MsrPolicy.Default.Emulate(0x1234).EmulateUnknown();
         using var guest = new X64Guest(new X64Architecture { Msrs = policy });
+        X64Platform.Of(guest.Machine).MsrHandler = handler;
         guest.Load(64, a =>
         {
             a.mov(ecx, 0x1234);
@@ -97,13 +98,14 @@ public sealed class KvmPolicyTests
         {
             "refused" => refused,
             "allowed again" => refused.Allow(0xc000_0102),
-            "emulated" => MsrPolicy.Default.Emulate(0xc000_0102, handler).Emulate(Scratch.Absent, handler),
-            "unknown emulated" => MsrPolicy.Default.EmulateUnknown(handler),
+            "emulated" => MsrPolicy.Default.Emulate(0xc000_0102).Emulate(Scratch.Absent),
+            "unknown emulated" => MsrPolicy.Default.EmulateUnknown(),
             _ => MsrPolicy.Default,
         };
         foreach (bool write in new[] { false, true })
         {
             using var guest = new X64BoardGuest(KvmInterruptController.External, architecture: new X64Architecture { Msrs = policy });
+            X64Platform.Of(guest.Machine).MsrHandler = handler;
             guest.Load(a =>
             {
                 a.mov(ecx, msr);
@@ -168,7 +170,8 @@ public sealed class KvmPolicyTests
     [Fact]
     public void Msr_HandlerThatThrows_IsAnInternalError()
     {
-        using var guest = new X64Guest(new X64Architecture { Msrs = MsrPolicy.Default.Emulate(0x1234, new Broken()) });
+        using var guest = new X64Guest(new X64Architecture { Msrs = MsrPolicy.Default.Emulate(0x1234) });
+        X64Platform.Of(guest.Machine).MsrHandler = new Broken();
         guest.Load(64, a =>
         {
             a.mov(ecx, 0x1234);

@@ -75,7 +75,8 @@ public sealed class KvmStateTests
     public void Pin_Intr_DeliversTheControllersVectorOnceInterruptsAreEnabled()
     {
         var controller = new OneShot(0x40);
-        using var guest = new X64Guest(new X64Architecture { InterruptController = controller });
+        using var guest = new X64Guest();
+        X64Platform.Of(guest.Machine).InterruptController = controller;
         controller.Line = guest.Vcpu.Pin(X64Pin.Intr);
         guest.Load(16, a =>
         {

@@ -34,51 +34,88 @@ public sealed class MachineStateTests
         Assert.Equal(Ended, second.Run());
         Assert.Equal("aa200299ff345ce1415d", undisturbed);
         Assert.Equal(undisturbed, Events(second));
+    }
 
-        static void Program(Assembler a)
+    /// <summary>The engine's chips change under the board: its lines, the vectors in flight and the timers go over.</summary>
+    [Theory, MemberData(nameof(Chips))]
+    public void SwitchEngine_MidWay_GoesOnWithTheOtherChips(KvmInterruptController from, KvmInterruptController to)
+    {
+        using var guest = new X64BoardGuest(from);
+        guest.Load(Program);
+        Assert.Equal(Stopped, guest.Run());
+        guest.Machine.SwitchEngine(new KvmEngine(new KvmOptions { InterruptController = to }));
+        Assert.Equal(to == KvmInterruptController.Kernel, ((KvmPartition)guest.Machine.Partition).ArePresent);
+        Assert.Equal(Ended, guest.Run());
+        Assert.Equal("aa200299ff345ce1415d", Events(guest));
+    }
+
+    /// <summary>To and fro, while it runs: from a timer of the machine.</summary>
+    [Theory, MemberData(nameof(Chips))]
+    public void SwitchEngine_WhileItRuns_LosesNoInterrupt(KvmInterruptController from, KvmInterruptController to)
+    {
+        using var guest = new X64BoardGuest(from);
+        guest.Load(a =>
         {
             Lapic(a, 0xf0, 0x1ff);
-            Lapic(a, 0x80, 0x20);
-            StartPics(a, 0xffff);
-            Redirect(a, 5, Masked | 0x99);
-            Redirect(a, 0, PitTicks);
-            Note(a, 0xaa);
-            Out(a, 0x43, 0x34);
-            Out(a, 0x40, 0x88);
-            Out(a, 0x40, 0x13);
             Lapic(a, 0x3e0, 3);
             Lapic(a, 0x320, Periodic | Ticks);
-            Lapic(a, 0x380, 100_000);
+            Lapic(a, 0x380, 1_000_000);
+            Await(a, Ticks, 50);
             Lapic(a, 0x300, 0x4_0041);
-            Lapic(a, 0x300, 0x4_00e1);
-            a.mov(r12d, 0x5c);
-            Pause(a, Stopped);
-
-            // What is read here was set before.
-            Peek(a, LocalApic + 0x80);
-            Peek(a, LocalApic + 0x220);
-            Store(a, IoApic, 0x1a);
-            Peek(a, IoApic + 0x10);
-            a.@in(al, 0x21);
-            NoteAl(a);
-            Out(a, 0x43, 0xe2);
-            a.@in(al, 0x40);
-            a.and(al, 0x3f);
-            NoteAl(a);
-            a.mov(al, r12b);
-            NoteAl(a);
             Await(a, 0x41, 1);
-            Await(a, Ticks, 3);
-            Await(a, PitTicks, 3);
-            Note(a, 0x5d);
             Exit(a, Ended);
+        });
+        KvmEngine[] engines = [.. new[] { to, from }.Select(chips => new KvmEngine(new KvmOptions { InterruptController = chips }))];
+        int switches = 0;
+        ClockTimer timer = null!;
+        timer = guest.Machine.Clock.CreateTimer(new object(), () =>
+        {
+            guest.Machine.SwitchEngine(engines[switches++ % 2]);
+            timer.Set(guest.Machine.Clock.Now + 20_000_000);
+        });
+        using (timer)
+        {
+            timer.Set(guest.Machine.Clock.Now + 20_000_000);
+            Assert.Equal(Ended, guest.Run());
         }
+
+        Assert.True(guest.Count(Ticks) >= 50);
+        Assert.Equal(1u, guest.Count(0x41));
+    }
+
+    [Theory, MemberData(nameof(Chips))]
+    public void State_WithAnNmiThatWaits_TakesItOnce(KvmInterruptController from, KvmInterruptController to)
+    {
+        Saved saved;
+        using (var first = new X64BoardGuest(from))
+        {
+            first.Load(a =>
+            {
+                Pause(a, Stopped);
+                Await(a, 2, 1);
+                Open(a);
+                Open(a);
+                Exit(a, Ended);
+            });
+            Assert.Equal(Stopped, first.Run());
+            first.Machine.Vcpus[0].Pin(X64Pin.Nmi).Set(true);
+            saved = first.Save();
+        }
+
+        using var second = new X64BoardGuest(to);
+        second.Restore(saved);
+        Assert.True(second.Machine.Vcpus[0].GetState<X64State>().Events.NmiPending);
+        second.Machine.SwitchEngine(new KvmEngine(new KvmOptions { InterruptController = from }));
+        Assert.True(second.Machine.Vcpus[0].GetState<X64State>().Events.NmiPending);
+        Assert.Equal(Ended, second.Run());
+        Assert.Equal("02", second.ReadLog());
     }
 
     [Theory, MemberData(nameof(Chips))]
     public void State_WithADeadline_KeepsIt(KvmInterruptController from, KvmInterruptController to)
     {
         Saved saved;
+        ulong deadline;
         using (var first = new X64BoardGuest(from))
         {
             first.Load(a =>
@@ -102,9 +139,9 @@ public sealed class MachineStateTests
             });
             Assert.Equal(Stopped, first.Run());
             saved = first.Save();
+            deadline = first.Machine.Vcpus[0].GetState<X64State>().FindMsr(0x6e0) ?? 0;
         }
 
-        ulong deadline = saved.Vcpus[0].FindMsr(0x6e0) ?? 0;
         Assert.NotEqual(0ul, deadline);
         using var second = new X64BoardGuest(to);
         second.Restore(saved);
@@ -149,6 +186,46 @@ public sealed class MachineStateTests
         second.Restore(saved);
         Assert.Equal(Ended, second.Run());
         Assert.Equal("61", second.ReadLog(1));
+    }
+
+    /// <summary>A guest with something in flight of every kind.</summary>
+    private static void Program(Assembler a)
+    {
+        Lapic(a, 0xf0, 0x1ff);
+        Lapic(a, 0x80, 0x20);
+        StartPics(a, 0xffff);
+        Redirect(a, 5, Masked | 0x99);
+        Redirect(a, 0, PitTicks);
+        Note(a, 0xaa);
+        Out(a, 0x43, 0x34);
+        Out(a, 0x40, 0x88);
+        Out(a, 0x40, 0x13);
+        Lapic(a, 0x3e0, 3);
+        Lapic(a, 0x320, Periodic | Ticks);
+        Lapic(a, 0x380, 100_000);
+        Lapic(a, 0x300, 0x4_0041);
+        Lapic(a, 0x300, 0x4_00e1);
+        a.mov(r12d, 0x5c);
+        Pause(a, Stopped);
+
+        // What is read here was set before.
+        Peek(a, LocalApic + 0x80);
+        Peek(a, LocalApic + 0x220);
+        Store(a, IoApic, 0x1a);
+        Peek(a, IoApic + 0x10);
+        a.@in(al, 0x21);
+        NoteAl(a);
+        Out(a, 0x43, 0xe2);
+        a.@in(al, 0x40);
+        a.and(al, 0x3f);
+        NoteAl(a);
+        a.mov(al, r12b);
+        NoteAl(a);
+        Await(a, 0x41, 1);
+        Await(a, Ticks, 3);
+        Await(a, PitTicks, 3);
+        Note(a, 0x5d);
+        Exit(a, Ended);
     }
 
     /// <summary>The log without the timers' ticks, which come as they come.</summary>

@@ -2,6 +2,7 @@ using Iced.Intel;
 using VirtKit.Accel.Kvm;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
+using VirtKit.State;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
@@ -128,22 +129,22 @@ internal sealed class X64BoardGuest : IDisposable
         return Convert.ToHexStringLower(bytes);
     }
 
-    /// <summary>All that makes the machine, but for the devices that these guests do not use.</summary>
+    /// <summary>All that makes the machine.</summary>
     public Saved Save()
     {
         byte[] memory = new byte[MemorySize];
         Machine.Memory.Read(new Gpa(0), memory);
-        _board.InterruptChips.GetState(out X64InterruptChipsState chips);
-        return new Saved([.. Machine.Vcpus.Select(vcpu => vcpu.GetState<X64State>())], chips, memory, ((KvmPartition)Machine.Partition).ParavirtualClock);
+        var writer = new StateWriter();
+        Machine.Visit(writer);
+        return new Saved(writer.Written.ToArray(), memory);
     }
 
     public X64BoardGuest Restore(Saved saved)
     {
         Machine.Memory.Write(new Gpa(0), saved.Memory);
-        ((KvmPartition)Machine.Partition).ParavirtualClock = saved.Clock;
-        foreach (Vcpu vcpu in Machine.Vcpus)
-            vcpu.SetState(in saved.Vcpus[vcpu.Index]);
-        _board.InterruptChips.SetState(saved.Chips);
+        var reader = new StateReader(saved.State);
+        Machine.Visit(reader);
+        reader.End();
         return this;
     }
 
@@ -298,5 +299,5 @@ internal sealed class X64BoardGuest : IDisposable
         a.iretq();
     }
 
-    public sealed record Saved(X64State[] Vcpus, X64InterruptChipsState Chips, byte[] Memory, ulong Clock);
+    public sealed record Saved(byte[] State, byte[] Memory);
 }

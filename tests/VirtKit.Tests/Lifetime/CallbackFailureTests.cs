@@ -79,7 +79,7 @@ public sealed class CallbackFailureTests
                 li a3, -1
                 ecall
                 j fences
-            """, vcpus: 2, sbi: new SbiOptions { Console = console }, scheduling: VcpuScheduling.Threads);
+            """, vcpus: 2, sbi: new SbiOptions(), scheduling: VcpuScheduling.Threads, console: console);
         VcpuExit exit = await bare.Machine.RunAsync(TestContext.Current.CancellationToken).WaitAsync(Limit);
         Assert.Equal(ExitReason.InternalError, exit.Reason);
         Assert.Contains("the host's", exit.Detail, StringComparison.Ordinal);
@@ -98,7 +98,9 @@ public sealed class CallbackFailureTests
         var handler = new ThrowingHandler(() => throw Errors[error]());
         foreach (bool msr in (bool[])[false, true])
         {
-            using var guest = new X64Guest(new X64Architecture { HypercallPort = 0xe8, Hypercalls = handler, Msrs = MsrPolicy.Default.Emulate(0x1234, handler) });
+            using var guest = new X64Guest(new X64Architecture { HypercallPort = 0xe8, Msrs = MsrPolicy.Default.Emulate(0x1234) });
+            guest.Machine.Hypercalls = handler;
+            X64Platform.Of(guest.Machine).MsrHandler = handler;
             guest.Load(64, a =>
             {
                 a.mov(ecx, 0x1234);
@@ -171,9 +173,13 @@ public sealed class CallbackFailureTests
         public int Read(Span<byte> buffer) => 0;
     }
 
-    private sealed class ThrowingHandler(Func<bool> answer) : IX64HypercallHandler, IMsrHandler
+    private sealed class ThrowingHandler(Func<bool> answer) : IHypercallHandler, IMsrHandler
     {
-        public bool TryAnswer(int vcpu, ulong number, ref X64Registers registers) => answer();
+        public bool TryAnswer(int vcpu, Hypercall call, out ulong result)
+        {
+            result = 0;
+            return answer();
+        }
 
         public bool TryRead(int vcpu, uint index, out ulong value)
         {

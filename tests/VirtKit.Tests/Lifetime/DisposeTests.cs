@@ -80,7 +80,7 @@ public sealed class DisposeTests
             again:
                 ecall
                 j again
-            """, sbi: new SbiOptions { Console = console });
+            """, sbi: new SbiOptions(), console: console);
         machine = bare.Machine;
         Assert.Equal(ExitReason.Kicked, (await machine.RunAsync(TestContext.Current.CancellationToken).WaitAsync(Limit)).Reason);
         AssertReleased(machine);

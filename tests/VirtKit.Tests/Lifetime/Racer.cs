@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
+using VirtKit.Accel.Kvm;
 using VirtKit.Devices.Boards;
 using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Networking;
 using VirtKit.Devices.Storage;
 using VirtKit.Engines;
 using VirtKit.RiscV;
+using VirtKit.State;
 using VirtKit.Tests.Support;
 using VirtKit.X86;
 
@@ -39,7 +41,7 @@ internal sealed class Racer
         InterruptLine line = second.Pin(isX64 ? X64Pin.Nmi : 9);
         ClockTimer timer = machine.Clock.CreateTimer(new object(), () => line.Set(true));
         MemoryRegion region = memory.Find(data)!;
-        ExecutionEngine[] engines = [machine.Engine, .. isX64 ? [] : RiscVEngines.All.Select(RiscVEngines.Create)];
+        ExecutionEngine[] engines = [machine.Engine, .. isX64 ? [new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })] : RiscVEngines.All.Select(RiscVEngines.Create)];
         Action handler = () => { }, other = () => { };
         Action<IDevice, Exception> failed = (_, _) => { };
         _calls =
@@ -55,7 +57,10 @@ internal sealed class Racer
             ("Memory", () => _ = machine.Memory),
             ("Ports", () => _ = machine.Ports?.Regions),
             ("Clock", () => _ = machine.Clock),
-            ("SwitchEngine", () => { if (!isX64) machine.SwitchEngine(engines[Random.Shared.Next(engines.Length)]); }),
+            ("SwitchEngine", () => machine.SwitchEngine(engines[Random.Shared.Next(engines.Length)])),
+            ("Visit", () => machine.Visit(new StateWriter())),
+            ("Visit", () => StateWriter.Save(serial)),
+            ("Visit", () => StateReader.Restore(port, StateWriter.Save(port))),
             ("Hypercalls", () => { machine.Hypercalls = null; _ = machine.Hypercalls; }),
             ("Engine", () => _ = machine.Engine.Name),
             ("EngineSelection", () => _ = machine.EngineSelection),

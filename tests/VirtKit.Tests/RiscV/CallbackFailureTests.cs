@@ -14,7 +14,7 @@ public sealed class CallbackFailureTests
     public void Run_CallbackThrows_EndsAtTheInstructionThatCalled(string engine)
     {
         var console = new ThrowingConsole { Throws = true };
-        using var m = new BareMachine(engine, $"{Print}\nwfi\nwfi", sbi: new SbiOptions { Console = console });
+        using var m = new BareMachine(engine, $"{Print}\nwfi\nwfi", sbi: new SbiOptions(), console: console);
         VcpuExit exit = m.Vcpu.Run(100);
         Assert.Equal(ExitReason.InternalError, exit.Reason);
         Assert.Contains(ThrowingConsole.Message, exit.Detail, StringComparison.Ordinal);
@@ -31,7 +31,7 @@ public sealed class CallbackFailureTests
     public void Run_CallbackThrowsAtABudgetsEnd_EndsAtTheInstructionThatCalled(string engine)
     {
         var console = new ThrowingConsole { Throws = true };
-        using var m = new BareMachine(engine, $"{Print}\nwfi\nwfi", sbi: new SbiOptions { Console = console });
+        using var m = new BareMachine(engine, $"{Print}\nwfi\nwfi", sbi: new SbiOptions(), console: console);
         ulong before;
         VcpuExit exit;
         do
@@ -65,7 +65,7 @@ public sealed class CallbackFailureTests
             ecall
             addi s3, s3, 1
             j fence
-            """, vcpus: 2, sbi: new SbiOptions { Console = console }, scheduling: VcpuScheduling.Threads);
+            """, vcpus: 2, sbi: new SbiOptions(), scheduling: VcpuScheduling.Threads, console: console);
         RiscVState second = m.Machine.Vcpus[1].GetState<RiscVState>();
         (second.Started, second.Mcounteren) = (true, 7);
         m.Machine.Vcpus[1].SetState(second);

@@ -202,7 +202,7 @@ public sealed class InvisibleStopTests
         using var guest = new BareMachine(engine, waits ? Guest : Guest.Replace("wfi", "nop", StringComparison.Ordinal), Harts, quantum: quantum);
         Machine machine = guest.Machine;
         machine.Memory.Map(new Gpa(0x1000), new FakeDevice { Window = new("end", 0x1000), OnWrite = (_, _, _) => machine.RequestShutdown(0) });
-        using var clint = new Aclint(machine.Clock, RiscVTimebase.Of(machine), [.. machine.Vcpus.Select(v => v.Pin(3))], [.. machine.Vcpus.Select(v => v.Pin(7))]);
+        using var clint = new Aclint(machine.Clock, RiscVPlatform.Of(machine).Timebase, [.. machine.Vcpus.Select(v => v.Pin(3))], [.. machine.Vcpus.Select(v => v.Pin(7))]);
         machine.Memory.Map(new Gpa(0x200_0000), clint);
         Assert.Equal(new VcpuExit(ExitReason.Shutdown), run(machine, clint));
         IEnumerable<string> log = Enumerable.Range(0, Entries).Select(i => $"{guest.Read(guest["log"] + (ulong)i * 16):x} {guest.Read(guest["log"] + (ulong)i * 16 + 8)}");

@@ -137,7 +137,7 @@ public sealed class MachineTimeTests
     {
         // A host's own device that sets the time reaches harts whose firmware we are.
         using var m = new BareMachine(engine, "again: csrr s0, sip\nj again", sbi: new SbiOptions());
-        RiscVTimebase time = RiscVTimebase.Of(m.Machine);
+        RiscVTimebase time = RiscVPlatform.Of(m.Machine).Timebase;
         RiscVState state = m.State;
         (state.Mideleg, state.Stimecmp) = (0x222, Far);
         m.State = state;

@@ -83,7 +83,7 @@ public sealed class SbiTests
     public void DebugConsole_WithHostilePointers_RefusesThem(string engine)
     {
         var console = new Recorder();
-        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions { Console = console });
+        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions(), console: console);
         m.Write(BareMachine.Ram + 0x1000, 0x6f6c6c6568);
         Assert.Equal((0L, 5UL), Call(m, Console, 0, 5, BareMachine.Ram + 0x1000));
         Assert.Equal("hello"u8.ToArray(), console.Written);
@@ -104,7 +104,7 @@ public sealed class SbiTests
     public void DebugConsole_WithLittleRoom_TakesAPart(string engine)
     {
         var console = new MemoryConsole(capacity: 3, ConsoleOverflow.Wait);
-        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions { Console = new SbiConsole(console) });
+        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions(), console: new SbiConsole(console));
         m.Write(BareMachine.Ram + 0x1000, 0x6f6c6c6568);
         Assert.Equal((0L, 3UL), Call(m, Console, 0, 5, BareMachine.Ram + 0x1000));
         Assert.Equal((0L, 0UL), Call(m, Console, 0, 2, BareMachine.Ram + 0x1003));

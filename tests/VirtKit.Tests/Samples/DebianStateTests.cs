@@ -99,7 +99,7 @@ public sealed class DebianStateTests
         {
             Machine = new MachineOptions
             {
-                Architecture = new RiscVArchitecture { Sbi = new SbiOptions { Console = new SbiConsole(console) } }, Engine = RiscVEngines.Create(engine), VcpuCount = vcpus,
+                Architecture = new RiscVArchitecture { Sbi = new SbiOptions() }, Engine = RiscVEngines.Create(engine), VcpuCount = vcpus,
             },
             Console = console,
             MemorySize = 128 << 20,

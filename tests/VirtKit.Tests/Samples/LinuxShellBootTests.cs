@@ -25,7 +25,7 @@ public sealed class LinuxShellBootTests
         MemoryConsole serial = new(), console = virtio ? new MemoryConsole() : serial;
         using var board = new RiscVVirt(new RiscVVirtOptions
         {
-            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Sbi = new SbiOptions { Console = new SbiConsole(serial) } }, Engine = RiscVEngines.Create("translator") },
+            Machine = new MachineOptions { Architecture = new RiscVArchitecture { Sbi = new SbiOptions() }, Engine = RiscVEngines.Create("translator") },
             Console = serial,
             VirtioConsole = virtio ? console : null,
             CommandLine = "console=ttyS0 earlycon=sbi",

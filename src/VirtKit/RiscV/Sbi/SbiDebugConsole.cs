@@ -1,12 +1,12 @@
 namespace VirtKit.RiscV.Sbi;
 
 /// <summary>The debug console extension, DBCN (SBI §12).</summary>
-internal sealed class SbiDebugConsole(AddressSpace memory, ISbiConsole console)
+internal static class SbiDebugConsole
 {
     /// <summary>The most bytes of one call; a caller goes on with the rest, so a guest cannot keep the host busy for long.</summary>
     private const int Chunk = 4096;
 
-    public SbiResult Call(Hart hart, ulong function)
+    public static SbiResult Call(Hart hart, ulong function, AddressSpace memory, ISbiConsole console)
     {
         ulong count = hart.X(10);
         // The high half of the address is always 0 on RV64.

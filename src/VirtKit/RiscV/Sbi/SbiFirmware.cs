@@ -8,8 +8,6 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
 {
     private const ulong SpecificationVersion = 2 << 24, ImplementationVersion = 1;
 
-    private readonly SbiDebugConsole? _console = options.Console is null ? null : new SbiDebugConsole(system.Memory, options.Console);
-
     /// <summary>Answers the call that a hart's registers hold: extension in a7, function in a6, arguments in a0-a5, results to a0 and a1.</summary>
     public void Call(Hart hart)
     {
@@ -23,7 +21,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
             SbiExtension.HartState => HartState(hart, function),
             SbiExtension.SystemReset when function == 0 => SystemReset(hart),
             SbiExtension.Host when options.Hypercalls => Hypercall(hart, function),
-            SbiExtension.DebugConsole when _console is not null => _console.Call(hart, function),
+            SbiExtension.DebugConsole when system.Platform.DebugConsole is { } console => SbiDebugConsole.Call(hart, function, system.Memory, console),
             _ => SbiError.NotSupported,
         };
         // hart_stop does not return, hart_suspend returns elsewhere, and a fence that was cut short is called again: they leave the registers as they are.
@@ -46,7 +44,7 @@ internal sealed class SbiFirmware(RiscVSystem system, SbiOptions options)
     private bool Probe(ulong extension) => extension switch
     {
         SbiExtension.Base or SbiExtension.Timer or SbiExtension.Ipi or SbiExtension.RemoteFence or SbiExtension.HartState or SbiExtension.SystemReset => true,
-        SbiExtension.DebugConsole => _console is not null,
+        SbiExtension.DebugConsole => system.Platform.DebugConsole is not null,
         SbiExtension.Host => options.Hypercalls,
         _ => false,
     };

@@ -15,18 +15,19 @@ internal sealed class BareMachine : IDisposable
     private readonly IReadOnlyDictionary<string, ulong> _symbols;
 
     public BareMachine(string engine, string source, int vcpus = 1, SbiOptions? sbi = null, string isa = RiscVArchitecture.FullIsa, ulong quantum = 100_000,
-        VcpuScheduling scheduling = VcpuScheduling.Deterministic)
-        : this(RiscVEngines.Create(engine), source, vcpus, sbi, isa, quantum, scheduling)
+        VcpuScheduling scheduling = VcpuScheduling.Deterministic, ISbiConsole? console = null)
+        : this(RiscVEngines.Create(engine), source, vcpus, sbi, isa, quantum, scheduling, console)
     {
     }
 
     public BareMachine(ExecutionEngine engine, string source, int vcpus = 1, SbiOptions? sbi = null, string isa = RiscVArchitecture.FullIsa, ulong quantum = 100_000,
-        VcpuScheduling scheduling = VcpuScheduling.Deterministic)
+        VcpuScheduling scheduling = VcpuScheduling.Deterministic, ISbiConsole? console = null)
     {
         Machine = new Machine(new MachineOptions
         {
             Architecture = new RiscVArchitecture { Sbi = sbi, Isa = isa }, Engine = engine, VcpuCount = vcpus, Quantum = quantum, Scheduling = scheduling,
         });
+        RiscVPlatform.Of(Machine).DebugConsole = console;
         Machine.Memory.MapRam(new Gpa(Ram), Size);
         Machine.Memory.Write(new Gpa(Ram), RiscVAssembler.Assemble(source, Ram, out _symbols));
         foreach (Vcpu vcpu in Machine.Vcpus)

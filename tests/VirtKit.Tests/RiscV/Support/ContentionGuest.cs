@@ -26,7 +26,7 @@ internal sealed class ContentionGuest : IDisposable
     public ContentionGuest(string engine, params ReadOnlySpan<string> activities)
     {
         var console = new FailingConsole();
-        _machine = new BareMachine(Engine(engine), "nop", Harts, new SbiOptions { Console = console }, scheduling: VcpuScheduling.Threads);
+        _machine = new BareMachine(Engine(engine), "nop", Harts, new SbiOptions(), scheduling: VcpuScheduling.Threads, console: console);
         console.Rounds = () => Rounds;
         var tables = new PageTables(_machine, 3);
         tables.Map(BareMachine.Ram, BareMachine.Ram, PageTables.All, level: 2);
