@@ -8,8 +8,8 @@ internal sealed unsafe partial class Tlb : IDisposable
 {
     private const int CodeSets = 256, CodeWays = 4, FirstCapacity = 64, MaxFilled = 4096;
 
-    // Zeroes are invalid entries: of all pages only page 0 has the tag 0, and it is looked for in the first entry of a table alone, or, by a lookup that several accesses
-    // share and that begins below the page, in the last.
+    // Zeroes are invalid entries: of all pages only page 0 has the tag 0, and it is looked for in the first entry of a table alone, or, by accesses that begin below the
+    // page, in the last.
     private readonly NativeBlock _block;
     private readonly TlbEntry* _tables;
     private readonly CodeTable?[] _code;

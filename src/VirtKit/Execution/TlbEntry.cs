@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace VirtKit.Execution;
 
-/// <summary>One entry of the software TLB. A load at address a hits where <c>(a &amp; (~0xfff | size - 1)) == Tag</c>: what crosses its natural alignment misses.</summary>
+/// <summary>One entry of the software TLB. An access hits where the page of its last byte is the tag of the entry of its first byte, whose page no other entry has: what crosses into
+/// another page misses. Atomics, which have to be aligned, compare their alignment too.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct TlbEntry
 {
@@ -18,9 +19,13 @@ internal struct TlbEntry
     /// <summary>Host address minus guest virtual address.</summary>
     public nint Addend;
 
-    /// <summary>What of an address an access of <paramref name="size"/> bytes compares.</summary>
+    /// <summary>What a load or store of <paramref name="size"/> bytes compares.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong TagOf(ulong address, int size) => address & (~0xfffUL | (ulong)(size - 1));
+    public static ulong TagOf(ulong address, int size) => unchecked(address + (ulong)(size - 1)) & ~0xfffUL;
+
+    /// <summary>What an atomic of <paramref name="size"/> bytes compares.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong AlignedTagOf(ulong address, int size) => address & (~0xfffUL | (ulong)(size - 1));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe TlbEntry* At(TlbEntry* table, ulong address) => (TlbEntry*)((byte*)table + (address >> 8 & (Count - 1) * 16));

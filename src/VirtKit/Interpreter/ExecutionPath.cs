@@ -39,7 +39,7 @@ internal readonly unsafe struct FastPath : IExecutionPath
             return false;
         }
 
-        // SAFETY: the tag matched, so the addend leads into the page's memory, and the access is aligned and stays inside.
+        // SAFETY: the tag matched, so the addend leads into the page's memory, and the access stays inside; the host takes any alignment.
         byte* pointer = (byte*)(address + (ulong)entry->Addend);
         value = width switch
         {
@@ -97,13 +97,13 @@ internal readonly unsafe struct FastPath : IExecutionPath
     public static bool Atomic(GuestCpu cpu, InterpreterContext* c, AtomicOperation operation, MemoryWidth width, ulong address, ulong operand, out ulong old)
     {
         TlbEntry* entry = TlbEntry.At(c->Cpu.WriteTlb, address);
-        if (entry->Tag != TlbEntry.TagOf(address, width.Bytes()))
+        if (entry->Tag != TlbEntry.AlignedTagOf(address, width.Bytes()))
         {
             old = 0;
             return false;
         }
 
-        // SAFETY: as for loads.
+        // SAFETY: as for loads; and it is aligned.
         old = width.Extend(AtomicMemory.Exchange(operation, (byte*)(address + (ulong)entry->Addend), width.Bytes(), operand));
         return true;
     }

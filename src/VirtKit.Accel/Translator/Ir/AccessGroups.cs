@@ -17,7 +17,7 @@ internal static class AccessGroups
                 continue;
             if (!IsAccess(op.Code))
             {
-                if (group.Size != 0 && !MayStand(block, op, group.Register))
+                if (!group.IsEmpty && !MayStand(block, op, group.Register))
                     Close(block, ref group);
                 continue;
             }
@@ -49,7 +49,7 @@ internal static class AccessGroups
 
     private static bool IsAccess(IrCode code) => code is IrCode.Load or IrCode.Store;
 
-    /// <summary>An access as a group of its own; of size 0 where its address is no register with an offset.</summary>
+    /// <summary>An access as a group of its own; an empty one where its address is no register with an offset.</summary>
     private static AccessGroup Alone(IrBlock block, short index)
     {
         ref readonly IrOp op = ref block.Ops[index];
@@ -65,8 +65,7 @@ internal static class AccessGroups
             return default;
         return new AccessGroup
         {
-            First = index, Last = index, Code = op.Code, Register = address.Detail, Low = offset, High = offset, Aligned = offset,
-            Size = ((MemoryWidth)op.Detail).Bytes(),
+            First = index, Last = index, Code = op.Code, Register = address.Detail, FirstByte = offset, LastByte = offset + ((MemoryWidth)op.Detail).Bytes() - 1,
         };
     }
 
@@ -96,45 +95,30 @@ internal static class AccessGroups
 /// <summary>Accesses from one base register.</summary>
 internal struct AccessGroup
 {
-    /// <summary>The most bytes between the first and the last access: the wider, the more often a page's end lies between them.</summary>
+    /// <summary>The most bytes from the first to the last: the wider, the more often a page's end lies between them.</summary>
     private const int MaxSpan = 512;
 
     /// <summary>The first and the last access.</summary>
     public short First, Last;
 
-    /// <summary><see cref="IrCode.Load"/> or <see cref="IrCode.Store"/>.</summary>
+    /// <summary><see cref="IrCode.Load"/> or <see cref="IrCode.Store"/>; the default value for no group.</summary>
     public IrCode Code;
 
     /// <summary>The base.</summary>
     public byte Register;
 
-    /// <summary>The least and the greatest offset from the base.</summary>
-    public int Low, High;
+    /// <summary>The offsets of the first and the last byte from the base.</summary>
+    public int FirstByte, LastByte;
 
-    /// <summary>The offset of one of the widest accesses.</summary>
-    public int Aligned;
-
-    /// <summary>Bytes of the widest access, 0 for no group.</summary>
-    public int Size;
-
-    /// <summary>The offset of the last piece of the widest access's size and alignment that holds part of an access. Where the base plus it is aligned, every access
-    /// is, and none reaches further into another page.</summary>
-    public readonly int Tag => High - ((High - Aligned) & (Size - 1));
+    public readonly bool IsEmpty => Code == default;
 
     /// <returns>Whether the access, which stands behind the group's, now belongs to it.</returns>
     public bool TryJoin(in AccessGroup other)
     {
-        if (other.Code != Code || other.Register != Register || other.Size == 0 || Size == 0)
+        int first = Math.Min(FirstByte, other.FirstByte), last = Math.Max(LastByte, other.LastByte);
+        if (IsEmpty || other.Code != Code || other.Register != Register || last - first >= MaxSpan)
             return false;
-        AccessGroup joined = this;
-        joined.Last = other.First;
-        joined.Low = Math.Min(Low, other.Low);
-        joined.High = Math.Max(High, other.High);
-        if (other.Size > Size)
-            (joined.Size, joined.Aligned) = (other.Size, other.Aligned);
-        if (joined.High - joined.Low > MaxSpan || ((other.Low - Aligned) & (Math.Min(Size, other.Size) - 1)) != 0)
-            return false;
-        this = joined;
+        (Last, FirstByte, LastByte) = (other.First, first, last);
         return true;
     }
 }

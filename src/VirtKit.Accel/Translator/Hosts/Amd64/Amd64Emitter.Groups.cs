@@ -21,7 +21,7 @@ internal sealed unsafe partial class Amd64Emitter
         return new Mem(Gp.Rcx, address.Code == IrCode.Add ? (int)_block.Ops[address.B].Imm : 0);
     }
 
-    /// <summary>The entry is that of the lowest address, and its tag has to be that of the highest: then they lie in one page.</summary>
+    /// <summary>The entry is that of the first byte, and its tag has to be the page of the last one: then all lie in one page.</summary>
     private void EmitSharedLookup(in AccessGroup group, int number, int table)
     {
         Gp address = _registers.HomeOf(group.Register);
@@ -32,15 +32,14 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         Gp low = address;
-        if (group.Low != 0)
+        if (group.FirstByte != 0)
         {
             low = Gp.Rcx;
-            _asm.Lea(low, new Mem(address, group.Low), Size.Bits32);
+            _asm.Lea(low, new Mem(address, group.FirstByte), Size.Bits32);
         }
 
         EmitEntry(low, table);
-        _asm.Lea(Gp.Rdx, new Mem(address, group.Tag));
-        _asm.Alu(Alu.And, Gp.Rdx, (int)(long)TlbEntry.TagOf(ulong.MaxValue, group.Size));
+        EmitTag(address, group.LastByte);
         _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Group, number);
         _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));

@@ -78,7 +78,7 @@ internal sealed unsafe partial class Amd64Emitter
         if (op.Group != 0)
             return EmitSharedPlace(index, op, table);
         return _loop != null || (!_block.IsOneOff && op.Code == IrCode.Load && IsComputed(op.A))
-            ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table);
+            ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table, mustAlign: false);
     }
 
     /// <summary>Whether an address is made in this block, so that the access waits for it, as in a lookup in a table. The stack pointer only moves by constants.</summary>
@@ -94,16 +94,32 @@ internal sealed unsafe partial class Amd64Emitter
     }
 
     /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
-    private Mem EmitLookup(in IrOp op, int bytes, int table)
+    private Mem EmitLookup(in IrOp op, int bytes, int table, bool mustAlign)
     {
         Gp address = EmitAddress(op.A);
         EmitEntry(address, table);
-        _asm.Constant(Gp.Rdx, TlbEntry.TagOf(ulong.MaxValue, bytes));
-        _asm.Alu(Alu.And, Gp.Rdx, address);
+        if (mustAlign)
+            EmitAlignedTag(address, bytes);
+        else
+            EmitTag(address, bytes - 1);
         _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, op.Instruction);
         _asm.Load(Gp.Rcx, new Mem(Gp.Rcx, 8));
         return new Mem(address, 0, Gp.Rcx);
+    }
+
+    /// <summary>The page of the last byte of an access, into rdx (<see cref="TlbEntry.TagOf"/>).</summary>
+    private void EmitTag(Gp address, int last)
+    {
+        _asm.Lea(Gp.Rdx, new Mem(address, last));
+        _asm.Alu(Alu.And, Gp.Rdx, -0x1000);
+    }
+
+    /// <summary>As <see cref="EmitTag"/>, of an access that has to be aligned (<see cref="TlbEntry.AlignedTagOf"/>).</summary>
+    private void EmitAlignedTag(Gp address, int bytes)
+    {
+        _asm.Constant(Gp.Rdx, TlbEntry.AlignedTagOf(ulong.MaxValue, bytes));
+        _asm.Alu(Alu.And, Gp.Rdx, address);
     }
 
     /// <summary>The TLB entry of an address, into rcx.</summary>
@@ -188,7 +204,7 @@ internal sealed unsafe partial class Amd64Emitter
         var width = (MemoryWidth)op.Detail2;
         var operation = (AtomicOperation)op.Detail;
         Size size = width == MemoryWidth.Double ? Size.Bits64 : Size.Bits32;
-        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.WriteTlb);
+        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.WriteTlb, mustAlign: true);
         Gp old;
         if (operation is AtomicOperation.Swap or AtomicOperation.Add)
         {

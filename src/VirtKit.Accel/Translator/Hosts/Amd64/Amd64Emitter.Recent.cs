@@ -13,13 +13,12 @@ internal sealed unsafe partial class Amd64Emitter
     /// <summary>An access that missed: where its code goes on, with the addend in rcx.</summary>
     private readonly record struct RecentMiss(nint Compared, nint Jump, nint Found, Gp Address, int Bytes, bool IsStore, int Instruction);
 
-    /// <summary>As <see cref="EmitLookup"/>.</summary>
+    /// <summary>As <see cref="EmitLookup"/>. The entry is not found by the address: only an aligned access is known to begin in the page in which it ends. Others miss.</summary>
     private Mem EmitRecentLookup(in IrOp op, int bytes, bool isStore)
     {
         Gp address = EmitAddress(op.A);
         int entry = ContextLayout.RecentPages + RecentEntry(op.Instruction, isStore) * sizeof(TlbEntry);
-        _asm.Constant(Gp.Rdx, TlbEntry.TagOf(ulong.MaxValue, bytes));
-        _asm.Alu(Alu.And, Gp.Rdx, address);
+        EmitAlignedTag(address, bytes);
         _asm.AlignPatch(3);
         _asm.Alu(Alu.Cmp, Gp.Rdx, GuestRegisters.Field(entry));
         byte* compared = _asm.Cursor - 4;
@@ -57,6 +56,8 @@ internal sealed unsafe partial class Amd64Emitter
 
     private void EmitMissedLookup(in RecentMiss miss)
     {
+        if (miss.Bytes > 1)
+            EmitTag(miss.Address, miss.Bytes - 1);
         EmitEntry(miss.Address, miss.IsStore ? ContextLayout.WriteTlb : ContextLayout.ReadTlb);
         _asm.Alu(Alu.Cmp, Gp.Rdx, new Mem(Gp.Rcx, 0));
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.Slow, miss.Instruction);
