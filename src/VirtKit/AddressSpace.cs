@@ -53,6 +53,9 @@ public sealed unsafe partial class AddressSpace
     /// <summary>Raised after the map has changed, on the thread that changed it: engines drop what they cached.</summary>
     public event Action? Changed;
 
+    /// <summary>Raised behind a write through this object, on the thread that wrote.</summary>
+    internal event Action<Gpa, ulong>? Written;
+
     /// <summary>Raised when a device threw, which a guest must not be able to cause. The access then behaves as one to nowhere.</summary>
     public event Action<IDevice, Exception>? DeviceFailed;
 
@@ -390,6 +393,7 @@ public sealed unsafe partial class AddressSpace
 
     private bool Copy(Gpa address, ReadOnlySpan<byte> source, bool forWrite)
     {
+        (Gpa start, ulong length) = (address, (ulong)source.Length);
         while (!source.IsEmpty)
         {
             if (!TryGetSegment(address, source.Length, forWrite, out Span<byte> segment, out MemoryRegion? region))
@@ -401,6 +405,7 @@ public sealed unsafe partial class AddressSpace
         }
 
         Interlocked.Increment(ref _writes);
+        Written?.Invoke(start, length);
         return true;
     }
 }

@@ -18,7 +18,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly CodePages _pages;
     private readonly List<TranslatorCore> _cores = [];
     private readonly ICodeMemory _memory;
-    private readonly IrBlock _block = new();
+    private readonly IrBlock _block;
     private readonly IHostCode _host;
     private readonly BlockReader _reader;
     private readonly CodeRecords _records;
@@ -34,6 +34,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     public TranslationCache(GuestInstructions set, GuestRegisterFile guest, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         _pages = new CodePages(set);
+        _block = new IrBlock(set.MaxLength);
         _memory = CodeMemory.Allocate(options.CodeCacheSize);
         _records = new CodeRecords(options.CodeCacheSize);
         _host = HostCode.Create(_memory, guest, _block, _records, keepsLoops: !options.CrossCheck);

@@ -51,7 +51,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         _context->Fallback = &RunFallback;
         _context->Masks = FloatMasks.Create();
         _context->Recent.Reset();
-        _nextPage = address => Cpu.TryTranslateCode(address, out ulong page, out byte* host, out bool cached) && cached ? new CodeLocation(page, host) : null;
+        _nextPage = address => Cpu.TryFindCode(address, out ulong page, out byte* host, out bool cached) && cached ? new CodeLocation(page, host) : null;
         cache.Add(this);
     }
 
@@ -207,7 +207,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             return null;
         try
         {
-            if (!Cpu.TryTranslateCode(pc, out ulong page, out byte* host, out bool cached))
+            if (!Cpu.TryFindCode(pc, out ulong page, out byte* host, out bool cached))
             {
                 Cpu.TakeTrap();
                 return null;

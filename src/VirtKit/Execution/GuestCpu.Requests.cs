@@ -1,13 +1,16 @@
 namespace VirtKit.Execution;
 
-/// <summary>What one CPU asks of another: fences.</summary>
+/// <summary>What one CPU asks of another: fences, and to forget what it may store to.</summary>
 internal abstract unsafe partial class GuestCpu
 {
-    private const int FenceTranslations = 1, FenceCode = 2;
+    private const int FenceTranslations = 1, FenceCode = 2, ForgetStores = 4;
 
     private int _requests;
     private bool _inGuest;
     private VcpuExit? _exit;
+
+    /// <summary>The number of the last watched page when the translations of stores were dropped last.</summary>
+    private long _storesDropped;
 
     /// <summary>Whether another CPU waits for something. Any thread.</summary>
     protected bool HasRequests => Volatile.Read(ref _requests) != 0;
@@ -44,6 +47,37 @@ internal abstract unsafe partial class GuestCpu
         }
 
         return true;
+    }
+
+    /// <summary>As an instruction fence that nobody waits for: done before this CPU runs on. Any thread.</summary>
+    public void RequestCodeFence()
+    {
+        Interlocked.Or(ref _requests, FenceCode);
+        RequestAttention();
+    }
+
+    /// <summary>Drops the translations of stores, because a page is watched from now on. Any thread.</summary>
+    /// <param name="requester">The CPU whose thread this is.</param>
+    public void DropStores(GuestCpu requester)
+    {
+        if (ReferenceEquals(this, requester))
+        {
+            Serve(ForgetStores);
+            return;
+        }
+
+        Interlocked.Or(ref _requests, ForgetStores);
+        RequestAttention();
+    }
+
+    /// <summary>Whether this CPU may still have a translation for stores from before a page was watched. Any thread.</summary>
+    /// <param name="requester">The CPU whose thread this is.</param>
+    /// <param name="watched">The page's number.</param>
+    public bool CanStoreUnseen(GuestCpu requester, long watched)
+    {
+        // TIMING POINT 3: as in FenceRemotely.
+        Interlocked.MemoryBarrier();
+        return !ReferenceEquals(this, requester) && IsInGuest && Volatile.Read(ref _storesDropped) < watched;
     }
 
     /// <summary>The engine is about to run guest code: from here on remote fences wait for this CPU.</summary>
@@ -94,6 +128,13 @@ internal abstract unsafe partial class GuestCpu
             FlushTranslations();
         if ((requests & FenceCode) != 0)
             Engine?.CodeBytesChanged();
+        if ((requests & ForgetStores) != 0)
+        {
+            long last = _system.Watched!.Last;
+            ForgetStoreTranslations();
+            Engine?.DataMappingChanged();
+            Volatile.Write(ref _storesDropped, last);
+        }
     }
 }
 

@@ -176,6 +176,20 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <returns>Whether there is one; if not, the exception is recorded.</returns>
     public abstract bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached);
 
+    /// <summary>Finds the page of an instruction's address for an engine that is about to make something of it, and has it watched where the ISA wants that.</summary>
+    /// <param name="page">The guest physical page.</param>
+    /// <param name="host">The page's bytes in the host.</param>
+    /// <param name="cached">Whether what is made of it may be kept.</param>
+    /// <returns>Whether there is one; if not, the exception is recorded.</returns>
+    public bool TryFindCode(ulong address, out ulong page, out byte* host, out bool cached)
+    {
+        if (!TryTranslateCode(address, out page, out host, out cached))
+            return false;
+        if (cached && _system.Watched is { } watched)
+            cached = watched.TryWatch(this, page);
+        return true;
+    }
+
     /// <summary>Translates a data access that does not cross a page, and fills the TLB.</summary>
     /// <param name="region">The mapping that the physical address lies in, or null for nowhere.</param>
     /// <returns>Whether it may be done; if not, the exception is recorded.</returns>
@@ -246,6 +260,18 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>The registers by the names of <see cref="GuestInstructions.Registers"/>. Counters are relative to <see cref="CpuContext.Retired"/>, which is restored already.</summary>
     protected abstract void VisitRegisters(StateVisitor visitor);
 
+    /// <summary>Whether a store into a page has to be told of: there must be no translation of it for stores.</summary>
+    /// <param name="page">The page's guest physical address.</param>
+    protected bool IsWatched(ulong page) => _system.Watched is { } watched && watched.Contains(page);
+
+    /// <summary>Tells of a store that has been done, into one page.</summary>
+    /// <param name="physical">Its guest physical address.</param>
+    protected void NoteStore(ulong physical)
+    {
+        if (IsWatched(physical & ~0xfffUL))
+            _system.Watched!.Stored(this, physical & ~0xfffUL);
+    }
+
     /// <summary>An engine was attached, which has to hear of every mapping, as of one that has changed; <see cref="Context"/> and <see cref="Slots"/> are others.</summary>
     protected abstract void Attached(ICpuEngine engine);
 
@@ -254,6 +280,9 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
 
     /// <summary>Forgets every translation of an address.</summary>
     protected abstract void FlushTranslations();
+
+    /// <summary>Forgets the translations of stores (<see cref="Tlb.FlushStores"/>). Not asked for where the ISA has a fence for changed code.</summary>
+    protected virtual void ForgetStoreTranslations() => FlushTranslations();
 
     private void Use(CpuMemory memory)
     {

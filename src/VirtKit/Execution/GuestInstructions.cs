@@ -20,6 +20,9 @@ internal abstract class GuestInstructions
     /// <summary>What the addresses of instructions are a multiple of.</summary>
     public abstract int Alignment { get; }
 
+    /// <summary>Whether the ISA lets changed code show without a fence, so that engines watch the pages that they made something of (<see cref="WatchedCode"/>).</summary>
+    public virtual bool ShowsChangesAtOnce => false;
+
     /// <summary>The registers of a CPU, each once.</summary>
     public abstract IReadOnlyList<GuestRegister> Registers { get; }
 

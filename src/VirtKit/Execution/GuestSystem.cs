@@ -20,6 +20,12 @@ internal abstract class GuestSystem(PartitionContext context) : IDisposable
     /// <summary>The instructions that the CPUs have.</summary>
     public abstract GuestInstructions Instructions { get; }
 
+    /// <summary>The CPUs that have been made.</summary>
+    public IReadOnlyList<GuestCpu> Cpus => _cpus;
+
+    /// <summary>The pages of code that stores have to be told of; <see langword="null"/> where the ISA has a fence for them.</summary>
+    public WatchedCode? Watched { get; private set; }
+
     /// <summary>How many kinds of translations of code an address space has: privilege modes.</summary>
     public abstract int CodeModes { get; }
 
@@ -31,6 +37,12 @@ internal abstract class GuestSystem(PartitionContext context) : IDisposable
     {
         if (id == _cpus.Count)
             _cpus.Add(CreateCpu(id));
+        if (Watched is null && Instructions.ShowsChangesAtOnce)
+        {
+            Watched = new WatchedCode(this);
+            Memory.Written += Watched.Written;
+        }
+
         return _cpus[id];
     }
 

@@ -119,6 +119,22 @@ internal sealed unsafe partial class Tlb : IDisposable
         _upper.Clear();
     }
 
+    /// <summary>Forgets the translations of stores.</summary>
+    public void FlushStores()
+    {
+        if (_filledCount > MaxFilled)
+        {
+            Flush();
+            return;
+        }
+
+        foreach (nint entry in _filled.AsSpan(0, _filledCount))
+        {
+            if ((((TlbEntry*)entry - _tables) / TlbEntry.Count & 1) != 0)
+                ((TlbEntry*)entry)->Tag = TlbEntry.Invalid;
+        }
+    }
+
     /// <summary>Forgets the translations of one page.</summary>
     /// <returns>Whether there was one of code.</returns>
     public bool Flush(ulong address)

@@ -128,7 +128,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
 
     private Op* LookUp(ulong pc, JumpEntry* entry)
     {
-        if (!Cpu.TryTranslateCode(pc, out ulong page, out byte* host, out bool cached))
+        if (!Cpu.TryFindCode(pc, out ulong page, out byte* host, out bool cached))
             return null;
         if (!cached)
             return _code.BuildOnce(Cpu, pc, 1);

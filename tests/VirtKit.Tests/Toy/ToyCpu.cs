@@ -22,10 +22,10 @@ internal static class ToySlots
 }
 
 /// <summary>Two address spaces over one memory: in mode 0 addresses are physical, in mode 1 they stand <see cref="Distance"/> higher, and only the pages from
-/// <see cref="Open"/> to <see cref="Closed"/> can be written: what the programs do must not change their code.</summary>
+/// <see cref="Open"/> to <see cref="Closed"/> can be written, code among them: what is stored there shows at once.</summary>
 internal sealed unsafe class ToyCpu : GuestCpu
 {
-    public const ulong Distance = 0x10_0000, Open = 0x4000, Closed = 0x6000;
+    public const ulong Distance = 0x10_0000, Open = 0, Closed = 0x6000;
     public const ulong IllegalCause = 1, FetchCause = 2, LoadCause = 3, StoreCause = 4;
 
     private const int MemoryModes = 2;
@@ -117,6 +117,8 @@ internal sealed unsafe class ToyCpu : GuestCpu
         region = _system.Memory.Find(new Gpa(physical));
         if (region is not { IsMemory: true } || (access == MemoryAccess.Store && !IsWritable(physical)))
             return Trap(access == MemoryAccess.Store ? StoreCause : LoadCause);
+        if (access == MemoryAccess.Store && IsWatched(physical & ~0xfffUL))
+            return true;
         TlbEntry* entry = TlbEntry.At(access == MemoryAccess.Load ? Context->ReadTlb : Context->WriteTlb, address);
         if (entry->Tag != (address & ~0xfffUL))
         {
@@ -163,7 +165,10 @@ internal sealed unsafe class ToyCpu : GuestCpu
             return false;
         Span<byte> bytes = stackalloc byte[8];
         BitConverter.TryWriteBytes(bytes, value);
-        _system.Memory.Write(new Gpa(address - Base), bytes[..size]);
+        var memory = (byte*)_system.Memory.Find(new Gpa(address - Base))!.HostAddress;
+        bytes[..size].CopyTo(new Span<byte>(memory + (address - Base), size));
+        NoteStore(address - Base);
+        NoteStore(address - Base + (ulong)size - 1);
         return true;
     }
 
@@ -189,6 +194,8 @@ internal sealed unsafe class ToyCpu : GuestCpu
     protected override void ServeEvents() { }
 
     protected override void FlushTranslations() => _tlb.Flush();
+
+    protected override void ForgetStoreTranslations() => _tlb.FlushStores();
 
     private bool CheckBoth(ulong address, int size, MemoryAccess access) =>
         TryTranslateData(address, 1, access, out _, out _) && TryTranslateData(address + (ulong)size - 1, 1, access, out _, out _);
@@ -217,10 +224,7 @@ internal sealed class ToySystem(PartitionContext context) : GuestSystem(context)
 
     public override int Spaces => 1;
 
-    /// <summary>The CPU that was created last.</summary>
-    public new ToyCpu? Cpu { get; private set; }
-
-    protected override GuestCpu CreateCpu(int id) => Cpu = new ToyCpu(this, id);
+    protected override GuestCpu CreateCpu(int id) => new ToyCpu(this, id);
 }
 
 internal sealed record ToyArchitecture : GuestArchitecture

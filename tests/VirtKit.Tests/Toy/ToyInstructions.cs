@@ -43,6 +43,8 @@ internal sealed unsafe class ToyInstructions : GuestInstructions
 
     public override int Alignment => 1;
 
+    public override bool ShowsChangesAtOnce => true;
+
     public override IReadOnlyList<GuestRegister> Registers { get; } =
     [
         .. ToySlots.Names.Select((name, slot) => new GuestRegister(name, 64, RegisterGroup.General, 8 * slot)), new GuestRegister("pc", 64, RegisterGroup.General, 8 * ToySlots.Count),

@@ -9,6 +9,11 @@ internal sealed class ToyReference(byte[] memory)
 
     public ulong Pc { get; set; }
 
+    /// <summary>How many bytes of instructions were fetched that the program itself had written.</summary>
+    public int ChangedFetches { get; private set; }
+
+    private readonly bool[] _isWritten = new bool[memory.Length];
+
     private ulong Base => Slots[ToySlots.Mode] == 0 ? 0 : ToyCpu.Distance;
 
     /// <summary>Runs until so many instructions have completed; a trap completes none.</summary>
@@ -169,6 +174,7 @@ internal sealed class ToyReference(byte[] memory)
     {
         bool there = address - Base < (ulong)Memory.Length;
         value = there ? Memory[address - Base] : (byte)0;
+        ChangedFetches += there && _isWritten[address - Base] ? 1 : 0;
         length++;
         return there;
     }
@@ -196,7 +202,7 @@ internal sealed class ToyReference(byte[] memory)
         }
 
         for (int i = 0; i < 8; i++)
-            Memory[address + (ulong)i - Base] = (byte)(value >> (8 * i));
+            (Memory[address + (ulong)i - Base], _isWritten[address + (ulong)i - Base]) = ((byte)(value >> (8 * i)), true);
         return true;
     }
 }

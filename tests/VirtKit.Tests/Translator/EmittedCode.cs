@@ -16,7 +16,7 @@ internal static unsafe class EmittedCode
     {
         using ICodeMemory memory = CodeMemory.Allocate(1 << 18);
         using var records = new CodeRecords(memory.Length);
-        var block = new IrBlock();
+        var block = new IrBlock(longest: 4);
         // The stubs of one host's convention, so that the files are the same on all.
         var host = new Amd64Code(memory, HostConvention.SystemV, RiscVRegisterFile.Instance, block, records, keepsLoops: true) { Cursor = memory.Writable + 0x1000 };
         var set = new InstructionSet(RiscVArchitecture.FullIsa);

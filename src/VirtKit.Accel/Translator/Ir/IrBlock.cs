@@ -3,7 +3,8 @@ using VirtKit.Execution;
 namespace VirtKit.Accel.Translator.Ir;
 
 /// <summary>A block of guest code as IR. Reused from one translation to the next.</summary>
-internal sealed class IrBlock
+/// <param name="longest">The most bytes of an instruction.</param>
+internal sealed class IrBlock(int longest)
 {
     /// <summary>The most instructions of a block.</summary>
     public const int MaxInstructions = 64;
@@ -30,6 +31,9 @@ internal sealed class IrBlock
 
     /// <summary>Whether the block ends in a branch to its own beginning.</summary>
     public bool IsLoop => OpCount > 0 && Ops[OpCount - 1] is { Code: IrCode.Branch } branch && branch.Imm == Pc;
+
+    /// <summary>Whether the block at an address goes only where this one does: it lies in the same page, and does not reach into the next one, which may change without this one.</summary>
+    public bool IsWithinPage(ulong pc) => (pc ^ Pc) >> 12 == 0 && (pc & 0xfff) <= 0x1000 - (ulong)longest;
 
     /// <summary>The address of the first instruction.</summary>
     public ulong Pc { get; set; }

@@ -5,8 +5,6 @@ namespace VirtKit.Accel.Translator.Hosts.Amd64;
 /// <summary>The ends of blocks, and what stands behind them.</summary>
 internal sealed unsafe partial class Amd64Emitter
 {
-    private const int Unaligned = 0xffe;
-
     private void EmitBranch(in IrOp op)
     {
         bool back = op.Imm <= _block.Instructions[op.Instruction].Pc;
@@ -19,7 +17,7 @@ internal sealed unsafe partial class Amd64Emitter
             return;
         }
 
-        if (IsLinkable(op.Imm))
+        if (_block.IsWithinPage(op.Imm))
         {
             // Looked at before the comparison, so that a loop has one jump.
             if (back)
@@ -30,7 +28,7 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         Condition opposite = EmitCompare(op, Free) ^ (Condition)1;
-        if (IsLinkable(_block.NextPc))
+        if (_block.IsWithinPage(_block.NextPc))
         {
             EmitLink(opposite, _block.NextPc);
             EmitExit(op.Imm);
@@ -69,8 +67,6 @@ internal sealed unsafe partial class Amd64Emitter
 
     /// <summary>Whether a block at an address can be jumped to as long as this one is valid: not in another page, which may be mapped anew, and not where its first
     /// instruction may reach into the next page.</summary>
-    private bool IsLinkable(ulong pc) => (pc ^ _block.Pc) >> 12 == 0 && (pc & 0xfff) != Unaligned;
-
     private void EmitLink(Condition condition, ulong pc)
     {
         _asm.AlignPatch(2);
@@ -83,7 +79,7 @@ internal sealed unsafe partial class Amd64Emitter
     /// <param name="back">Whether a loop may come by, which has to be interruptible.</param>
     private void EmitExit(ulong pc, bool back)
     {
-        if (IsLinkable(pc))
+        if (_block.IsWithinPage(pc))
         {
             int exit = _records.Exits.Add(new ExitRecord(pc));
             if (back)
