@@ -15,6 +15,7 @@ internal enum DivisionPart : byte
     Remainder,
 }
 
+/// <summary>Each stands beside its opposite.</summary>
 internal enum Comparison : byte
 {
     Equal,
@@ -23,6 +24,11 @@ internal enum Comparison : byte
     GreaterOrEqual,
     LessUnsigned,
     GreaterOrEqualUnsigned,
+}
+
+internal static class Comparisons
+{
+    public static Comparison Opposite(this Comparison comparison) => comparison ^ (Comparison)1;
 }
 
 internal enum BitCount : byte

@@ -30,6 +30,8 @@ public sealed class EmittedCodeTests
         { "Store", "sd s2,16(sp); sb zero,1(a0)", [0x01213823, 0x000500a3] },
         { "BranchBack", "addi a0,a0,-1; bnez a0,.-4", [0xfff50513, 0xfe051ee3] },
         { "BranchAhead", "bltu a0,a1,.+16", [0x00b56863] },
+        { "BranchOnComparison", "slt t0,a0,a1; bnez t0,.+16", [0x00b522b3, 0x00029863] },
+        { "BranchOnOldComparison", "sltiu a2,a0,5; addi a0,a0,1; beqz a2,.+16", [0x00553613, 0x00150513, 0x00060863] },
         { "JumpToOtherPage", "j .+8192", [0x0000206f] },
         { "Call", "auipc ra,1; jalr ra,-8(ra)", [0x00001097, 0xff8080e7] },
         { "Return", "ret", [0x00008067] },

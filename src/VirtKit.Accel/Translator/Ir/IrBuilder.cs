@@ -122,6 +122,34 @@ internal sealed class IrBuilder(IrBlock block, IIrTarget target, GuestRegisterFi
             : Emit(code, a.Index, detail: (byte)fromBits, signedBits: (byte)(fromBits + 1), unsignedBits: (byte)fromBits);
     }
 
+    /// <summary>A branch. Where it asks for a flag that a comparison of this block has left in a register, it becomes that comparison, so that the host decides it by its own flags.</summary>
+    public bool Branch(Comparison comparison, Value a, Value b, ulong target)
+    {
+        bool asksForFlag = comparison is Comparison.Equal or Comparison.NotEqual && block.Ops[b.Index] is { IsConstant: true, Imm: 0 };
+        ref readonly IrOp flag = ref Definition(a.Index);
+        if (asksForFlag && flag.Code == IrCode.Compare && TryReadAgain(flag.A, out Value x) && TryReadAgain(flag.B, out Value y))
+            (comparison, a, b) = (comparison == Comparison.NotEqual ? (Comparison)flag.Detail : ((Comparison)flag.Detail).Opposite(), x, y);
+        return Effect(IrCode.Branch, a, b, (byte)comparison, target);
+    }
+
+    /// <summary>Gives a value of an instruction before this one: a constant, or what a register holds still, or holds now.</summary>
+    private bool TryReadAgain(short value, out Value again)
+    {
+        ref readonly IrOp op = ref block.Ops[value];
+        again = new Value(value);
+        if (op.Instruction == block.InstructionCount - 1)
+            return true;
+        if (op.IsConstant)
+            again = Constant(op.Imm);
+        else if (IsCurrent(op))
+            again = ReadInteger(op.Detail);
+        else if (_facts.TryFindRegister(value, out int register))
+            again = ReadInteger(register);
+        else
+            return false;
+        return true;
+    }
+
     public bool UseFloat()
     {
         // Nothing inside a block can take the unit away again.

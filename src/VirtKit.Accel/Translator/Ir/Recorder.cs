@@ -94,7 +94,7 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
     public readonly bool Fence() => builder.Effect(IrCode.Fence);
 
     public readonly bool Branch(Comparison comparison, Value a, Value b, int offset) =>
-        builder.Effect(IrCode.Branch, a, b, (byte)comparison, builder.Pc + (ulong)offset);
+        builder.Branch(comparison, a, b, builder.Pc + (ulong)offset);
 
     public readonly bool Jump(int offset) => builder.Effect(IrCode.Jump, imm: builder.Pc + (ulong)offset);
 

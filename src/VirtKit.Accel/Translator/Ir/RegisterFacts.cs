@@ -16,6 +16,13 @@ internal sealed class RegisterFacts(IrBlock block)
 
     public ushort VersionOf(int register) => _versions[register];
 
+    /// <summary>Finds a register that holds a value.</summary>
+    public bool TryFindRegister(short value, out int register)
+    {
+        register = Array.IndexOf(_values, value);
+        return register >= 0;
+    }
+
     public void Clear()
     {
         Forget();
