@@ -3,7 +3,7 @@ using VirtKit.Interpreter;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The shared function of every instruction: its definition over the interpreter's paths, by row.</summary>
+/// <summary>The shared function of every instruction: its definition over the paths that the interpreter has, by row.</summary>
 internal sealed unsafe class FallbackTable(GuestInstructions set)
 {
     private readonly FunctionTable _functions = new(set, new Definitions());
@@ -17,15 +17,14 @@ internal sealed unsafe class FallbackTable(GuestInstructions set)
     {
         public nint Of<T>(InstructionForm form) where T : struct, IInstruction => (nint)(delegate*<GuestCpu, InterpreterContext*, in Operands, bool>)&Run<T>;
 
-        // Nothing that gets here reads its own address: those instructions always have an emitter.
         private static bool Run<T>(GuestCpu cpu, InterpreterContext* context, in Operands operands) where T : struct, IInstruction
         {
             // As the interpreter's handlers do: a walk where the TLB has the page would be seen by a guest that changed its tables without a fence.
-            var fast = new InterpreterBackend<FastPath>(cpu, context, null);
-            if (T.Define<InterpreterBackend<FastPath>, ulong>(ref fast, operands))
+            var fast = new InterpreterBackend<FastPath, CpuAddress>(cpu, context, new CpuAddress(cpu));
+            if (T.Define<InterpreterBackend<FastPath, CpuAddress>, ulong>(ref fast, operands))
                 return true;
-            var slow = new InterpreterBackend<SlowPath>(cpu, context, null);
-            return T.Define<InterpreterBackend<SlowPath>, ulong>(ref slow, operands);
+            var slow = new InterpreterBackend<SlowPath, CpuAddress>(cpu, context, new CpuAddress(cpu));
+            return T.Define<InterpreterBackend<SlowPath, CpuAddress>, ulong>(ref slow, operands);
         }
     }
 }

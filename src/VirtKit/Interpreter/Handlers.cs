@@ -42,8 +42,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(cpu, c, op);
-        if (!T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands))
+        var b = new InterpreterBackend<FastPath, OpAddress>(cpu, c, new OpAddress(op));
+        if (!T.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands))
             return Slow(cpu, op, c, budget);
         op++;
         if (typeof(TDispatch) == typeof(TailDispatch))
@@ -76,8 +76,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(cpu, c, op);
-        bool taken = T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+        var b = new InterpreterBackend<FastPath, OpAddress>(cpu, c, new OpAddress(op));
+        bool taken = T.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
         if (taken)
         {
@@ -107,8 +107,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(cpu, c, op);
-        T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+        var b = new InterpreterBackend<FastPath, OpAddress>(cpu, c, new OpAddress(op));
+        T.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Imm;
         if (budget < 0 || Volatile.Read(ref c->Cpu.Attention) != 0)
             return Transitions.Leave<TDispatch>(c, BlockExit.Taken(op)->Pc, budget);
@@ -127,8 +127,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return Handlers<Nothing, TFirst, TDispatch>.Slow(cpu, op, c, budget);
         if (IsPair)
             op++;
-        var b = new InterpreterBackend<FastPath>(cpu, c, op);
-        T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+        var b = new InterpreterBackend<FastPath, OpAddress>(cpu, c, new OpAddress(op));
+        T.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands);
         budget -= op->Operands.Slot + 1;
         JumpEntry* entry = JumpEntry.At(c->Jumps, b.Target);
         if (entry->Pc != b.Target || budget < 0 || Volatile.Read(ref c->Cpu.Attention) != 0)
@@ -145,8 +145,8 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     {
         BlockHeader* header = Transitions.Enter(cpu, op, c, budget);
         cpu.NextPc = BlockHeader.PcOf(header, op->Operands.Slot + 1);
-        var b = new InterpreterBackend<SlowPath>(cpu, c, op);
-        if (!T.Define<InterpreterBackend<SlowPath>, ulong>(ref b, in op->Operands))
+        var b = new InterpreterBackend<SlowPath, OpAddress>(cpu, c, new OpAddress(op));
+        if (!T.Define<InterpreterBackend<SlowPath, OpAddress>, ulong>(ref b, in op->Operands))
         {
             cpu.TakeTrap();
             return Transitions.Leave<TDispatch>(c, cpu.Pc, budget - op->Operands.Slot);
@@ -171,15 +171,15 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool RunFirst(GuestCpu cpu, Op* op, InterpreterContext* c)
     {
-        var b = new InterpreterBackend<FastPath>(cpu, c, op);
-        return TFirst.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+        var b = new InterpreterBackend<FastPath, OpAddress>(cpu, c, new OpAddress(op));
+        return TFirst.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static bool RunFast(Op* op, InterpreterContext* c)
     {
-        var b = new InterpreterBackend<FastPath>(null!, c, op);
-        return T.Define<InterpreterBackend<FastPath>, ulong>(ref b, in op->Operands);
+        var b = new InterpreterBackend<FastPath, OpAddress>(null!, c, new OpAddress(op));
+        return T.Define<InterpreterBackend<FastPath, OpAddress>, ulong>(ref b, in op->Operands);
     }
 
     /// <returns>Whether to go on with the next op; if not, <see cref="InterpreterContext.BudgetLeft"/> and the pc are set.</returns>
@@ -187,9 +187,9 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
     private static bool Step(GuestCpu cpu, Op* op, InterpreterContext* c, long budget)
     {
         BlockHeader* header = Transitions.Enter(cpu, op, c, budget);
-        var b = new InterpreterBackend<SlowPath>(cpu, c, op);
+        var b = new InterpreterBackend<SlowPath, OpAddress>(cpu, c, new OpAddress(op));
         int slot = op->Operands.Slot;
-        if (!T.Define<InterpreterBackend<SlowPath>, ulong>(ref b, in op->Operands))
+        if (!T.Define<InterpreterBackend<SlowPath, OpAddress>, ulong>(ref b, in op->Operands))
         {
             cpu.TakeTrap();
             c->BudgetLeft = budget - slot;

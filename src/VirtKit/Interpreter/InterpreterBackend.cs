@@ -5,7 +5,10 @@ using VirtKit.Execution;
 namespace VirtKit.Interpreter;
 
 /// <summary>Executes the primitives. What may miss, trap or change more than registers is the path's: <see cref="FastPath"/> gives up, <see cref="SlowPath"/> does it.</summary>
-internal unsafe ref struct InterpreterBackend<TPath>(GuestCpu cpu, InterpreterContext* context, Op* op) : IBackend<ulong> where TPath : struct, IExecutionPath
+/// <typeparam name="TPath">How far it goes.</typeparam>
+/// <typeparam name="TAddress">Where the instruction's own address is found.</typeparam>
+internal unsafe ref struct InterpreterBackend<TPath, TAddress>(GuestCpu cpu, InterpreterContext* context, TAddress address) : IBackend<ulong>
+    where TPath : struct, IExecutionPath where TAddress : struct, IInstructionAddress
 {
     /// <summary>Where a computed jump goes.</summary>
     public ulong Target;
@@ -13,12 +16,11 @@ internal unsafe ref struct InterpreterBackend<TPath>(GuestCpu cpu, InterpreterCo
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Constant(ulong value) => value;
 
-    /// <summary>The block builder has put the sum into the literal that the immediate points at.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly ulong PcPlus(int offset) => *(ulong*)((byte*)op + offset);
+    public readonly ulong PcPlus(int offset) => address.Plus(offset);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly ulong NextPc() => BlockExit.Next(op)->Pc;
+    public readonly ulong NextPc() => address.Next;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly ulong Read(int slot) => ((ulong*)(context + 1))[slot];

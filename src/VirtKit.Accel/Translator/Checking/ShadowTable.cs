@@ -13,27 +13,15 @@ internal sealed unsafe class ShadowTable(GuestInstructions set)
     /// <returns>Whether the instruction completed.</returns>
     public bool Run(in DecodedInstruction instruction, GuestCpu cpu, ref ulong next)
     {
-        // An op with its exits behind it, as the interpreter's block builder would have made it, and a literal.
-        Op* op = stackalloc Op[6];
-        new Span<Op>(op, 6).Clear();
-        Operands operands = instruction.Operands;
-        ulong target = cpu.Pc + (ulong)operands.Imm;
-        op->Operands = operands;
-        BlockExit.Next(op)->Pc = next;
-        if (instruction.Form == InstructionForm.PcRelative)
-        {
-            *(ulong*)(op + 5) = target;
-            op->Operands.Imm = 5 * sizeof(Op);
-        }
-
-        bool done = ((delegate*<GuestCpu, Op*, out ulong, bool>)_functions[instruction.Row])(cpu, op, out ulong computed);
+        cpu.NextPc = next;
+        bool done = ((delegate*<GuestCpu, in Operands, out ulong, bool>)_functions[instruction.Row])(cpu, instruction.Operands, out ulong computed);
         switch (instruction.Form)
         {
             case InstructionForm.Branch:
-                next = done ? target : next;
+                next = done ? cpu.Pc + (ulong)instruction.Operands.Imm : next;
                 return true;
             case InstructionForm.Jump:
-                next = target;
+                next = cpu.Pc + (ulong)instruction.Operands.Imm;
                 return true;
             case InstructionForm.JumpRegister:
                 next = computed;
@@ -45,12 +33,12 @@ internal sealed unsafe class ShadowTable(GuestInstructions set)
 
     private sealed class Definitions : IInstructionFunctions
     {
-        public nint Of<T>(InstructionForm form) where T : struct, IInstruction => (nint)(delegate*<GuestCpu, Op*, out ulong, bool>)&Run<T>;
+        public nint Of<T>(InstructionForm form) where T : struct, IInstruction => (nint)(delegate*<GuestCpu, in Operands, out ulong, bool>)&Run<T>;
 
-        private static bool Run<T>(GuestCpu cpu, Op* op, out ulong target) where T : struct, IInstruction
+        private static bool Run<T>(GuestCpu cpu, in Operands operands, out ulong target) where T : struct, IInstruction
         {
-            var b = new InterpreterBackend<ShadowPath>(cpu, (InterpreterContext*)cpu.Context, op);
-            bool done = T.Define<InterpreterBackend<ShadowPath>, ulong>(ref b, op->Operands);
+            var b = new InterpreterBackend<ShadowPath, CpuAddress>(cpu, (InterpreterContext*)cpu.Context, new CpuAddress(cpu));
+            bool done = T.Define<InterpreterBackend<ShadowPath, CpuAddress>, ulong>(ref b, operands);
             target = b.Target;
             return done;
         }
