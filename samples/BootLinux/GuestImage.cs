@@ -17,18 +17,18 @@ internal abstract record GuestImage
 
     /// <summary>Loads it onto the board, which refuses what overlaps something else.</summary>
     /// <param name="board">The board.</param>
-    /// <param name="place">Where a flat binary goes.</param>
+    /// <param name="address">Where a flat binary goes.</param>
     /// <returns>Where it starts.</returns>
-    public abstract Gpa Load(RiscVVirt board, Gpa place);
+    public abstract Gpa Load(RiscVVirt board, Gpa address);
 
     private sealed record Linux(LinuxImage Image) : GuestImage
     {
-        public override Gpa Load(RiscVVirt board, Gpa place) => Image.Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
+        public override Gpa Load(RiscVVirt board, Gpa address) => Image.Load(board.Machine.Memory, RiscVVirt.FirmwareAddress);
     }
 
     private sealed record Elf(ElfImage Image) : GuestImage
     {
-        public override Gpa Load(RiscVVirt board, Gpa place)
+        public override Gpa Load(RiscVVirt board, Gpa address)
         {
             Image.Load(board.Machine.Memory);
             return Image.Entry;
@@ -37,6 +37,6 @@ internal abstract record GuestImage
 
     private sealed record Flat(ReadOnlyMemory<byte> Content) : GuestImage
     {
-        public override Gpa Load(RiscVVirt board, Gpa place) => board.Machine.Memory.Loaded.Write("the flat binary", place, Content.Span).Start;
+        public override Gpa Load(RiscVVirt board, Gpa address) => board.Machine.Memory.Loaded.Write("the flat binary", address, Content.Span).Start;
     }
 }

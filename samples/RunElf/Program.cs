@@ -72,13 +72,13 @@ static int Run(FileInfo file, string engine, int cpus, MemorySize memory, string
             return outOfBudget;
         default:
             Console.Error.WriteLine($"RunElf: the machine stopped: {exit.Reason}. {exit.Detail}".TrimEnd());
-            WritePlace(board.Machine, image, exit);
+            WriteLocation(board.Machine, image, exit);
             return softwareError;
     }
 }
 
 // Where it went wrong, by the program's own names: the first trap, or else where each hart stands.
-static void WritePlace(Machine machine, ElfImage image, VcpuExit exit)
+static void WriteLocation(Machine machine, ElfImage image, VcpuExit exit)
 {
     if (exit.FirstTrap is { } trap)
     {

@@ -110,7 +110,7 @@ public sealed class Aclint : IDevice, IFdtNode, ISnapshotable, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("clint", Window.Size, place, "sifive,clint0", "riscv,clint0").EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) => fdt.BeginDevice("clint", Window.Size, resources, "sifive,clint0", "riscv,clint0").EndNode();
 
     /// <summary>The registers but for MTIME, which is the timebase's.</summary>
     public void Visit(StateVisitor visitor)

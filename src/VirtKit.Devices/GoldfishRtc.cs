@@ -115,7 +115,7 @@ public sealed class GoldfishRtc : IDevice, IFdtNode, ISnapshotable, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("rtc", Window.Size, place, "google,goldfish-rtc").EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) => fdt.BeginDevice("rtc", Window.Size, resources, "google,goldfish-rtc").EndNode();
 
     /// <inheritdoc/>
     public void Visit(StateVisitor visitor)

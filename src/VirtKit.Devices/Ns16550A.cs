@@ -153,11 +153,11 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) =>
-        fdt.BeginDevice("serial", Window.Size, place, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) =>
+        fdt.BeginDevice("serial", Window.Size, resources, "ns16550a").Cells("clock-frequency", 3_686_400).EndNode();
 
     /// <inheritdoc/>
-    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0501", AcpiTrigger.Edge).End();
+    public void Describe(AmlBuilder aml, AcpiResources resources) => aml.BeginDevice(resources, "PNP0501", AcpiTrigger.Edge).End();
 
     /// <inheritdoc/>
     public void Visit(StateVisitor visitor)

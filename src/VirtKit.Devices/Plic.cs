@@ -125,7 +125,7 @@ public sealed class Plic : IDevice, IFdtNode, ISnapshotable, IInterruptSink
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("plic", Window.Size, place, "sifive,plic-1.0.0", "riscv,plic0")
+    public void Describe(FdtBuilder fdt, FdtResources resources) => fdt.BeginDevice("plic", Window.Size, resources, "sifive,plic-1.0.0", "riscv,plic0")
         .Flag("interrupt-controller").Cells("#interrupt-cells", 1).Cells("#address-cells", 0).Cells("riscv,ndev", Sources).EndNode();
 
     void IInterruptSink.SetInput(int input, bool level)

@@ -62,6 +62,6 @@ public sealed class TestFinisher(Action<int> shutdown, Action reset) : IDevice, 
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) =>
-        fdt.BeginDevice("test", Window.Size, place, "sifive,test1", "sifive,test0", "syscon").EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) =>
+        fdt.BeginDevice("test", Window.Size, resources, "sifive,test1", "sifive,test0", "syscon").EndNode();
 }

@@ -319,10 +319,10 @@ public sealed unsafe partial class AddressSpace
         {
             MemoryRegion[] regions = Map();
             CheckFree(regions, region.Name, region.Start, region.Size);
-            int place = 0;
-            while (place < regions.Length && regions[place].Start < region.Start)
-                place++;
-            _regions = [.. regions[..place], region, .. regions[place..]];
+            int index = 0;
+            while (index < regions.Length && regions[index].Start < region.Start)
+                index++;
+            _regions = [.. regions[..index], region, .. regions[index..]];
         }
 
         try

@@ -43,7 +43,7 @@ public sealed unsafe class MemoryRegion
     public nint HostAddress { get; }
 
     /// <summary>The memory file descriptor behind RAM on Linux, or -1: also for a device, and once the region is no longer mapped. Owned by the region.</summary>
-    public int FileDescriptor => Memory?.FileDescriptor ?? -1;
+    internal int FileDescriptor => Memory?.FileDescriptor ?? -1;
 
     internal HostMemory? Memory { get; }
 

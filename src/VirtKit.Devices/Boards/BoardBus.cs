@@ -8,7 +8,7 @@ namespace VirtKit.Devices.Boards;
 /// <param name="inputs">The inputs of the board's interrupt controller.</param>
 internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInputs inputs) : IDisposable
 {
-    private readonly List<PlacedDevice> _devices = [];
+    private readonly List<AttachedDevice> _devices = [];
     private readonly List<IDisposable> _owned = [];
 
     /// <summary>Addresses from here on are no device's.</summary>
@@ -24,7 +24,7 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
     public IReadOnlyList<(Gpa Start, ulong Size, string Name)> Reserved { get; init; } = [];
 
     /// <summary>The devices in the order of their attachment.</summary>
-    public IReadOnlyList<PlacedDevice> Devices => _devices;
+    public IReadOnlyList<AttachedDevice> Devices => _devices;
 
     /// <summary>Attaches the caller's devices.</summary>
     /// <param name="devices">The devices.</param>
@@ -58,7 +58,7 @@ internal sealed class BoardBus(Machine machine, AddressSpace space, InterruptInp
             throw BoardOptions.Refusal($"{label}: {e.Message}", e);
         }
 
-        _devices.Add(new PlacedDevice(device, address, slot.Taken));
+        _devices.Add(new AttachedDevice(device, address, slot.Taken));
     }
 
     /// <summary>Releases the devices, the last first.</summary>

@@ -95,8 +95,8 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     /// <summary>The interrupt controller: <see cref="Plic.Input"/> gives the line into a source. Those of <see cref="Devices"/> are taken.</summary>
     public Plic Plic { get; }
 
-    /// <summary>The devices with an interrupt of the PLIC or of the caller's own, with their places, the caller's last. The guest finds them in the device tree.</summary>
-    public IReadOnlyList<PlacedDevice> Devices => _bus.Devices;
+    /// <summary>The devices with an interrupt of the PLIC or of the caller's own, with their addresses, the caller's last. The guest finds them in the device tree.</summary>
+    public IReadOnlyList<AttachedDevice> Devices => _bus.Devices;
 
     /// <summary>The first address of DRAM, where firmware is loaded and starts.</summary>
     public static Gpa FirmwareAddress => Dram;
@@ -130,7 +130,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     {
         CheckRoom(KernelAddress, image, (ulong)image.Length, DeviceTreeAddress);
         Gpa preferred = KernelAddress + Math.Min(_options.MemorySize / 2, 512 * Megabyte);
-        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, KernelAddress, DeviceTreeAddress, preferred);
+        return InitrdLoader.Load(Machine.Memory, ref _initrd, image, KernelAddress, DeviceTreeAddress, preferred);
     }
 
     /// <summary>Loads a Linux kernel and sets the harts up to start it as <see cref="BootSupervisor"/> does. An initial RAM disk is loaded before or after that.</summary>
@@ -153,7 +153,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     public void BootSupervisor(Gpa entry)
     {
         CheckSbi();
-        PlaceDeviceTree();
+        LoadDeviceTree();
         foreach (Vcpu hart in Machine.Vcpus)
         {
             RiscVState state = hart.GetState<RiscVState>();
@@ -189,7 +189,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     {
         if (_architecture.Sbi is not null)
             throw new InvalidOperationException("Firmware starts in machine mode only with RiscVArchitecture.Sbi not set.");
-        PlaceDeviceTree();
+        LoadDeviceTree();
         // OpenSBI's struct fw_dynamic_info, version 2: magic, version, next address, next mode (1 is supervisor), options, boot hart.
         ReadOnlySpan<ulong> information = [0x4942_534f, 2, next.Value, 1, 0, 0];
         Span<byte> bytes = stackalloc byte[information.Length * 8];
@@ -220,11 +220,11 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         fdt.BeginNode($"memory@{Dram.Value:x}").Strings("device_type", "memory").Cells64("reg", Dram.Value, _options.MemorySize).EndNode();
         RiscVCpuNodes.Describe(fdt, _architecture, harts);
         fdt.BeginNode("soc").Strings("compatible", "simple-bus").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges");
-        _finisher.Describe(fdt, new FdtPlace(Test) { Phandle = test });
-        _aclint.Describe(fdt, new FdtPlace(Clint) { InterruptsExtended = Pins(harts, MachineSoftware, MachineTimer) });
-        Plic.Describe(fdt, new FdtPlace(PlicStart) { Phandle = plic, InterruptsExtended = Pins(harts, MachineExternal, SupervisorExternal) });
-        foreach (PlacedDevice placed in _bus.Devices)
-            (placed.Device as IFdtNode)?.Describe(fdt, Place(placed, plic));
+        _finisher.Describe(fdt, new FdtResources(Test) { Phandle = test });
+        _aclint.Describe(fdt, new FdtResources(Clint) { InterruptsExtended = Pins(harts, MachineSoftware, MachineTimer) });
+        Plic.Describe(fdt, new FdtResources(PlicStart) { Phandle = plic, InterruptsExtended = Pins(harts, MachineExternal, SupervisorExternal) });
+        foreach (AttachedDevice placed in _bus.Devices)
+            (placed.Device as IFdtNode)?.Describe(fdt, ResourcesOf(placed, plic));
         fdt.EndNode();
         DescribeSyscon(fdt, "poweroff", test, TestFinisher.Pass);
         DescribeSyscon(fdt, "reboot", test, TestFinisher.Restart);
@@ -244,11 +244,11 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     /// <inheritdoc cref="Dispose"/>
     public ValueTask DisposeAsync() => new(Task.Run(Dispose));
 
-    private static FdtPlace Place(PlacedDevice placed, uint plic) => placed.Interrupts switch
+    private static FdtResources ResourcesOf(AttachedDevice placed, uint plic) => placed.Interrupts switch
     {
-        [] => new FdtPlace(placed.Address),
-        [int source] => new FdtPlace(placed.Address, plic, (uint)source),
-        var sources => new FdtPlace(placed.Address) { InterruptsExtended = sources.SelectMany(source => new[] { plic, (uint)source }).ToArray() },
+        [] => new FdtResources(placed.Address),
+        [int source] => new FdtResources(placed.Address, plic, (uint)source),
+        var sources => new FdtResources(placed.Address) { InterruptsExtended = sources.SelectMany(source => new[] { plic, (uint)source }).ToArray() },
     };
 
     private static InterruptLine[] Pins(IReadOnlyList<Vcpu> harts, params ReadOnlySpan<int> pins)
@@ -275,7 +275,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         byte[] seed = new byte[32];
         _random.Fill(seed);
         fdt.BeginNode("chosen").Strings("bootargs", _options.CommandLine).Strings("stdout-path", $"/soc/serial@{Uart.Value:x}").Bytes("rng-seed", seed);
-        if (InitrdPlace.Current(Machine.Memory, _initrd) is { } initrd)
+        if (InitrdLoader.Current(Machine.Memory, _initrd) is { } initrd)
             fdt.Cells64("linux,initrd-start", initrd.Start.Value).Cells64("linux,initrd-end", initrd.Start.Value + initrd.Size);
         fdt.EndNode();
     }
@@ -314,7 +314,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         Machine.Memory.Write(start, image);
     }
 
-    private void PlaceDeviceTree()
+    private void LoadDeviceTree()
     {
         // Booting again without a reset places them anew.
         foreach (LoadedRange range in Interlocked.Exchange(ref _ownRanges, []))

@@ -98,11 +98,11 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
     public IX64InterruptChips InterruptChips => _chips;
 
-    /// <summary>The memory-mapped devices with their places: virtio slots, then the caller's. The guest finds them in the DSDT.</summary>
-    public IReadOnlyList<PlacedDevice> Devices => _bus.Devices;
+    /// <summary>The memory-mapped devices with their addresses: virtio slots, then the caller's. The guest finds them in the DSDT.</summary>
+    public IReadOnlyList<AttachedDevice> Devices => _bus.Devices;
 
-    /// <summary>The devices in port space with their places, the caller's last. The guest finds them in the DSDT as far as they describe themselves.</summary>
-    public IReadOnlyList<PlacedDevice> PortDevices => _portBus.Devices;
+    /// <summary>The devices in port space with their addresses, the caller's last. The guest finds them in the DSDT as far as they describe themselves.</summary>
+    public IReadOnlyList<AttachedDevice> PortDevices => _portBus.Devices;
 
     /// <summary>What firmware would say of the memory.</summary>
     public IReadOnlyList<MemoryMapEntry> MemoryMap
@@ -132,7 +132,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         ulong top = Math.Min(_options.MemorySize, InitrdLimit), size = (ulong)image.Length;
         if (size > top - KernelStart)
             throw new ArgumentException($"The image of {size} bytes does not fit into memory.", nameof(image));
-        return InitrdPlace.Load(Machine.Memory, ref _initrd, image, new Gpa(KernelStart), new Gpa(top), preferred: null);
+        return InitrdLoader.Load(Machine.Memory, ref _initrd, image, new Gpa(KernelStart), new Gpa(top), preferred: null);
     }
 
     /// <summary>Loads a Linux kernel and sets the first vCPU up to start it by the 64-bit boot protocol. An initial RAM disk has been loaded before.</summary>
@@ -156,8 +156,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
             entry = LoadElf(kernel);
         }
 
-        PlaceTables();
-        Place("the zero page", ZeroPage, new LinuxZeroPage
+        LoadTables();
+        Load("the zero page", ZeroPage, new LinuxZeroPage
         {
             SetupHeader = header,
             MemoryMap = MemoryMap,
@@ -187,8 +187,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         if (!ElfImage.Parse(kernel, ElfMachine.X64).Segments.Any(segment => entry - segment.PhysicalAddress < segment.MemorySize))
             throw new InvalidImageException($"The ELF file's PVH entry, {entry}, lies in none of its segments.");
         LoadElf(kernel);
-        PlaceTables();
-        Place("the PVH start information", StartInfo, new PvhStartInfo
+        LoadTables();
+        Load("the PVH start information", StartInfo, new PvhStartInfo
         {
             MemoryMap = MemoryMap,
             CommandLine = CommandLine,
@@ -257,45 +257,45 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         for (int i = 0; i < Machine.Vcpus.Count; i++)
             aml.BeginDevice($"C{i:X3}").Name("_HID", "ACPI0007").Name("_UID", (uint)i).End();
         uint number = 0;
-        foreach (PlacedDevice placed in _portBus.Devices)
+        foreach (AttachedDevice placed in _portBus.Devices)
             Describe(placed, new AmlResources().Ports((ushort)placed.Address.Value, (byte)placed.Device.Window.Size));
-        foreach (PlacedDevice placed in _bus.Devices)
+        foreach (AttachedDevice placed in _bus.Devices)
             Describe(placed, new AmlResources().Memory(placed.Address, (uint)placed.Device.Window.Size));
         return aml.End().NamePackage("_S5_", AcpiSleep.PowerOffType, 0, 0, 0).ToArray();
 
-        void Describe(PlacedDevice placed, AmlResources registers)
+        void Describe(AttachedDevice placed, AmlResources registers)
         {
             if (placed.Device is IAcpiNode node)
-                node.Describe(aml, new AcpiPlace($"D{number:X3}", number++, registers, [.. placed.Interrupts.Select(input => (uint)input)]));
+                node.Describe(aml, new AcpiResources($"D{number:X3}", number++, registers, [.. placed.Interrupts.Select(input => (uint)input)]));
         }
     }
 
     /// <summary>The initial RAM disk, unless a reset has come since it was loaded.</summary>
-    private LoadedRange? Initrd => InitrdPlace.Current(Machine.Memory, _initrd);
+    private LoadedRange? Initrd => InitrdLoader.Current(Machine.Memory, _initrd);
 
     private Gpa LoadElf(ReadOnlyMemory<byte> file)
     {
         ElfImage image = ElfImage.Parse(file, ElfMachine.X64);
         foreach (ElfSegment segment in image.Segments)
-            CheckPlace(segment.PhysicalAddress, segment.MemorySize);
+            CheckAddress(segment.PhysicalAddress, segment.MemorySize);
         image.Load(Machine.Memory);
         return image.Entry;
     }
 
     private Gpa LoadWhole(BzImage image)
     {
-        CheckPlace(image.PreferredAddress, image.MemorySize);
+        CheckAddress(image.PreferredAddress, image.MemorySize);
         return image.Load(Machine.Memory, image.PreferredAddress);
     }
 
     /// <summary>What the board places itself lies below 1 MiB.</summary>
-    private static void CheckPlace(Gpa start, ulong size)
+    private static void CheckAddress(Gpa start, ulong size)
     {
         if (start.Value < KernelStart && size != 0)
             throw new InvalidImageException($"The kernel's {size} bytes at {start} do not lie above 1 MiB.");
     }
 
-    private void PlaceTables()
+    private void LoadTables()
     {
         // Booting again without a reset places them anew.
         foreach (LoadedRange range in Interlocked.Exchange(ref _ownRanges, []))
@@ -303,12 +303,12 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         byte[] tables = BuildAcpiTables();
         if ((ulong)tables.Length > KernelStart - FirmwareStart)
             throw new VirtKitException($"The ACPI tables have {tables.Length} bytes, and there is room for {KernelStart - FirmwareStart}: the board has too many devices.");
-        Place("the ACPI tables", Tables, tables);
-        Place("the command line", CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
+        Load("the ACPI tables", Tables, tables);
+        Load("the command line", CommandLine, [.. Encoding.UTF8.GetBytes(_options.CommandLine), 0]);
         ClaimOwn("the descriptor table of the kernel's entry", X64EntryState.DescriptorRange);
     }
 
-    private void Place(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Write(name, start, content)];
+    private void Load(string name, Gpa start, ReadOnlySpan<byte> content) => _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Write(name, start, content)];
 
     private void ClaimOwn(string name, (Gpa Start, ulong Size) range) => _ownRanges = [.. _ownRanges, Machine.Memory.Loaded.Claim(name, range.Start, range.Size)];
 

@@ -133,7 +133,7 @@ public sealed class CmosRtc : IDevice, IAcpiNode, IPostedWrites, ISnapshotable, 
     }
 
     /// <inheritdoc/>
-    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PNP0B00", AcpiTrigger.Edge).End();
+    public void Describe(AmlBuilder aml, AcpiResources resources) => aml.BeginDevice(resources, "PNP0B00", AcpiTrigger.Edge).End();
 
     /// <inheritdoc/>
     public void Visit(StateVisitor visitor)

@@ -71,8 +71,8 @@ public sealed class OverlayBlockBackend : IBlockBackend, ISnapshotable, IDisposa
             Span<byte> piece = destination[..count];
             if (_inMemory.TryGetValue(index, out byte[]? block))
                 block.AsSpan(start, count).CopyTo(piece);
-            else if (_inFile.TryGetValue(index, out long place))
-                HostFile.Read(_file!.SafeFileHandle, place + start, piece);
+            else if (_inFile.TryGetValue(index, out long at))
+                HostFile.Read(_file!.SafeFileHandle, at + start, piece);
             else
                 _origin.Read(offset, piece);
             destination = destination[count..];
@@ -91,8 +91,8 @@ public sealed class OverlayBlockBackend : IBlockBackend, ISnapshotable, IDisposa
             ReadOnlySpan<byte> piece = source[..count];
             if (_inMemory.TryGetValue(index, out byte[]? block))
                 piece.CopyTo(block.AsSpan(start));
-            else if (_inFile.TryGetValue(index, out long place))
-                HostFile.Write(_file!.SafeFileHandle, place + start, piece);
+            else if (_inFile.TryGetValue(index, out long at))
+                HostFile.Write(_file!.SafeFileHandle, at + start, piece);
             else
                 AddBlock(index, start, piece);
             source = source[count..];

@@ -182,10 +182,10 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
     }
 
     /// <inheritdoc/>
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("virtio_mmio", Window.Size, place, "virtio,mmio").EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) => fdt.BeginDevice("virtio_mmio", Window.Size, resources, "virtio,mmio").EndNode();
 
     /// <inheritdoc/>
-    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
+    public void Describe(AmlBuilder aml, AcpiResources resources) => aml.BeginDevice(resources, "LNRO0005", AcpiTrigger.Level).Name("_CCA", 1).End();
 
     /// <summary>The transport's state, that of its queues and of the device. Guest memory is what it was, or has been restored before.</summary>
     public void Visit(StateVisitor visitor)

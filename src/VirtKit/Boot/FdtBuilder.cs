@@ -53,20 +53,20 @@ public sealed class FdtBuilder
     }
 
     /// <summary>Begins a device's node, <paramref name="name"/><c>@address</c>, with what every device has: <c>compatible</c>, <c>reg</c>, and its interrupts and
-    /// phandle as far as the place has them.</summary>
+    /// phandle as far as the resources have them.</summary>
     /// <param name="name">The name without its unit address, <c>serial</c>.</param>
     /// <param name="size">The length of its register window in bytes.</param>
-    /// <param name="place">Where the board has put it.</param>
+    /// <param name="resources">What the board has given it.</param>
     /// <param name="compatible">What drivers know it by, the most special first.</param>
-    public FdtBuilder BeginDevice(string name, ulong size, FdtPlace place, params ReadOnlySpan<string> compatible)
+    public FdtBuilder BeginDevice(string name, ulong size, FdtResources resources, params ReadOnlySpan<string> compatible)
     {
-        BeginNode($"{name}@{place.Address.Value:x}").Strings("compatible", compatible).Cells64("reg", place.Address.Value, size);
-        if (place.InterruptParent != 0)
-            Cells("interrupt-parent", place.InterruptParent).Cells("interrupts", place.Interrupt);
-        if (!place.InterruptsExtended.IsEmpty)
-            Cells("interrupts-extended", place.InterruptsExtended.Span);
-        if (place.Phandle != 0)
-            Cells("phandle", place.Phandle);
+        BeginNode($"{name}@{resources.Address.Value:x}").Strings("compatible", compatible).Cells64("reg", resources.Address.Value, size);
+        if (resources.InterruptParent != 0)
+            Cells("interrupt-parent", resources.InterruptParent).Cells("interrupts", resources.Interrupt);
+        if (!resources.InterruptsExtended.IsEmpty)
+            Cells("interrupts-extended", resources.InterruptsExtended.Span);
+        if (resources.Phandle != 0)
+            Cells("phandle", resources.Phandle);
         return this;
     }
 

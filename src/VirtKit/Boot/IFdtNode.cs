@@ -5,15 +5,15 @@ public interface IFdtNode
 {
     /// <summary>Writes the device's node, from <see cref="FdtBuilder.BeginNode"/> to <see cref="FdtBuilder.EndNode"/>.</summary>
     /// <param name="fdt">The tree under construction, positioned inside the bus node (two address and two size cells).</param>
-    /// <param name="place">Where the board has put the device.</param>
-    void Describe(FdtBuilder fdt, FdtPlace place);
+    /// <param name="resources">What the board has given the device.</param>
+    void Describe(FdtBuilder fdt, FdtResources resources);
 }
 
 /// <summary>What a device cannot know about itself and its device-tree node needs.</summary>
 /// <param name="Address">The guest physical address of its register window.</param>
 /// <param name="InterruptParent">The phandle of the interrupt controller that its line goes to; 0 without one.</param>
 /// <param name="Interrupt">The number of the controller's input; 0 without one.</param>
-public readonly record struct FdtPlace(Gpa Address, uint InterruptParent = 0, uint Interrupt = 0)
+public readonly record struct FdtResources(Gpa Address, uint InterruptParent = 0, uint Interrupt = 0)
 {
     /// <summary>The phandle under which other nodes name this one; 0 where none does.</summary>
     public uint Phandle { get; init; }

@@ -13,22 +13,22 @@ internal static unsafe class AtomicMemory
         size == 4 ? Exchange32(operation, ref *(int*)pointer, (int)operand) : Exchange64(operation, ref *(long*)pointer, (long)operand);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Exchange32(AtomicOperation operation, ref int place, int operand)
+    private static uint Exchange32(AtomicOperation operation, ref int target, int operand)
     {
         switch (operation)
         {
             case AtomicOperation.Swap:
-                return (uint)Interlocked.Exchange(ref place, operand);
+                return (uint)Interlocked.Exchange(ref target, operand);
             case AtomicOperation.Add:
-                return (uint)(Interlocked.Add(ref place, operand) - operand);
+                return (uint)(Interlocked.Add(ref target, operand) - operand);
             case AtomicOperation.And:
-                return (uint)Interlocked.And(ref place, operand);
+                return (uint)Interlocked.And(ref target, operand);
             case AtomicOperation.Or:
-                return (uint)Interlocked.Or(ref place, operand);
+                return (uint)Interlocked.Or(ref target, operand);
             default:
                 while (true)
                 {
-                    int old = Volatile.Read(ref place);
+                    int old = Volatile.Read(ref target);
                     int wanted = operation switch
                     {
                         AtomicOperation.Xor => old ^ operand,
@@ -37,29 +37,29 @@ internal static unsafe class AtomicMemory
                         AtomicOperation.MinUnsigned => (int)Math.Min((uint)old, (uint)operand),
                         _ => (int)Math.Max((uint)old, (uint)operand),
                     };
-                    if (Interlocked.CompareExchange(ref place, wanted, old) == old)
+                    if (Interlocked.CompareExchange(ref target, wanted, old) == old)
                         return (uint)old;
                 }
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Exchange64(AtomicOperation operation, ref long place, long operand)
+    private static ulong Exchange64(AtomicOperation operation, ref long target, long operand)
     {
         switch (operation)
         {
             case AtomicOperation.Swap:
-                return (ulong)Interlocked.Exchange(ref place, operand);
+                return (ulong)Interlocked.Exchange(ref target, operand);
             case AtomicOperation.Add:
-                return (ulong)(Interlocked.Add(ref place, operand) - operand);
+                return (ulong)(Interlocked.Add(ref target, operand) - operand);
             case AtomicOperation.And:
-                return (ulong)Interlocked.And(ref place, operand);
+                return (ulong)Interlocked.And(ref target, operand);
             case AtomicOperation.Or:
-                return (ulong)Interlocked.Or(ref place, operand);
+                return (ulong)Interlocked.Or(ref target, operand);
             default:
                 while (true)
                 {
-                    long old = Volatile.Read(ref place);
+                    long old = Volatile.Read(ref target);
                     long wanted = operation switch
                     {
                         AtomicOperation.Xor => old ^ operand,
@@ -68,7 +68,7 @@ internal static unsafe class AtomicMemory
                         AtomicOperation.MinUnsigned => (long)Math.Min((ulong)old, (ulong)operand),
                         _ => (long)Math.Max((ulong)old, (ulong)operand),
                     };
-                    if (Interlocked.CompareExchange(ref place, wanted, old) == old)
+                    if (Interlocked.CompareExchange(ref target, wanted, old) == old)
                         return (ulong)old;
                 }
         }

@@ -34,14 +34,14 @@ internal sealed unsafe class BlockBuilder(GuestInstructions set, HandlerTable ha
             ulong next = at + instruction.Length;
             _offsets[++count] = (ushort)(next - pc);
             if (!instruction.GoesOn)
-                return Place(pc, count, literals, instruction.Form, at + (ulong)offset, next, links, allocate);
+                return Finish(pc, count, literals, instruction.Form, at + (ulong)offset, next, links, allocate);
             at = next;
         }
 
-        return count == 0 ? null : Place(pc, count, literals, InstructionForm.Plain, 0, at, links, allocate);
+        return count == 0 ? null : Finish(pc, count, literals, InstructionForm.Plain, 0, at, links, allocate);
     }
 
-    private Op* Place(ulong pc, int count, int literals, InstructionForm form, ulong taken, ulong next, ExitLinks links, Func<int, nint> allocate)
+    private Op* Finish(ulong pc, int count, int literals, InstructionForm form, ulong taken, ulong next, ExitLinks links, Func<int, nint> allocate)
     {
         bool fallsThrough = form == InstructionForm.Plain;
         int length = count + (fallsThrough ? 1 : 0);

@@ -37,7 +37,7 @@ public sealed class BoardDeviceTests
         string source = System.Text.Encoding.ASCII.GetString(Tool.Run(dtc, board.BuildDeviceTree(), "-I", "dtb", "-O", "dts", "-W", "no-interrupt_provider"));
         Snapshot.Verify(string.Join('\n', source.Split("};").Where(node => node.Contains("example,probe", StringComparison.Ordinal)).Select(node => node[node.LastIndexOf("probe@", StringComparison.Ordinal)..].Trim())));
         Assert.Contains("virtio_mmio@4004000", source, StringComparison.Ordinal);
-        foreach (PlacedDevice placed in board.Devices.TakeLast(5).Where(d => d.Device is ProbeDevice))
+        foreach (AttachedDevice placed in board.Devices.TakeLast(5).Where(d => d.Device is ProbeDevice))
         {
             Assert.True(board.Machine.Memory.TryStore(placed.Address, 4, 5));
             Assert.Equal(5ul, placed.Device.Read(0, 4));
@@ -87,9 +87,9 @@ public sealed class BoardDeviceTests
         Snapshot.Verify(string.Join("\n", source[first..].Split("Device (").Where(device => device.Contains("example,probe", StringComparison.Ordinal)).Select(device => "Device (" + device.Trim())));
         // What it decompiles to compiles again: the tables are whole.
         Tool.Run(iasl, [], "-p", folder.File("again"), folder.File("dsdt.dsl"));
-        foreach (PlacedDevice placed in board.Devices.TakeLast(2))
+        foreach (AttachedDevice placed in board.Devices.TakeLast(2))
             Assert.True(board.Machine.Memory.TryStore(placed.Address, 4, 5) && placed.Device.Read(0, 4) == 5);
-        foreach (PlacedDevice placed in board.PortDevices.TakeLast(2))
+        foreach (AttachedDevice placed in board.PortDevices.TakeLast(2))
             Assert.True(board.Machine.Ports!.TryStore(placed.Address, 4, 5) && placed.Device.Read(0, 4) == 5);
     }
 

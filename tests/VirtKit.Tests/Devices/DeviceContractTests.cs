@@ -81,7 +81,7 @@ public sealed class DeviceContractTests
         var node = Assert.IsType<IFdtNode>(device, exactMatch: false);
         var fdt = new FdtBuilder();
         fdt.BeginNode("");
-        node.Describe(fdt, new FdtPlace(new Gpa(Start), 1, 2));
+        node.Describe(fdt, new FdtResources(new Gpa(Start), 1, 2));
         string blob = System.Text.Encoding.Latin1.GetString(fdt.EndNode().ToArray());
         Assert.Contains("@10000000", blob);
         Assert.Contains("compatible", blob);

@@ -29,9 +29,11 @@ public sealed partial class WordsTests
     [InlineData("ForgoRecent", true)]
     [InlineData("forgotten", false)]
     [InlineData("one look at the TLB", true)]
+    [InlineData("record FdtPlace(Gpa Address)", true)]
+    [InlineData("in the place of, Replace and Placed", false)]
     public void PrivateWords_InASentence_AreFound(string text, bool expected) => Assert.Equal(expected, Private().IsMatch(text));
 
-    /// <summary>One-off block; drop or disable; a lookup; what arrived during the call.</summary>
-    [GeneratedRegex(@"\blone\b|(?<=[a-z])Lone(?![a-z])|\bLone[A-Z]\w*|\b[Ff]orgo(?:es|ing|ne|[A-Z]\w*)?\b|\blooks? at the TLB|\bcame meanwhile\b|\bturning back\b")]
+    /// <summary>One-off block; drop or disable; a lookup; what arrived during the call; an address, an operand, resources.</summary>
+    [GeneratedRegex(@"\blone\b|(?<=[a-z])Lone(?![a-z])|\bLone[A-Z]\w*|\b[Ff]orgo(?:es|ing|ne|[A-Z]\w*)?\b|\blooks? at the TLB|\bcame meanwhile\b|\bturning back\b|\b\w*Place\b")]
     private static partial Regex Private();
 }

@@ -15,7 +15,7 @@ internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, Di
     private readonly byte[] _actual = new byte[set.RegistersSize], _afterTrap = new byte[set.RegistersSize];
     private readonly ulong[] _addresses = new ulong[IrBlock.MaxInstructions];
     private readonly List<(ulong Pc, byte[] Code)> _code = [];
-    private readonly List<(nint Place, byte Value, int Step)> _writes = [];
+    private readonly List<(nint Address, byte Value, int Step)> _writes = [];
     private readonly Dictionary<nint, byte> _memory = [];
     private int _steps;
     private bool _trapped;
@@ -77,9 +77,9 @@ internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, Di
 
     /// <summary>The host's address of guest memory, where an access reaches memory of one page.</summary>
     /// <returns>Whether it does; if not, a trap is recorded or the prediction given up.</returns>
-    public static bool TryReach(GuestCpu cpu, ulong address, int size, MemoryAccess access, out byte* place)
+    public static bool TryReach(GuestCpu cpu, ulong address, int size, MemoryAccess access, out byte* pointer)
     {
-        place = null;
+        pointer = null;
         if ((address & 0xfff) + (ulong)size > 0x1000)
             return GiveUp(cpu);
         if (!cpu.TryTranslateData(address, size, access, out ulong physical, out MemoryRegion? region))
@@ -87,25 +87,25 @@ internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, Di
         if (region is not { IsMemory: true } || (access == MemoryAccess.Store && !region.IsWritable))
             return GiveUp(cpu);
         // SAFETY: the translation put the access inside the region.
-        place = (byte*)region.HostAddress + (physical - region.Start.Value);
+        pointer = (byte*)region.HostAddress + (physical - region.Start.Value);
         return true;
     }
 
-    public ulong Read(byte* place, int size)
+    public ulong Read(byte* pointer, int size)
     {
         ulong value = 0;
         for (int i = 0; i < size; i++)
-            value |= (ulong)_memory.GetValueOrDefault((nint)(place + i), place[i]) << (8 * i);
+            value |= (ulong)_memory.GetValueOrDefault((nint)(pointer + i), pointer[i]) << (8 * i);
         return value;
     }
 
-    public void Write(byte* place, int size, ulong value)
+    public void Write(byte* pointer, int size, ulong value)
     {
         for (int i = 0; i < size; i++)
         {
             byte part = (byte)(value >> (8 * i));
-            _memory[(nint)(place + i)] = part;
-            _writes.Add(((nint)(place + i), part, _steps));
+            _memory[(nint)(pointer + i)] = part;
+            _writes.Add(((nint)(pointer + i), part, _steps));
         }
     }
 
@@ -143,9 +143,9 @@ internal sealed unsafe class Shadow(GuestInstructions set, ShadowTable table, Di
         // What is stored to twice has to hold the last.
         for (int i = _writes.Count - 1; i >= 0; i--)
         {
-            (nint place, byte value, int step) = _writes[i];
-            byte actual = *(byte*)place;
-            if (step < retired && _memory.Remove(place) && actual != value)
+            (nint pointer, byte value, int step) = _writes[i];
+            byte actual = *(byte*)pointer;
+            if (step < retired && _memory.Remove(pointer) && actual != value)
                 return $"a byte that the store at {new Gva(_addresses[step])} wrote is {actual:x2}, not {value:x2}";
         }
 

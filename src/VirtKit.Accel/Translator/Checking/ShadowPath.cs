@@ -10,17 +10,17 @@ internal readonly unsafe struct ShadowPath : IExecutionPath
     public static bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
-        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Load, out byte* place))
+        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Load, out byte* pointer))
             return false;
-        value = width.Extend(Shadow.Of(cpu).Read(place, width.Bytes()));
+        value = width.Extend(Shadow.Of(cpu).Read(pointer, width.Bytes()));
         return true;
     }
 
     public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value)
     {
-        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Store, out byte* place))
+        if (!Shadow.TryReach(cpu, address, width.Bytes(), MemoryAccess.Store, out byte* pointer))
             return false;
-        Shadow.Of(cpu).Write(place, width.Bytes(), value);
+        Shadow.Of(cpu).Write(pointer, width.Bytes(), value);
         return true;
     }
 

@@ -45,19 +45,19 @@ public sealed class AmlBuilder
     }
 
     /// <summary>Opens a device with what every device has: its hardware ID, <c>_UID</c>, and its registers and interrupts as <c>_CRS</c>.</summary>
-    /// <param name="place">Where the board has put it.</param>
+    /// <param name="device">What the board has given it.</param>
     /// <param name="hardwareId">The hardware ID: of the form <c>PNP0501</c>, which is written compressed, or <c>ACPI0007</c>.</param>
     /// <param name="trigger">How its interrupts are triggered.</param>
-    public AmlBuilder BeginDevice(AcpiPlace place, string hardwareId, AcpiTrigger trigger)
+    public AmlBuilder BeginDevice(AcpiResources device, string hardwareId, AcpiTrigger trigger)
     {
-        ArgumentNullException.ThrowIfNull(place);
+        ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(hardwareId);
-        AmlResources resources = place.Registers.Copy();
-        foreach (uint interrupt in place.Interrupts)
+        AmlResources resources = device.Registers.Copy();
+        foreach (uint interrupt in device.Interrupts)
             resources.Interrupt(interrupt, trigger);
-        BeginDevice(place.Name);
+        BeginDevice(device.Name);
         _ = hardwareId.Length == 7 ? NameEisaId("_HID", hardwareId) : Name("_HID", hardwareId);
-        return Name("_UID", place.UniqueId).NameResources(resources);
+        return Name("_UID", device.UniqueId).NameResources(resources);
     }
 
     /// <summary>Closes the innermost scope or device.</summary>

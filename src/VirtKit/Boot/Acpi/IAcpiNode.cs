@@ -3,10 +3,10 @@ namespace VirtKit.Boot.Acpi;
 /// <summary>The capability of a device to describe itself in a DSDT.</summary>
 public interface IAcpiNode
 {
-    /// <summary>Writes the device's object, from <see cref="AmlBuilder.BeginDevice(AcpiPlace, string, AcpiTrigger)"/> to <see cref="AmlBuilder.End"/>.</summary>
+    /// <summary>Writes the device's object, from <see cref="AmlBuilder.BeginDevice(AcpiResources, string, AcpiTrigger)"/> to <see cref="AmlBuilder.End"/>.</summary>
     /// <param name="aml">The code under construction, positioned inside the scope <c>_SB_</c>.</param>
-    /// <param name="place">Where the board has put the device.</param>
-    void Describe(AmlBuilder aml, AcpiPlace place);
+    /// <param name="resources">What the board has given the device.</param>
+    void Describe(AmlBuilder aml, AcpiResources resources);
 }
 
 /// <summary>What a device cannot know about itself and its ACPI object needs.</summary>
@@ -14,4 +14,4 @@ public interface IAcpiNode
 /// <param name="UniqueId">The number that tells devices of one hardware ID apart, <c>_UID</c>.</param>
 /// <param name="Registers">Its register window, memory or ports.</param>
 /// <param name="Interrupts">The global system interrupts that its lines are, in the device's order.</param>
-public sealed record AcpiPlace(string Name, uint UniqueId, AmlResources Registers, IReadOnlyList<uint> Interrupts);
+public sealed record AcpiResources(string Name, uint UniqueId, AmlResources Registers, IReadOnlyList<uint> Interrupts);

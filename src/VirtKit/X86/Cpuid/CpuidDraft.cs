@@ -138,10 +138,10 @@ internal sealed class CpuidDraft
     }
 
     private IEnumerable<CpuidAuditLine> CompareWithHost() =>
-        from place in _host.Keys.Union(_entries.Keys).Order()
+        from leaf in _host.Keys.Union(_entries.Keys).Order()
         from register in Enum.GetValues<CpuidRegister>()
-        from line in CpuidAuditLine.Compare(place.Leaf, place.Subleaf, register, HostAnswer(place.Leaf, place.Subleaf)[register], this[place.Leaf, place.Subleaf][register],
-            changed => ReasonOf(place.Leaf, place.Subleaf, register, changed))
+        from line in CpuidAuditLine.Compare(leaf.Leaf, leaf.Subleaf, register, HostAnswer(leaf.Leaf, leaf.Subleaf)[register], this[leaf.Leaf, leaf.Subleaf][register],
+            changed => ReasonOf(leaf.Leaf, leaf.Subleaf, register, changed))
         select line;
 
     private string ReasonOf(uint leaf, uint subleaf, CpuidRegister register, uint changed) =>

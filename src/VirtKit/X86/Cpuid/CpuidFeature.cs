@@ -77,7 +77,7 @@ public sealed record CpuidFeature(string Name, uint Leaf, uint Subleaf, CpuidReg
 
     private static readonly FrozenDictionary<string, CpuidFeature> ByName = All.ToFrozenDictionary(f => f.Name);
     private static readonly FrozenSet<(uint, uint, CpuidRegister)> FeatureRegisters = All.Select(f => (f.Leaf, f.Subleaf, f.Register)).ToFrozenSet();
-    private static readonly FrozenDictionary<(uint, uint, CpuidRegister, int), CpuidFeature> ByPlace = All.ToFrozenDictionary(f => (f.Leaf, f.Subleaf, f.Register, f.Bit));
+    private static readonly FrozenDictionary<(uint, uint, CpuidRegister, int), CpuidFeature> ByBit = All.ToFrozenDictionary(f => (f.Leaf, f.Subleaf, f.Register, f.Bit));
 
     /// <summary>The features of <see cref="Needs"/>.</summary>
     internal IEnumerable<string> Needed => Needs.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -86,7 +86,7 @@ public sealed record CpuidFeature(string Name, uint Leaf, uint Subleaf, CpuidReg
     internal static bool IsFeatureRegister(uint leaf, uint subleaf, CpuidRegister register) => FeatureRegisters.Contains((leaf, subleaf, register));
 
     /// <summary>The feature in a bit, or <see langword="null"/> where none is known.</summary>
-    internal static CpuidFeature? At(uint leaf, uint subleaf, CpuidRegister register, int bit) => ByPlace.GetValueOrDefault((leaf, subleaf, register, bit));
+    internal static CpuidFeature? At(uint leaf, uint subleaf, CpuidRegister register, int bit) => ByBit.GetValueOrDefault((leaf, subleaf, register, bit));
 
     /// <summary>Looks a feature up by name.</summary>
     /// <exception cref="ArgumentException">No feature is called so.</exception>

@@ -61,10 +61,10 @@ internal sealed class UserPageTables
 
     /// <summary>Maps one page.</summary>
     /// <exception cref="ArgumentException">Something is mapped there.</exception>
-    public void Map(ulong address, ulong frame, bool user, X64UserAccess access) => Place(address, 12, frame | Present | (user ? User : 0) | AccessBits(access));
+    public void Map(ulong address, ulong frame, bool user, X64UserAccess access) => SetEntry(address, 12, frame | Present | (user ? User : 0) | AccessBits(access));
 
     /// <summary>Maps 2 MiB for the supervisor to read and write.</summary>
-    public void MapLarge(ulong address, ulong frame) => Place(address, 21, frame | Present | Large | AccessBits(X64UserAccess.Write));
+    public void MapLarge(ulong address, ulong frame) => SetEntry(address, 21, frame | Present | Large | AccessBits(X64UserAccess.Write));
 
     /// <summary>Finds where a mapped page's entry stands.</summary>
     public bool TryFindEntry(ulong address, out ulong at)
@@ -97,7 +97,7 @@ internal sealed class UserPageTables
         return (entry & User) != 0;
     }
 
-    private void Place(ulong address, int level, ulong value)
+    private void SetEntry(ulong address, int level, ulong value)
     {
         ulong table = Root;
         for (int shift = 39; shift > level; shift -= 9)

@@ -75,7 +75,7 @@ internal static class UserSupervisor
         ReadOnlySpan<ulong> gdt = [0, 0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_fb00_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0,
             0x0000_8900_0000_0067 | ((TaskPage & 0xff_ffff) << 16) | ((TaskPage & 0xff00_0000) << 32), TaskPage >> 32];
         MemoryMarshal.AsBytes(gdt).CopyTo(page);
-        Place(GdtPage, page, X64UserAccess.Read);
+        MapPage(GdtPage, page, X64UserAccess.Read);
 
         page.Clear();
         for (int vector = 0; vector < Vectors; vector++)
@@ -89,31 +89,31 @@ internal static class UserSupervisor
             BinaryPrimitives.WriteUInt32LittleEndian(gate[8..], (uint)(stub >> 32));
         }
 
-        Place(IdtPage, page, X64UserAccess.Read);
+        MapPage(IdtPage, page, X64UserAccess.Read);
 
         page.Clear();
         BinaryPrimitives.WriteUInt64LittleEndian(page[4..], StackTop);
         BinaryPrimitives.WriteUInt16LittleEndian(page[0x66..], 0x68); // no I/O permission bitmap: every port is refused
-        Place(TaskPage, page, X64UserAccess.Write);
+        MapPage(TaskPage, page, X64UserAccess.Write);
 
         page.Clear();
-        ulong stack = Place(StackPage, page, X64UserAccess.Write);
+        ulong stack = MapPage(StackPage, page, X64UserAccess.Write);
 
         page.Fill(0xcc);
         for (int vector = 0; vector < Vectors; vector++)
             page[vector * StubSize] = 0xf4; // hlt
 
         ((ReadOnlySpan<byte>)[0x48, 0xcf]).CopyTo(page[(int)(ReturnStub - StubPage)..]); // iretq
-        Place(StubPage, page, X64UserAccess.Execute);
+        MapPage(StubPage, page, X64UserAccess.Execute);
 
         page.Fill(0xcc);
         EditCode.CopyTo(page);
-        Place(EditPage, page, X64UserAccess.Execute);
+        MapPage(EditPage, page, X64UserAccess.Execute);
         for (ulong frame = 0; frame < memorySize; frame += LargePage)
             tables.MapLarge(DirectMap + frame, frame);
         return stack;
 
-        ulong Place(ulong address, ReadOnlySpan<byte> bytes, X64UserAccess access)
+        ulong MapPage(ulong address, ReadOnlySpan<byte> bytes, X64UserAccess access)
         {
             ulong frame = tables.TakeFrame();
             memory.Write(new Gpa(frame), bytes);

@@ -25,9 +25,9 @@ internal sealed class ProbeDevice(ulong size = 8, params InterruptLine[] lines) 
 
     public void Reset() => _value = 0;
 
-    public void Describe(FdtBuilder fdt, FdtPlace place) => fdt.BeginDevice("probe", size, place, "example,probe").EndNode();
+    public void Describe(FdtBuilder fdt, FdtResources resources) => fdt.BeginDevice("probe", size, resources, "example,probe").EndNode();
 
-    public void Describe(AmlBuilder aml, AcpiPlace place) => aml.BeginDevice(place, "PRP0001", AcpiTrigger.Level).NameCompatible("example,probe").End();
+    public void Describe(AmlBuilder aml, AcpiResources resources) => aml.BeginDevice(resources, "PRP0001", AcpiTrigger.Level).NameCompatible("example,probe").End();
 
     public void Dispose() => IsDisposed = true;
 }

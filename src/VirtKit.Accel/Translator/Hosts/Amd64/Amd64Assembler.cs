@@ -154,24 +154,24 @@ internal sealed unsafe partial class Amd64Assembler
         *_cursor++ = (byte)(0xc8 | (int)to & 7);
     }
 
-    public void LockOr(in Mem place, int imm)
+    public void LockOr(in Mem operand, int imm)
     {
         *_cursor++ = 0xf0;
-        Alu(Amd64.Alu.Or, place, imm, Size.Bits32);
+        Alu(Amd64.Alu.Or, operand, imm, Size.Bits32);
     }
 
-    public void LockExchangeAdd(in Mem place, Gp value, Size size)
+    public void LockExchangeAdd(in Mem operand, Gp value, Size size)
     {
         *_cursor++ = 0xf0;
-        Encode(0, W(size), 1, 0xc1, (int)value, place);
+        Encode(0, W(size), 1, 0xc1, (int)value, operand);
     }
 
-    public void Exchange(in Mem place, Gp value, Size size) => Op(0x87, (int)value, place, size);
+    public void Exchange(in Mem operand, Gp value, Size size) => Op(0x87, (int)value, operand, size);
 
-    public void LockCompareExchange(in Mem place, Gp value, Size size)
+    public void LockCompareExchange(in Mem operand, Gp value, Size size)
     {
         *_cursor++ = 0xf0;
-        Encode(0, W(size), 1, 0xb1, (int)value, place);
+        Encode(0, W(size), 1, 0xb1, (int)value, operand);
     }
 
     public void Push(Gp register)

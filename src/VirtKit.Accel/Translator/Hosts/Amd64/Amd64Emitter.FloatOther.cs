@@ -64,7 +64,7 @@ internal sealed unsafe partial class Amd64Emitter
             _ => Condition.BelowOrEqual,
         }, Gp.Rax);
         _asm.MoveZero8(to, Gp.Rax);
-        Place(index, to);
+        Locate(index, to);
     }
 
     private void EmitToInteger(int index, in IrOp op, bool isDouble, Xmm x)
@@ -79,7 +79,7 @@ internal sealed unsafe partial class Amd64Emitter
             _asm.MoveSign32(to, Gp.Rax);
         else if (to != Gp.Rax)
             _asm.Move(to, Gp.Rax);
-        Place(index, to);
+        Locate(index, to);
     }
 
     private void EmitFromInteger(FloatOperation operation, bool isDouble, in IrOp op)

@@ -73,7 +73,7 @@ internal sealed unsafe partial class Amd64Emitter
     private bool IsBox(in IrOp value) => value.Code == IrCode.Or && _block.Ops[value.B] is { Code: IrCode.Constant, Imm: 0xffffffff_00000000 };
 
     /// <summary>A load straight into a vector register, where that is what the instruction does with it.</summary>
-    private bool TryLoadFloat(int index, MemoryWidth width, in Mem place)
+    private bool TryLoadFloat(int index, MemoryWidth width, in Mem operand)
     {
         int next = NextEffect(index);
         if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteFloat } write)
@@ -82,7 +82,7 @@ internal sealed unsafe partial class Amd64Emitter
         {
             Xmm home = _homes.VectorOf(write.Detail);
             Xmm to = home == Xmm.None ? Work : home;
-            _asm.LoadDouble(to, place);
+            _asm.LoadDouble(to, operand);
             Finish(index, to);
             return true;
         }
@@ -90,22 +90,22 @@ internal sealed unsafe partial class Amd64Emitter
         ref readonly IrOp box = ref _block.Ops[write.A];
         if (width != MemoryWidth.Word || !IsBox(box) || box.A != index)
             return false;
-        _asm.LoadSingle(Work, place);
+        _asm.LoadSingle(Work, operand);
         _asm.Logic(LogicOr, Work, Work, GuestRegisters.Field(ContextLayout.Box));
         Finish(write.A, Work);
         return true;
     }
 
-    private bool TryStoreFloat(short value, int bytes, in Mem place)
+    private bool TryStoreFloat(short value, int bytes, in Mem operand)
     {
         ref readonly IrOp op = ref _block.Ops[value];
         Xmm home = op.Code == IrCode.ReadFloat ? _homes.VectorOf(op.Detail) : Xmm.None;
         if (home == Xmm.None)
             return false;
         if (bytes == 8)
-            _asm.StoreDouble(place, home);
+            _asm.StoreDouble(operand, home);
         else
-            _asm.StoreSingle(place, home);
+            _asm.StoreSingle(operand, home);
         return true;
     }
 

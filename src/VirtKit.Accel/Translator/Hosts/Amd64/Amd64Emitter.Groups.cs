@@ -11,7 +11,7 @@ internal sealed unsafe partial class Amd64Emitter
     private int _held;
 
     /// <summary>The place of one of a group's accesses. From the first access to the last, rcx holds the host's address of what the base points to.</summary>
-    private Mem EmitSharedPlace(int index, in IrOp op, int table)
+    private Mem EmitSharedOperand(int index, in IrOp op, int table)
     {
         ref readonly AccessGroup group = ref _block.Groups[op.Group - 1];
         if (index == group.First)

@@ -9,66 +9,66 @@ internal sealed unsafe partial class Amd64Emitter
     private void EmitLoad(int index, in IrOp op)
     {
         var width = (MemoryWidth)op.Detail;
-        Mem place = EmitAddress(index, op, width.Bytes(), ContextLayout.ReadTlb);
-        if (TryLoadFloat(index, width, place))
+        Mem operand = EmitAddress(index, op, width.Bytes(), ContextLayout.ReadTlb);
+        if (TryLoadFloat(index, width, operand))
             return;
         Gp to = LoadDestination(index);
         switch (width)
         {
             case MemoryWidth.SignedByte:
-                _asm.MoveSign8(to, place);
+                _asm.MoveSign8(to, operand);
                 break;
             case MemoryWidth.SignedHalf:
-                _asm.MoveSign16(to, place);
+                _asm.MoveSign16(to, operand);
                 break;
             case MemoryWidth.SignedWord:
-                _asm.MoveSign32(to, place);
+                _asm.MoveSign32(to, operand);
                 break;
             case MemoryWidth.Byte:
-                _asm.MoveZero8(to, place);
+                _asm.MoveZero8(to, operand);
                 break;
             case MemoryWidth.Half:
-                _asm.MoveZero16(to, place);
+                _asm.MoveZero16(to, operand);
                 break;
             case MemoryWidth.Word:
-                _asm.Load(to, place, Size.Bits32);
+                _asm.Load(to, operand, Size.Bits32);
                 break;
             default:
-                _asm.Load(to, place);
+                _asm.Load(to, operand);
                 break;
         }
 
-        Place(index, to);
+        Locate(index, to);
     }
 
     private void EmitStore(int index, in IrOp op)
     {
         var width = (MemoryWidth)op.Detail;
         int bytes = width.Bytes();
-        Mem place = EmitAddress(index, op, bytes, ContextLayout.WriteTlb);
+        Mem operand = EmitAddress(index, op, bytes, ContextLayout.WriteTlb);
         if (TryImmediate(op.B, out int imm))
         {
-            _asm.StoreImmediate(place, imm, bytes);
+            _asm.StoreImmediate(operand, imm, bytes);
             return;
         }
 
-        if (TryStoreFloat(op.B, bytes, place))
+        if (TryStoreFloat(op.B, bytes, operand))
             return;
-        int free = Scratch & ~Bit(place.Base) & ~Bit(place.Index == Gp.None ? place.Base : place.Index);
+        int free = Scratch & ~Bit(operand.Base) & ~Bit(operand.Index == Gp.None ? operand.Base : operand.Index);
         Gp value = Use(op.B, ref free);
         switch (bytes)
         {
             case 1:
-                _asm.Store8(place, value);
+                _asm.Store8(operand, value);
                 break;
             case 2:
-                _asm.Store16(place, value);
+                _asm.Store16(operand, value);
                 break;
             case 4:
-                _asm.Store(place, value, Size.Bits32);
+                _asm.Store(operand, value, Size.Bits32);
                 break;
             default:
-                _asm.Store(place, value);
+                _asm.Store(operand, value);
                 break;
         }
     }
@@ -76,7 +76,7 @@ internal sealed unsafe partial class Amd64Emitter
     private Mem EmitAddress(int index, in IrOp op, int bytes, int table)
     {
         if (op.Group != 0)
-            return EmitSharedPlace(index, op, table);
+            return EmitSharedOperand(index, op, table);
         return _loop != null || (!_block.IsOneOff && op.Code == IrCode.Load && IsComputed(op.A))
             ? EmitRecentLookup(op, bytes, op.Code == IrCode.Store) : EmitLookup(op, bytes, table, mustAlign: false);
     }
@@ -93,7 +93,7 @@ internal sealed unsafe partial class Amd64Emitter
         };
     }
 
-    /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the place uses rcx, and rax or the address's home.</summary>
+    /// <summary>Looks an access's address up in a TLB. Afterwards rdx is free; the operand uses rcx, and rax or the address's home.</summary>
     private Mem EmitLookup(in IrOp op, int bytes, int table, bool mustAlign)
     {
         Gp address = EmitAddress(op.A);
@@ -149,7 +149,7 @@ internal sealed unsafe partial class Amd64Emitter
         return home == Gp.None ? Gp.Rax : home;
     }
 
-    private void Place(int index, Gp register)
+    private void Locate(int index, Gp register)
     {
         if ((Bit(register) & Scratch) != 0 && IsNeededBehindAnAccess(index))
         {
@@ -190,11 +190,11 @@ internal sealed unsafe partial class Amd64Emitter
     private void Spill(int index, Gp register)
     {
         _exhausted |= _spills == SpilledValues.Count;
-        _asm.Store(SpilledPlace(_spills), register);
+        _asm.Store(SpillSlot(_spills), register);
         _spilled[index] = (byte)++_spills;
     }
 
-    private static Mem SpilledPlace(int number) => GuestRegisters.Field(ContextLayout.Spilled + 8 * number);
+    private static Mem SpillSlot(int number) => GuestRegisters.Field(ContextLayout.Spilled + 8 * number);
 
     private bool SupportsAtomic(in IrOp op) =>
         _block.Ops[op.B].Code == IrCode.ReadInteger || (AtomicOperation)op.Detail is AtomicOperation.Swap or AtomicOperation.Add;
@@ -204,36 +204,36 @@ internal sealed unsafe partial class Amd64Emitter
         var width = (MemoryWidth)op.Detail2;
         var operation = (AtomicOperation)op.Detail;
         Size size = width == MemoryWidth.Double ? Size.Bits64 : Size.Bits32;
-        Mem place = EmitLookup(op, width.Bytes(), ContextLayout.WriteTlb, mustAlign: true);
+        Mem operand = EmitLookup(op, width.Bytes(), ContextLayout.WriteTlb, mustAlign: true);
         Gp old;
         if (operation is AtomicOperation.Swap or AtomicOperation.Add)
         {
             old = Gp.Rdx;
             Into(op.B, old, 0);
             if (operation == AtomicOperation.Swap)
-                _asm.Exchange(place, old, size);
+                _asm.Exchange(operand, old, size);
             else
-                _asm.LockExchangeAdd(place, old, size);
+                _asm.LockExchangeAdd(operand, old, size);
         }
         else
         {
             old = Gp.Rax;
-            _asm.Lea(Gp.Rdx, place);
+            _asm.Lea(Gp.Rdx, operand);
             EmitCompareExchangeLoop(operation, op.B, size);
         }
 
         if (size == Size.Bits32)
             _asm.MoveSign32(old, old);
-        Place(index, old);
+        Locate(index, old);
     }
 
     /// <summary>Changes the memory at rdx; rax is what it was.</summary>
     private void EmitCompareExchangeLoop(AtomicOperation operation, short operand, Size size)
     {
-        var place = new Mem(Gp.Rdx, 0);
+        var memory = new Mem(Gp.Rdx, 0);
         bool inRegister = TryRegister(operand, out Gp register);
         Mem slot = GuestRegisters.Slot(_block.Ops[operand].Detail);
-        _asm.Load(Gp.Rax, place, size);
+        _asm.Load(Gp.Rax, memory, size);
         byte* again = _asm.Cursor;
         if (operation is AtomicOperation.Xor or AtomicOperation.And or AtomicOperation.Or)
         {
@@ -261,7 +261,7 @@ internal sealed unsafe partial class Amd64Emitter
             }, Gp.Rcx, Gp.Rax);
         }
 
-        _asm.LockCompareExchange(place, Gp.Rcx, size);
+        _asm.LockCompareExchange(memory, Gp.Rcx, size);
         Amd64Assembler.Bind(_asm.JumpIf(Condition.NotEqual), again);
     }
 }

@@ -69,7 +69,7 @@ internal sealed unsafe partial class Amd64Emitter
                 _asm.Load(to, GuestRegisters.Slot(op.Detail));
                 break;
             case IrCode.Load or IrCode.Atomic:
-                _asm.Load(to, SpilledPlace(_spilled[value] - 1));
+                _asm.Load(to, SpillSlot(_spilled[value] - 1));
                 break;
             case IrCode.ReadFloat:
                 Xmm vector = _homes.VectorOf(op.Detail);
@@ -192,7 +192,7 @@ internal sealed unsafe partial class Amd64Emitter
         Into(op.C, work, free & ~Bit(work));
         free &= ~Bit(work);
         // The comparison is mostly of these two.
-        (Gp placeB, Gp placeC) = (_locations[op.B], _locations[op.C]);
+        (Gp locationB, Gp locationC) = (_locations[op.B], _locations[op.C]);
         _locations[op.B] = chosen;
         _locations[op.C] = work;
         Condition condition;
@@ -207,8 +207,8 @@ internal sealed unsafe partial class Amd64Emitter
             condition = Condition.NotEqual;
         }
 
-        _locations[op.B] = placeB;
-        _locations[op.C] = placeC;
+        _locations[op.B] = locationB;
+        _locations[op.C] = locationC;
         _asm.MoveIf(condition, work, chosen);
         if (work != to)
             _asm.Move(to, work);

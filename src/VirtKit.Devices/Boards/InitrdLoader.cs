@@ -3,7 +3,7 @@ using VirtKit.Boot;
 namespace VirtKit.Devices.Boards;
 
 /// <summary>Where a board puts its initial RAM disk: at its usual place, or else at the highest free one.</summary>
-internal static class InitrdPlace
+internal static class InitrdLoader
 {
     private const string Name = "the initial RAM disk";
 
