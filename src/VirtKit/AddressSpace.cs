@@ -391,6 +391,9 @@ public sealed unsafe partial class AddressSpace
         return true;
     }
 
+    /// <summary>All of memory has other content: what is kept of code has to be compared. No vCPU runs.</summary>
+    internal void NoteReplaced() => Interlocked.Increment(ref _writes);
+
     private bool Copy(Gpa address, ReadOnlySpan<byte> source, bool forWrite)
     {
         (Gpa start, ulong length) = (address, (ulong)source.Length);

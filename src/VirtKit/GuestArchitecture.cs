@@ -14,6 +14,9 @@ public abstract record GuestArchitecture
     /// <summary>Why a software engine cannot run it, as an engine says it; <see langword="null"/> where it can.</summary>
     internal virtual string? SoftwareObjection => $"there is no definition of the instructions of {Name}.";
 
+    /// <summary>What a machine's state depends on, as text: a snapshot fits no machine where it differs.</summary>
+    internal virtual string Identity => Name;
+
     /// <summary>What is alive in a machine beside its vCPUs and devices; <see langword="null"/> where nothing is.</summary>
     internal virtual Engines.IGuestPlatform? CreatePlatform(Engines.PartitionContext context) => null;
 

@@ -86,6 +86,7 @@ public sealed partial class Machine
     /// run, which the former engine can go on with.</summary>
     internal void AttachNext()
     {
+        ServeBetweenSlices();
         try
         {
             AttachRequested();

@@ -126,8 +126,8 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     /// <summary>The vCPUs by index.</summary>
     public IReadOnlyList<Vcpu> Vcpus => _vcpus;
 
-    /// <summary>Whether the vCPUs have to come back: the machine has been asked to stop, or another engine is to run it. Any thread.</summary>
-    internal bool MustStop => _kicked || Volatile.Read(ref _stop) is not null || Volatile.Read(ref _undeliveredExits) != 0 || Volatile.Read(ref _next) is not null;
+    /// <summary>Whether the vCPUs have to come back: the machine has been asked to stop, another engine is to run it, or it is to be captured. Any thread.</summary>
+    internal bool MustStop => _kicked || Volatile.Read(ref _stop) is not null || Volatile.Read(ref _undeliveredExits) != 0 || Volatile.Read(ref _next) is not null || !_between.IsEmpty;
 
     /// <summary>Who answers the guest's hypercalls while its vCPUs go on; <see langword="null"/>, the default, where each comes back as <see cref="ExitReason.Hypercall"/>. Any
     /// thread, at any time.</summary>

@@ -114,11 +114,17 @@ public sealed class Vcpu : IInterruptSink
     /// <summary>Whether it was kicked since the last call; forgets it.</summary>
     internal bool TakeKick() => Volatile.Read(ref _kicked) != 0 && Interlocked.Exchange(ref _kicked, 0) != 0;
 
-    /// <summary>As <see cref="Reset"/>, for an owner of the machine.</summary>
-    internal void ResetOwned()
+    /// <summary>Forgets what the host has not been told yet: it is of another state.</summary>
+    internal void ForgetExits()
     {
         UndeliveredExit = null;
         TakeKick();
+    }
+
+    /// <summary>As <see cref="Reset"/>, for an owner of the machine.</summary>
+    internal void ResetOwned()
+    {
+        ForgetExits();
         Core.Reset();
     }
 

@@ -17,6 +17,14 @@ internal sealed unsafe class HostMemory : SafeHandle
     private int _descriptor;
     private int _discarded;
 
+    /// <summary>Whose content these addresses show until something is written to them, page by page; <see langword="null"/> for none.</summary>
+    private HostMemory? _origin;
+
+    /// <summary>How many others show this content. It stays until they have gone.</summary>
+    private int _viewers;
+    private bool _isDiscardDue, _isReleased;
+    private readonly Lock _viewersGate = new();
+
     private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor) : base(0, ownsHandle: true)
     {
         SetHandle((nint)pointer);
@@ -32,6 +40,44 @@ internal sealed unsafe class HostMemory : SafeHandle
     public int FileDescriptor => Volatile.Read(ref _descriptor);
 
     public override bool IsInvalid => handle == 0;
+
+    /// <summary>Shows the content of other memory from here on, copied page by page as it is written to (copy on write); on a host without that, a copy. Nobody uses either
+    /// meanwhile, and nothing is written to the other any more.</summary>
+    /// <param name="origin">Memory of the same length.</param>
+    public void ShowCopyOf(HostMemory origin)
+    {
+        if (!_mapped)
+        {
+            new Span<byte>(Pointer, checked((int)_length)).Clear();
+            foreach ((long offset, long length) in origin.DataRanges())
+                Buffer.MemoryCopy(origin.Pointer + offset, Pointer + offset, length, length);
+            return;
+        }
+
+        origin.AddViewer();
+        // SAFETY: the range is this object's own mapping; who holds an address in it finds the new content there.
+        if (mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, origin.FileDescriptor, 0) == -1)
+        {
+            string reason = Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
+            origin.RemoveViewer();
+            throw new VirtKitException($"The host cannot map {_length} bytes of a snapshot: {reason}.");
+        }
+
+        Interlocked.Exchange(ref _origin, origin)?.RemoveViewer();
+        // The pages that these addresses had before.
+        if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var own)
+            _ = close(own);
+    }
+
+    /// <summary>The ranges that may hold something else than zeroes, in ascending order and in whole pages. Nobody writes meanwhile.</summary>
+    public IEnumerable<(long Offset, long Length)> DataRanges()
+    {
+        if (!_mapped)
+            return [(0, (long)_length)];
+        if (_origin is not { } origin)
+            return FileRanges(_descriptor);
+        return ProcessPages.TryFindPrivate(handle, (long)_length, out List<(long Offset, long Length)> own) ? Merge(FileRanges(origin.FileDescriptor), own) : [(0, (long)_length)];
+    }
 
     public static HostMemory Allocate(ulong length)
     {
@@ -56,9 +102,75 @@ internal sealed unsafe class HostMemory : SafeHandle
             return;
         }
 
+        lock (_viewersGate)
+        {
+            _isDiscardDue = true;
+            if (_viewers != 0)
+                return;
+        }
+
+        DiscardNow();
+    }
+
+    private void DiscardNow()
+    {
         // SAFETY: the range is this object's own mapping. Where the host refuses, the old pages stay until the finalizer.
         _ = mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapAnonymous | MapNoReserve, -1, 0);
-        _ = close(Interlocked.Exchange(ref _descriptor, -1));
+        if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var descriptor)
+            _ = close(descriptor);
+        Interlocked.Exchange(ref _origin, null)?.RemoveViewer();
+    }
+
+    private void AddViewer()
+    {
+        lock (_viewersGate)
+        {
+            ObjectDisposedException.ThrowIf(_isDiscardDue, typeof(State.MachineSnapshot));
+            _viewers++;
+        }
+    }
+
+    private void RemoveViewer()
+    {
+        lock (_viewersGate)
+        {
+            // Finalizers of both come in any order.
+            if (--_viewers != 0 || !_isDiscardDue || _isReleased)
+                return;
+        }
+
+        DiscardNow();
+    }
+
+    private static IEnumerable<(long Offset, long Length)> FileRanges(int descriptor)
+    {
+        for (long end = 0; lseek(descriptor, end, SeekData) is >= 0 and var start;)
+        {
+            end = lseek(descriptor, start, SeekHole);
+            yield return (start, end - start);
+        }
+    }
+
+    /// <summary>The union of two ascending lists of ranges.</summary>
+    private static IEnumerable<(long Offset, long Length)> Merge(IEnumerable<(long Offset, long Length)> first, IEnumerable<(long Offset, long Length)> second)
+    {
+        (long Offset, long Length) last = default;
+        foreach ((long offset, long length) in first.Concat(second).OrderBy(range => range.Offset))
+        {
+            long end = last.Offset + last.Length;
+            if (last.Length != 0 && offset <= end)
+            {
+                last.Length = Math.Max(end, offset + length) - last.Offset;
+                continue;
+            }
+
+            if (last.Length != 0)
+                yield return last;
+            last = (offset, length);
+        }
+
+        if (last.Length != 0)
+            yield return last;
     }
 
     protected override bool ReleaseHandle()
@@ -72,7 +184,10 @@ internal sealed unsafe class HostMemory : SafeHandle
             return true;
         }
 
+        lock (_viewersGate)
+            _isReleased = true;
         bool unmapped = munmap(handle, _length) == 0;
+        Interlocked.Exchange(ref _origin, null)?.RemoveViewer();
         return (_descriptor < 0 || close(_descriptor) == 0) && unmapped;
     }
 

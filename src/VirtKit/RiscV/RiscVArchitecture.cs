@@ -23,6 +23,8 @@ public sealed record RiscVArchitecture : GuestArchitecture
     /// has no code. When <see langword="null"/>, the guest brings its firmware.</summary>
     public SbiOptions? Sbi { get; init; }
 
+    internal override string Identity => $"{Name} {Isa}, {TimebaseFrequency} Hz, {(Sbi is null ? "firmware" : Sbi.Hypercalls ? "SBI with hypercalls" : "SBI")}";
+
     internal override string? SoftwareObjection
     {
         get

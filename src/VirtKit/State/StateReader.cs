@@ -26,6 +26,25 @@ public sealed class StateReader(ReadOnlyMemory<byte> bytes) : StateVisitor
         reader.End();
     }
 
+    /// <summary>The names of a state's parts, those within parts not among them, in their order.</summary>
+    /// <exception cref="InvalidSnapshotException">The bytes are no records.</exception>
+    internal static List<string> PartsOf(ReadOnlyMemory<byte> bytes)
+    {
+        List<string> parts = [];
+        for (ReadOnlySpan<byte> rest = bytes.Span; !rest.IsEmpty;)
+        {
+            int head = rest[0] + 6;
+            uint length = rest.Length < head ? uint.MaxValue : BinaryPrimitives.ReadUInt32LittleEndian(rest[(head - 4)..]);
+            if (length > (uint)Math.Max(0, rest.Length - head))
+                throw new InvalidSnapshotException("The state is cut off.");
+            if (rest[head - 5] == (byte)StateType.Part)
+                parts.Add(Encoding.UTF8.GetString(rest.Slice(1, rest[0])));
+            rest = rest[(head + (int)length)..];
+        }
+
+        return parts;
+    }
+
     /// <summary>Ends reading.</summary>
     /// <exception cref="InvalidSnapshotException">There is more than was read.</exception>
     public void End() => CheckEnd();

@@ -1,5 +1,6 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
+using VirtKit.State;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 using static VirtKit.Tests.Kvm.X64BoardGuest;
@@ -18,7 +19,7 @@ public sealed class MachineStateTests
     [Theory, MemberData(nameof(Chips))]
     public void State_MidWay_GoesOnInANewMachine(KvmInterruptController from, KvmInterruptController to)
     {
-        Saved saved;
+        MachineSnapshot saved;
         string undisturbed;
         using (var first = new X64BoardGuest(from))
         {
@@ -86,7 +87,7 @@ public sealed class MachineStateTests
     [Theory, MemberData(nameof(Chips))]
     public void State_WithAnNmiThatWaits_TakesItOnce(KvmInterruptController from, KvmInterruptController to)
     {
-        Saved saved;
+        MachineSnapshot saved;
         using (var first = new X64BoardGuest(from))
         {
             first.Load(a =>
@@ -114,7 +115,7 @@ public sealed class MachineStateTests
     [Theory, MemberData(nameof(Chips))]
     public void State_WithADeadline_KeepsIt(KvmInterruptController from, KvmInterruptController to)
     {
-        Saved saved;
+        MachineSnapshot saved;
         ulong deadline;
         using (var first = new X64BoardGuest(from))
         {
@@ -154,7 +155,7 @@ public sealed class MachineStateTests
     [Theory, MemberData(nameof(Chips))]
     public void State_OfTwoVcpus_GoesOnInANewMachine(KvmInterruptController from, KvmInterruptController to)
     {
-        Saved saved;
+        MachineSnapshot saved;
         using (var first = new X64BoardGuest(from, vcpuCount: 2))
         {
             first.LoadSecond(a =>

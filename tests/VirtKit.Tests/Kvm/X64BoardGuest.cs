@@ -130,21 +130,13 @@ internal sealed class X64BoardGuest : IDisposable
     }
 
     /// <summary>All that makes the machine.</summary>
-    public Saved Save()
-    {
-        byte[] memory = new byte[MemorySize];
-        Machine.Memory.Read(new Gpa(0), memory);
-        var writer = new StateWriter();
-        Machine.Visit(writer);
-        return new Saved(writer.Written.ToArray(), memory);
-    }
+    public MachineSnapshot Save() => Machine.Capture();
 
-    public X64BoardGuest Restore(Saved saved)
+    /// <summary>Restores the state, which is of no use any more afterwards.</summary>
+    public X64BoardGuest Restore(MachineSnapshot saved)
     {
-        Machine.Memory.Write(new Gpa(0), saved.Memory);
-        var reader = new StateReader(saved.State);
-        Machine.Visit(reader);
-        reader.End();
+        using (saved)
+            Machine.Restore(saved);
         return this;
     }
 
@@ -298,6 +290,4 @@ internal sealed class X64BoardGuest : IDisposable
         a.pop(rax);
         a.iretq();
     }
-
-    public sealed record Saved(byte[] State, byte[] Memory);
 }

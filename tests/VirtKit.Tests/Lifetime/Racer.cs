@@ -42,6 +42,7 @@ internal sealed class Racer
         ClockTimer timer = machine.Clock.CreateTimer(new object(), () => line.Set(true));
         MemoryRegion region = memory.Find(data)!;
         ExecutionEngine[] engines = [machine.Engine, .. isX64 ? [new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })] : RiscVEngines.All.Select(RiscVEngines.Create)];
+        MachineSnapshot? snapshot = null;
         Action handler = () => { }, other = () => { };
         Action<IDevice, Exception> failed = (_, _) => { };
         _calls =
@@ -58,7 +59,8 @@ internal sealed class Racer
             ("Ports", () => _ = machine.Ports?.Regions),
             ("Clock", () => _ = machine.Clock),
             ("SwitchEngine", () => machine.SwitchEngine(engines[Random.Shared.Next(engines.Length)])),
-            ("Visit", () => machine.Visit(new StateWriter())),
+            ("Capture", () => { MachineSnapshot? before = Interlocked.Exchange(ref snapshot, machine.Capture()); before?.Dispose(); }),
+            ("Restore", () => { if (Volatile.Read(ref snapshot) is { } captured) machine.Restore(captured); }),
             ("Visit", () => StateWriter.Save(serial)),
             ("Visit", () => StateReader.Restore(port, StateWriter.Save(port))),
             ("Hypercalls", () => { machine.Hypercalls = null; _ = machine.Hypercalls; }),

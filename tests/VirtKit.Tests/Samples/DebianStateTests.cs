@@ -39,7 +39,7 @@ public sealed class DebianStateTests
     [InlineData(2)]
     public void Debian_SavedAndRestoredIntoNewBoards_EndsAsOneThatRanThrough(int vcpus)
     {
-        const int Points = 12;
+        const int Points = 50;
         using RiscVVirt whole = Compose(vcpus, "translator");
         string expected = Describe(whole.Machine.Run(Cancellation), whole);
         ulong length = 0;
@@ -55,15 +55,11 @@ public sealed class DebianStateTests
             while ((exit = board.Machine.Run((ulong)random.NextInt64((long)length * 2 / Points), Cancellation)).Reason == ExitReason.BudgetExhausted)
             {
                 RiscVVirt next = Compose(vcpus, random.Next(2) == 0 ? "translator" : "interpreter", boots: false);
-                var state = new StateWriter();
-                board.Machine.Visit(state);
-                Memory(board).CopyTo(Memory(next));
-                var reader = new StateReader(state.Written.ToArray());
-                next.Machine.Visit(reader);
-                reader.End();
-                var again = new StateWriter();
-                next.Machine.Visit(again);
-                Assert.True(state.Written.Span.SequenceEqual(again.Written.Span));
+                using MachineSnapshot snapshot = board.Machine.Capture();
+                using MachineSnapshot taken = restores % 4 == 0 ? Copy(snapshot) : snapshot;
+                next.Machine.Restore(taken);
+                using MachineSnapshot again = next.Machine.Capture();
+                Assert.True(snapshot.State.Span.SequenceEqual(again.State.Span));
                 output += Console(board).Output;
                 board.Dispose();
                 board = next;
@@ -77,6 +73,15 @@ public sealed class DebianStateTests
         {
             board.Dispose();
         }
+    }
+
+    /// <summary>By way of a file.</summary>
+    private static MachineSnapshot Copy(MachineSnapshot snapshot)
+    {
+        using var file = new MemoryStream();
+        snapshot.SaveAsync(file, cancellationToken: Cancellation).Wait(Cancellation);
+        file.Position = 0;
+        return MachineSnapshot.LoadAsync(file, Cancellation).Result;
     }
 
     private static readonly System.Runtime.CompilerServices.ConditionalWeakTable<RiscVVirt, MemoryConsole> Consoles = [];

@@ -1,0 +1,245 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Compression;
+using System.Text;
+using VirtKit.Memory;
+
+namespace VirtKit.State;
+
+/// <summary>The file of a snapshot (docs/snapshot-format.md).</summary>
+public sealed partial class MachineSnapshot
+{
+    /// <summary>The version that this build writes; it reads all up to this.</summary>
+    public const int FormatVersion = 1;
+
+    private const int PieceSize = 1 << 20, PieceHead = 16, MaxRegions = 256, MaxHeader = 1 << 20;
+    private const ulong LargestRegion = 1UL << 46;
+    private const uint IsCompressed = 1;
+
+    /// <summary>The first bytes of a file; the line end shows a copy that was made as text.</summary>
+    private static ReadOnlySpan<byte> Magic => "VKSNAP\r\n"u8;
+
+    /// <summary>Writes the snapshot to a file: to a new one beside it, which takes its name when it is whole and on the disk. A crash in between leaves the old one as it was.</summary>
+    /// <param name="path">The file, which is replaced.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <param name="progress">Told of the share that is written, from 0 to 1.</param>
+    /// <param name="cancellationToken">Ends it; nothing is left behind.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="ObjectDisposedException">The snapshot has been disposed of.</exception>
+    public async Task SaveAsync(string path, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        string partial = $"{path}.{Guid.NewGuid():N}.partial";
+        try
+        {
+            var file = new FileStream(partial, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous });
+            await using (file.ConfigureAwait(false))
+            {
+                await SaveAsync(file, options, progress, cancellationToken).ConfigureAwait(false);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(partial);
+            throw;
+        }
+    }
+
+    /// <summary>Writes the snapshot to a stream, from where that stands.</summary>
+    /// <param name="stream">The stream, which stays open and is not flushed.</param>
+    /// <inheritdoc cref="SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/>
+    public async Task SaveAsync(Stream stream, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        byte[] begin = new byte[Magic.Length + 4];
+        Magic.CopyTo(begin);
+        BinaryPrimitives.WriteInt32LittleEndian(begin.AsSpan(Magic.Length), FormatVersion);
+        await stream.WriteAsync(begin, cancellationToken).ConfigureAwait(false);
+        var sections = new SectionWriter(stream);
+        await sections.WriteAsync(SectionKind.Header, WriteHeader(), cancellationToken).ConfigureAwait(false);
+        await sections.WriteAsync(SectionKind.State, _state, cancellationToken).ConfigureAwait(false);
+        byte[] piece = new byte[PieceHead + BrotliEncoder.GetMaxCompressedLength(PieceSize)];
+        for (int i = 0; i < _regions.Length; i++)
+        {
+            foreach ((long offset, int length) in _regions[i].Pieces(PieceSize))
+            {
+                int written = WritePiece(piece, i, offset, length, options?.Compression);
+                await sections.WriteAsync(SectionKind.Memory, piece.AsMemory(0, written), cancellationToken).ConfigureAwait(false);
+                progress?.Report((i + (double)offset / _regions[i].Size) / _regions.Length);
+            }
+        }
+
+        await sections.WriteAsync(SectionKind.End, default, cancellationToken).ConfigureAwait(false);
+        progress?.Report(1);
+    }
+
+    /// <summary>Reads a snapshot from a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="InvalidSnapshotException">It is no snapshot, truncated, damaged, or of a newer version. Whether it fits a machine is seen by <see cref="Machine.Restore"/>.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="VirtKitException">The host has no memory for it.</exception>
+    public static async Task<MachineSnapshot> LoadAsync(string path, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
+        await using (file.ConfigureAwait(false))
+            return await LoadAsync(file, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Reads a snapshot from a stream, which then stands behind it.</summary>
+    /// <param name="stream">The stream, which stays open.</param>
+    /// <inheritdoc cref="LoadAsync(string, CancellationToken)"/>
+    public static async Task<MachineSnapshot> LoadAsync(Stream stream, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        byte[] begin = new byte[Magic.Length + 4];
+        if (await stream.ReadAtLeastAsync(begin, begin.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false) < begin.Length || !begin.AsSpan(0, Magic.Length).SequenceEqual(Magic))
+            throw new InvalidSnapshotException("This is no snapshot of a machine: it does not begin as one.");
+        int version = BinaryPrimitives.ReadInt32LittleEndian(begin.AsSpan(Magic.Length));
+        if (version is < 1 or > FormatVersion)
+            throw new InvalidSnapshotException($"The snapshot is of version {version}, and this build reads 1 to {FormatVersion}.");
+        var sections = new SectionReader(stream);
+        SnapshotRegion[] regions = [];
+        try
+        {
+            (SnapshotHeader header, regions) = ReadHeader(await ReadAsync(SectionKind.Header).ConfigureAwait(false));
+            byte[] state = await ReadAsync(SectionKind.State).ConfigureAwait(false);
+            StateReader.PartsOf(state);
+            while (true)
+            {
+                (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
+                if (kind == SectionKind.End)
+                    return new MachineSnapshot(header, regions, state);
+                if (kind != SectionKind.Memory)
+                    throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} among those of memory.");
+                ReadPiece(content, regions);
+            }
+        }
+        catch
+        {
+            foreach (SnapshotRegion region in regions)
+                region.Memory.Discard();
+            throw;
+        }
+
+        async ValueTask<byte[]> ReadAsync(SectionKind wanted)
+        {
+            (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
+            return kind == wanted ? content : throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} where {wanted} is expected.");
+        }
+
+        static long MostOf(SectionKind kind) => kind switch
+        {
+            SectionKind.Header => MaxHeader,
+            SectionKind.State => Array.MaxLength,
+            SectionKind.Memory => PieceHead + BrotliEncoder.GetMaxCompressedLength(PieceSize),
+            _ => 0,
+        };
+    }
+
+    private byte[] WriteHeader()
+    {
+        byte[] name = Encoding.UTF8.GetBytes(_header.Architecture);
+        var bytes = new ArrayBufferWriter<byte>();
+        Number((ulong)name.Length);
+        bytes.Write(name);
+        Number((ulong)_header.VcpuCount);
+        Number((ulong)_regions.Length);
+        foreach (SnapshotRegion region in _regions)
+        {
+            Number(region.Start);
+            Number(region.Size);
+            Number(region.IsWritable ? 1u : 0);
+        }
+
+        return bytes.WrittenSpan.ToArray();
+
+        void Number(ulong value)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.GetSpan(8), value);
+            bytes.Advance(8);
+        }
+    }
+
+    /// <exception cref="InvalidSnapshotException">The header says what cannot be.</exception>
+    private static (SnapshotHeader Header, SnapshotRegion[] Regions) ReadHeader(byte[] content)
+    {
+        int at = 0;
+        ulong length = Number(MaxHeader, "length of the architecture");
+        if (length > (ulong)(content.Length - at))
+            throw new InvalidSnapshotException("The snapshot's header is cut off.");
+        string name = Encoding.UTF8.GetString(content, at, (int)length);
+        at += (int)length;
+        int vcpus = (int)Number(int.MaxValue, "number of vCPUs");
+        var regions = new SnapshotRegion[Number(MaxRegions, "number of regions")];
+        int made = 0;
+        try
+        {
+            for (; made < regions.Length; made++)
+            {
+                ulong start = Number(ulong.MaxValue, "address of a region"), size = Number(LargestRegion, "size of a region"), isWritable = Number(1, "kind of a region");
+                if (size == 0 || (start | size) % AddressSpace.PageSize != 0)
+                    throw new InvalidSnapshotException($"The snapshot has {size} bytes of memory at 0x{start:x}.");
+                regions[made] = new SnapshotRegion(start, size, isWritable != 0, HostMemory.Allocate(size));
+            }
+        }
+        catch
+        {
+            foreach (SnapshotRegion region in regions.AsSpan(0, made))
+                region.Memory.Discard();
+            throw;
+        }
+
+        return (new SnapshotHeader(name, vcpus), regions);
+
+        ulong Number(ulong most, string what)
+        {
+            ulong value = content.Length - at >= 8 ? BinaryPrimitives.ReadUInt64LittleEndian(content.AsSpan(at)) : throw new InvalidSnapshotException("The snapshot's header is cut off.");
+            at += 8;
+            return value <= most ? value : throw new InvalidSnapshotException($"The snapshot's header has a {what} of {value}.");
+        }
+    }
+
+    /// <summary>Region (4 bytes), flags (4), offset in the region (8), content.</summary>
+    private int WritePiece(Span<byte> piece, int region, long offset, int length, CompressionLevel? compression)
+    {
+        Span<byte> content = _regions[region].Bytes(offset, length);
+        int written = 0;
+        bool isCompressed = compression is { } level && BrotliEncoder.TryCompress(content, piece[PieceHead..], out written, QualityOf(level), window: 22) && written < length;
+        BinaryPrimitives.WriteInt32LittleEndian(piece, region);
+        BinaryPrimitives.WriteUInt32LittleEndian(piece[4..], isCompressed ? IsCompressed : 0);
+        BinaryPrimitives.WriteInt64LittleEndian(piece[8..], offset);
+        if (isCompressed)
+            return PieceHead + written;
+        content.CopyTo(piece[PieceHead..]);
+        return PieceHead + length;
+    }
+
+    private static int QualityOf(CompressionLevel level) => level switch { CompressionLevel.Fastest => 1, CompressionLevel.NoCompression => 0, CompressionLevel.SmallestSize => 11, _ => 4 };
+
+    /// <exception cref="InvalidSnapshotException">It does not lie in memory.</exception>
+    private static void ReadPiece(ReadOnlySpan<byte> piece, SnapshotRegion[] regions)
+    {
+        if (piece.Length < PieceHead)
+            throw new InvalidSnapshotException("A piece of the snapshot's memory is cut off.");
+        uint number = BinaryPrimitives.ReadUInt32LittleEndian(piece), flags = BinaryPrimitives.ReadUInt32LittleEndian(piece[4..]);
+        ulong offset = BinaryPrimitives.ReadUInt64LittleEndian(piece[8..]);
+        SnapshotRegion region = number < regions.Length ? regions[number] : throw new InvalidSnapshotException($"A piece of the snapshot's memory is of region {number}, which there is not.");
+        ulong room = offset < region.Size && offset % PageSize == 0 ? Math.Min(region.Size - offset, PieceSize) : 0;
+        piece = piece[PieceHead..];
+        int length = piece.Length;
+        bool fits = flags switch
+        {
+            0 => (ulong)length <= room && piece.TryCopyTo(region.Bytes((long)offset, (int)room)),
+            IsCompressed => BrotliDecoder.TryDecompress(piece, region.Bytes((long)offset, (int)room), out length),
+            _ => false,
+        };
+        if (!fits || length == 0)
+            throw new InvalidSnapshotException($"A piece of the snapshot's memory at {offset} of region {number} does not fit there.");
+    }
+}

@@ -1,0 +1,86 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+
+namespace VirtKit.State;
+
+/// <summary>The kinds of sections of a snapshot file (docs/snapshot-format.md).</summary>
+internal enum SectionKind : uint
+{
+    Header = 1,
+    State = 2,
+    Memory = 3,
+    End = 4,
+}
+
+/// <summary>The sections of a snapshot file: kind (4 bytes), number of the section (4), length of the content (8), content, XxHash3 of all of that (8).</summary>
+internal sealed class SectionWriter(Stream stream)
+{
+    private readonly XxHash3 _hash = new();
+    private uint _count;
+
+    public async ValueTask WriteAsync(SectionKind kind, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        byte[] frame = new byte[SectionReader.HeadSize];
+        BinaryPrimitives.WriteUInt32LittleEndian(frame, (uint)kind);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(4), _count++);
+        BinaryPrimitives.WriteInt64LittleEndian(frame.AsSpan(8), content.Length);
+        _hash.Append(frame);
+        _hash.Append(content.Span);
+        byte[] hash = new byte[SectionReader.HashSize];
+        BinaryPrimitives.WriteUInt64LittleEndian(hash, _hash.GetCurrentHashAsUInt64());
+        _hash.Reset();
+        await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(content, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(hash, cancellationToken).ConfigureAwait(false);
+    }
+}
+
+/// <summary>Reads what <see cref="SectionWriter"/> wrote, which may be any bytes.</summary>
+internal sealed class SectionReader(Stream stream)
+{
+    public const int HeadSize = 16, HashSize = 8;
+
+    /// <summary>How much is read at once: a length that is not true is found out before more than this was allocated for it.</summary>
+    private const int Step = 1 << 20;
+
+    private readonly XxHash3 _hash = new();
+    private uint _count;
+
+    /// <summary>Reads the next section.</summary>
+    /// <param name="most">The longest content.</param>
+    /// <exception cref="InvalidSnapshotException">It is truncated, damaged or too long.</exception>
+    public async ValueTask<(SectionKind Kind, byte[] Content)> ReadAsync(Func<SectionKind, long> most, CancellationToken cancellationToken)
+    {
+        byte[] head = await ReadExactlyAsync(HeadSize, cancellationToken).ConfigureAwait(false);
+        var kind = (SectionKind)BinaryPrimitives.ReadUInt32LittleEndian(head);
+        long length = BinaryPrimitives.ReadInt64LittleEndian(head.AsSpan(8));
+        if (!Enum.IsDefined(kind) || BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(4)) != _count || length < 0 || length > most(kind))
+            throw new InvalidSnapshotException($"The snapshot's section {_count} has no valid head.");
+        byte[] content = await ReadExactlyAsync((int)length, cancellationToken).ConfigureAwait(false);
+        byte[] hash = await ReadExactlyAsync(HashSize, cancellationToken).ConfigureAwait(false);
+        _hash.Append(head);
+        _hash.Append(content);
+        ulong expected = _hash.GetCurrentHashAsUInt64();
+        _hash.Reset();
+        if (BinaryPrimitives.ReadUInt64LittleEndian(hash) != expected)
+            throw new InvalidSnapshotException($"The snapshot's section {_count} is damaged: its checksum does not fit.");
+        _count++;
+        return (kind, content);
+    }
+
+    private async ValueTask<byte[]> ReadExactlyAsync(int count, CancellationToken cancellationToken)
+    {
+        byte[] bytes = new byte[Math.Min(count, Step)];
+        for (int done = 0; done < count;)
+        {
+            if (done == bytes.Length)
+                Array.Resize(ref bytes, (int)Math.Min(count, 2L * bytes.Length));
+            int read = await stream.ReadAsync(bytes.AsMemory(done), cancellationToken).ConfigureAwait(false);
+            if (read == 0)
+                throw new InvalidSnapshotException($"The snapshot is truncated in section {_count}.");
+            done += read;
+        }
+
+        return bytes;
+    }
+}
