@@ -8,6 +8,7 @@ var root = new RootCommand("Measures VirtKit: whole guests against QEMU, and its
     UserlandCommand.Create(),
     StartCommand.Create(),
     TranslationCommand.Create(),
+    SnapshotCommand.Create(),
     KvmCommand.Create(),
     MicroCommand.Create(),
 };

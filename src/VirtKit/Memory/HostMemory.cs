@@ -69,6 +69,20 @@ internal sealed unsafe class HostMemory : SafeHandle
             _ = close(own);
     }
 
+    /// <summary>Takes content from elsewhere. Nobody else writes meanwhile.</summary>
+    public void Fill(long offset, ReadOnlySpan<byte> content)
+    {
+        int done = 0;
+        fixed (byte* bytes = content)
+        {
+            // Into the file rather than through the mapping, which would fault for each page.
+            while (_descriptor >= 0 && done < content.Length && pwrite(_descriptor, bytes + done, (nuint)(content.Length - done), offset + done) is > 0 and var count)
+                done += (int)count;
+        }
+
+        content[done..].CopyTo(new Span<byte>(Pointer + offset + done, content.Length - done));
+    }
+
     /// <summary>The ranges that may hold something else than zeroes, in ascending order and in whole pages. Nobody writes meanwhile.</summary>
     public IEnumerable<(long Offset, long Length)> DataRanges()
     {

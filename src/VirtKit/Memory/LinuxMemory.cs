@@ -23,6 +23,9 @@ internal static partial class LinuxMemory
     public static partial long lseek(int descriptor, long offset, int whence);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial nint pwrite(int descriptor, byte* bytes, nuint count, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int munmap(nint address, nuint length);
 
     [LibraryImport("libc", SetLastError = true)]

@@ -133,28 +133,27 @@ internal sealed unsafe record SnapshotRegion(ulong Start, ulong Size, bool IsWri
     /// <summary>Copies the pages that hold something.</summary>
     public void TakeFrom(HostMemory source)
     {
-        foreach ((long offset, long length) in source.DataRanges())
-        {
-            for (long page = offset; page < offset + length; page += PageSize)
-            {
-                var content = new ReadOnlySpan<byte>(source.Pointer + page, PageSize);
-                if (content.ContainsAnyExcept((byte)0))
-                    content.CopyTo(new Span<byte>(Memory.Pointer + page, PageSize));
-            }
-        }
-
+        foreach ((long offset, int length) in Pieces(source, 16 << 20))
+            Memory.Fill(offset, new ReadOnlySpan<byte>(source.Pointer + offset, length));
         GC.KeepAlive(source);
     }
 
     /// <summary>The pages that hold something, as ranges of at most so many bytes.</summary>
-    public IEnumerable<(long Offset, int Length)> Pieces(int most)
+    public IEnumerable<(long Offset, int Length)> Pieces(int most) => Pieces(Memory, most);
+
+    public Span<byte> Bytes(long offset, int length) => new(Memory.Pointer + offset, length);
+
+    /// <summary>As <see cref="Bytes"/>, for a stream.</summary>
+    public ReadOnlyMemory<byte> BytesOf(long offset, int length) => new NativeMemoryManager(Memory.Pointer + offset, length).Memory;
+
+    private static IEnumerable<(long Offset, int Length)> Pieces(HostMemory memory, int most)
     {
-        foreach ((long offset, long length) in Memory.DataRanges())
+        foreach ((long offset, long length) in memory.DataRanges())
         {
             long begin = -1;
             for (long page = offset; page < offset + length; page += PageSize)
             {
-                bool isZero = IsZero(page);
+                bool isZero = IsZero(memory, page);
                 if (begin >= 0 && (isZero || page - begin == most))
                 {
                     yield return (begin, (int)(page - begin));
@@ -170,7 +169,5 @@ internal sealed unsafe record SnapshotRegion(ulong Start, ulong Size, bool IsWri
         }
     }
 
-    public Span<byte> Bytes(long offset, int length) => new(Memory.Pointer + offset, length);
-
-    private bool IsZero(long page) => !Bytes(page, PageSize).ContainsAnyExcept((byte)0);
+    private static bool IsZero(HostMemory memory, long page) => !new ReadOnlySpan<byte>(memory.Pointer + page, PageSize).ContainsAnyExcept((byte)0);
 }

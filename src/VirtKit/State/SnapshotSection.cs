@@ -18,18 +18,23 @@ internal sealed class SectionWriter(Stream stream)
     private readonly XxHash3 _hash = new();
     private uint _count;
 
-    public async ValueTask WriteAsync(SectionKind kind, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    public ValueTask WriteAsync(SectionKind kind, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => WriteAsync(kind, default, content, cancellationToken);
+
+    /// <param name="begin">The beginning of the content.</param>
+    /// <param name="content">The rest.</param>
+    public async ValueTask WriteAsync(SectionKind kind, ReadOnlyMemory<byte> begin, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         byte[] frame = new byte[SectionReader.HeadSize];
         BinaryPrimitives.WriteUInt32LittleEndian(frame, (uint)kind);
         BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(4), _count++);
-        BinaryPrimitives.WriteInt64LittleEndian(frame.AsSpan(8), content.Length);
+        BinaryPrimitives.WriteInt64LittleEndian(frame.AsSpan(8), begin.Length + (long)content.Length);
         _hash.Append(frame);
+        _hash.Append(begin.Span);
         _hash.Append(content.Span);
         byte[] hash = new byte[SectionReader.HashSize];
         BinaryPrimitives.WriteUInt64LittleEndian(hash, _hash.GetCurrentHashAsUInt64());
         _hash.Reset();
-        await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync((byte[])[.. frame, .. begin.Span], cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(content, cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(hash, cancellationToken).ConfigureAwait(false);
     }

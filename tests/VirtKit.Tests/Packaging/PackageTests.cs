@@ -57,7 +57,7 @@ public sealed partial class PackageTests(PackedFeed feed) : IClassFixture<Packed
     }
 
     [Theory]
-    [InlineData("VirtKit", "Microsoft.Extensions.Logging.Abstractions")]
+    [InlineData("VirtKit", "Microsoft.Extensions.Logging.Abstractions", "System.IO.Hashing")]
     [InlineData("VirtKit.Devices", "VirtKit")]
     [InlineData("VirtKit.Accel", "VirtKit", "Iced")]
     public void Package_Metadata_NamesLicenceReadmeAndDependencies(string name, params string[] dependencies)
