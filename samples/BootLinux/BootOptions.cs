@@ -32,6 +32,12 @@ internal sealed record BootOptions
 
     public string? Run { get; init; }
 
+    /// <summary>Where Ctrl-A s saves the machine.</summary>
+    public FileInfo? Save { get; init; }
+
+    /// <summary>The saved machine that goes on instead of a boot.</summary>
+    public FileInfo? Restore { get; init; }
+
     /// <summary>The time that the guest sees, one of <see cref="GuestTime"/>'s names. Somebody at a terminal lives in the host's.</summary>
     public string Time { get; init; } = GuestTime.Host;
 

@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Storage;
 using VirtKit.Samples.BootLinux.Terminal;
+using VirtKit.State;
 
 namespace VirtKit.Samples.BootLinux;
 
@@ -39,7 +40,7 @@ internal sealed class BootSession : IDisposable
         // Not the console's own stream, which edits lines where it reads from a terminal.
         Stream? input = command ? null : new FileStream(new SafeFileHandle(0, ownsHandle: false), FileAccess.Read, bufferSize: 0);
         if (input is not null && RawTerminal.IsPresent)
-            input = new EscapeStream(input, () => Leave(0));
+            input = new EscapeStream(input, () => Leave(0), options.Save is null ? null : () => Save(options.Save));
         _terminal = new StreamConsole(input, output);
         _consoles = new GuestConsoles(_terminal, command ? _log.Append : _terminal.Write, () => _timeToInit ??= _time.Elapsed)
         {
@@ -59,10 +60,15 @@ internal sealed class BootSession : IDisposable
         using RawTerminal? terminal = _options.Run is null ? RawTerminal.TryEnter(() => Leave(Interrupted)) : null;
         terminal?.WatchSize(_terminal.Resize);
         VcpuExit exit;
+        bool restored = false;
         _time.Start();
         while (true)
         {
-            _board.Load(_guest);
+            if (_options.Restore is { } saved && !restored)
+                Restore(saved);
+            else
+                _board.Load(_guest);
+            restored = true;
             exit = Run(_leave.Token);
             if (exit.Reason != ExitReason.Reset || _options.Run is not null)
                 break;
@@ -90,6 +96,28 @@ internal sealed class BootSession : IDisposable
                 return exit;
             _byHand[instruction] = _byHand.GetValueOrDefault(instruction) + 1;
         }
+    }
+
+    /// <summary>Saves the machine between two instructions, from the thread that reads the keys.</summary>
+    private void Save(FileInfo file)
+    {
+        try
+        {
+            var time = Stopwatch.StartNew();
+            using MachineSnapshot snapshot = _board.Machine.Capture();
+            snapshot.SaveAsync(file.FullName).GetAwaiter().GetResult();
+            Console.Error.Write($"\r\nSaved to {file.Name} in {time.ElapsedMilliseconds} ms.\r\n");
+        }
+        catch (Exception e) when (e is VirtKitException or IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            Console.Error.Write($"\r\nNot saved: {e.Message}\r\n");
+        }
+    }
+
+    private void Restore(FileInfo file)
+    {
+        using MachineSnapshot snapshot = MachineSnapshot.LoadAsync(file.FullName).GetAwaiter().GetResult();
+        _board.Machine.Restore(snapshot);
     }
 
     public void Dispose()

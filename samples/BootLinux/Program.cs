@@ -20,6 +20,9 @@ var cpu = new Option<string>("--cpu") { Description = "The processor of an x86-6
 cpu.AcceptOnlyFromAmong([.. CpuName.All]);
 var firmware = new Option<FileInfo>("--firmware") { Description = "Firmware that starts in machine mode and then starts the kernel, such as OpenSBI. Default: none, VirtKit answers SBI calls", HelpName = "FILE" };
 var run = new Option<string>("--run") { Description = "Run a command in Debian's guest, print its output, power off and exit with its status", HelpName = "COMMAND" };
+var save = new Option<FileInfo>("--save") { Description = "Where Ctrl-A s saves the whole machine, which goes on", HelpName = "FILE" };
+var restore = new Option<FileInfo>("--restore") { Description = "Go on with a machine that was saved with the same options, instead of booting", HelpName = "FILE" };
+restore.AcceptExistingOnly();
 Option<string> time = SharedOptions.Time(GuestTime.Host);
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
 var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
@@ -30,14 +33,16 @@ foreach (Option<FileInfo> file in (Option<FileInfo>[])[kernel, initrd, firmware]
     file.AcceptExistingOnly();
 disk.AcceptExistingOnly();
 
-var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal.")
+var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal, Ctrl-A s saves the machine (--save).")
 {
-    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, time, run, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, time, run, save, restore, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
 };
 command.Validators.Add(result =>
 {
     if (result.GetValue(run) is not null && (result.GetValue(kernel) is not null || result.GetValue(initrd) is not null))
         result.AddError("--run needs Debian's own kernel and initial RAM disk: it goes with neither --kernel nor --initrd.");
+    if (result.GetValue(run) is not null && (result.GetValue(save) is not null || result.GetValue(restore) is not null))
+        result.AddError("--save and --restore are for a machine with a terminal, not for --run.");
     bool x64 = result.GetValue(guest) == BootOptions.X64Guest, kvm = result.GetValue(engine) == GuestBoard.X64Engine, isNamed = result.GetResult(engine) is { Implicit: false };
     if (isNamed && x64 != kvm)
         result.AddError($"The engine {result.GetValue(engine)} does not run {(x64 ? BootOptions.X64Guest : BootOptions.RiscVGuest)} guests: {GuestBoard.X64Engine} runs x86-64, the others riscv64.");
@@ -64,6 +69,8 @@ command.SetAction(parsed =>
         Firmware = parsed.GetValue(firmware),
         Time = parsed.GetValue(time)!,
         Run = parsed.GetValue(run),
+        Save = parsed.GetValue(save),
+        Restore = parsed.GetValue(restore),
         NoFetch = parsed.GetValue(noFetch),
         Mirror = parsed.GetValue(mirror),
         AllowUnsigned = parsed.GetValue(allowUnsigned),

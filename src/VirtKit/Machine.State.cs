@@ -19,7 +19,7 @@ public sealed partial class Machine
     /// <example>
     /// Many machines from one that is prepared:
     /// <code>
-    /// using MachineSnapshot prepared = machine.Capture();
+    /// using var prepared = machine.Capture();
     /// using var fork = new RiscVVirt(new RiscVVirtOptions());
     /// fork.Machine.Restore(prepared);
     /// fork.Machine.Run(budget: 1_000_000);

@@ -1,7 +1,10 @@
 namespace VirtKit.Samples.BootLinux.Terminal;
 
-/// <summary>The keys on their way to the guest. Ctrl-A x leaves, Ctrl-A Ctrl-A sends one Ctrl-A; another key after Ctrl-A is sent with it.</summary>
-internal sealed class EscapeStream(Stream keys, Action leave) : Stream
+/// <summary>The keys on their way to the guest. Ctrl-A x leaves, Ctrl-A s saves, Ctrl-A Ctrl-A sends one Ctrl-A; another key after Ctrl-A is sent with it.</summary>
+/// <param name="keys">The keys as they are typed.</param>
+/// <param name="leave">Leaves.</param>
+/// <param name="save">Saves; <see langword="null"/> where nothing can be saved, and Ctrl-A s is sent.</param>
+internal sealed class EscapeStream(Stream keys, Action leave, Action? save = null) : Stream
 {
     private const byte CtrlA = 1;
     private bool _escaped;
@@ -40,19 +43,24 @@ internal sealed class EscapeStream(Stream keys, Action leave) : Stream
                     continue;
                 }
 
-                if (_escaped && key == (byte)'x')
-                    leave();
-                else if (_escaped && key != CtrlA)
-                    buffer[count++] = CtrlA;
-                if (!_escaped || key != (byte)'x')
+                Action? command = _escaped ? CommandOf(key) : null;
+                if (command is null)
+                {
+                    if (_escaped && key != CtrlA)
+                        buffer[count++] = CtrlA;
                     buffer[count++] = key;
+                }
+
                 _escaped = false;
+                command?.Invoke();
             }
 
             if (count > 0)
                 return count;
         }
     }
+
+    private Action? CommandOf(byte key) => key switch { (byte)'x' => leave, (byte)'s' => save, _ => null };
 
     public override void Flush() { }
 

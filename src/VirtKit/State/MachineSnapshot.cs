@@ -8,9 +8,9 @@ namespace VirtKit.State;
 /// garbage collector.</remarks>
 /// <example>
 /// <code>
-/// using MachineSnapshot snapshot = machine.Capture();
+/// using var snapshot = machine.Capture();
 /// await snapshot.SaveAsync("debian.vksnap");
-/// using MachineSnapshot loaded = await MachineSnapshot.LoadAsync("debian.vksnap");
+/// using var loaded = await VirtKit.State.MachineSnapshot.LoadAsync("debian.vksnap");
 /// </code>
 /// </example>
 public sealed partial class MachineSnapshot : IDisposable

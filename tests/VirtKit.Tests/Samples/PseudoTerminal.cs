@@ -18,7 +18,7 @@ internal sealed partial class PseudoTerminal : IDisposable
         byte[] name = new byte[64];
         if (_controller.IsInvalid || grantpt(_controller) != 0 || unlockpt(_controller) != 0 || ptsname_r(_controller, name, (nuint)name.Length) != 0)
             Assert.Skip("The host makes no pseudo-terminal.");
-        _keys = new FileStream(_controller, FileAccess.Write, bufferSize: 0);
+        _keys = new FileStream(_controller, FileAccess.ReadWrite, bufferSize: 0);
         Path = System.Text.Encoding.ASCII.GetString(name).TrimEnd('\0');
     }
 
@@ -29,6 +29,23 @@ internal sealed partial class PseudoTerminal : IDisposable
     public int Waiting => ioctl(_controller, BytesToRead, out int count) == 0 ? count : 0;
 
     public void Type(ReadOnlySpan<byte> keys) => _keys.Write(keys);
+
+    /// <summary>Reads the screen until a text has come, or the time is over.</summary>
+    /// <returns>What was read.</returns>
+    public string ReadTo(string text, TimeSpan limit)
+    {
+        var seen = new System.Text.StringBuilder();
+        byte[] buffer = new byte[4096];
+        for (var time = System.Diagnostics.Stopwatch.StartNew(); time.Elapsed < limit && !seen.ToString().Contains(text, StringComparison.Ordinal);)
+        {
+            if (Waiting > 0)
+                seen.Append(System.Text.Encoding.Latin1.GetString(buffer, 0, _keys.Read(buffer)));
+            else
+                Thread.Sleep(20);
+        }
+
+        return seen.ToString();
+    }
 
     public void Dispose() => _keys.Dispose();
 

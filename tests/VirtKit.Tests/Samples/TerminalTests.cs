@@ -14,20 +14,21 @@ public sealed class TerminalTests
     [InlineData("a\u0001qb", "a\u0001qb", 0)]
     [InlineData("a\u0001xb", "ab", 1)]
     [InlineData("xa\u0001", "xa", 0)]
-    public void EscapeStream_Keys_ComeThroughOrLeave(string typed, string expected, int leaves)
+    [InlineData("a\u0001sb", "ab", 0, 1)]
+    public void EscapeStream_Keys_ComeThroughOrLeaveOrSave(string typed, string expected, int leaves, int saves = 0)
     {
         // As one read and key by key.
         foreach (int chunk in (int[])[64, 2])
         {
-            int left = 0;
+            int left = 0, saved = 0;
             using var keys = new MemoryStream(Encoding.Latin1.GetBytes(typed));
-            using var stream = new EscapeStream(keys, () => left++);
+            using var stream = new EscapeStream(keys, () => left++, () => saved++);
             byte[] buffer = new byte[chunk];
             var got = new StringBuilder();
             for (int length; (length = stream.Read(buffer)) > 0;)
                 got.Append(Encoding.Latin1.GetString(buffer, 0, length));
             Assert.Equal(expected, got.ToString());
-            Assert.Equal(leaves, left);
+            Assert.Equal((leaves, saves), (left, saved));
         }
     }
 
