@@ -10,10 +10,10 @@ public sealed class AclintTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var aclint = new Aclint(clock, new RiscVTimebase(clock, 10_000_000), [lines[30], lines[31]], [lines[70], lines[71]]);
-        using var script = new RegisterScript(aclint, lines);
+        using var script = new DeviceHarness(aclint, lines);
         script.Note("at power-on; lines 30, 31 are MSIP and 70, 71 MTIP of harts 0 and 1");
         script.Read("MSIP0", 0, 4);
         script.Read("MTIMECMP0", 0x4000, 8);
@@ -43,7 +43,7 @@ public sealed class AclintTests
         script.Read("MTIME", 0xbff8, 8);
         script.Event("reset", aclint.Reset);
         script.Read("MTIME", 0xbff8, 8);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     [Theory]
@@ -52,7 +52,7 @@ public sealed class AclintTests
     [InlineData(1ul << 63, 1ul << 62)]
     public void Timer_FarDeadlines_NeverSpins(ulong compare, ulong time)
     {
-        var clock = new ManualClock();
+        var clock = new TestClock();
         using var aclint = new Aclint(clock, new RiscVTimebase(clock, 10_000_000), [default], [default]);
         aclint.Write(0xbff8, 8, time);
         aclint.Write(0x4000, 8, compare);

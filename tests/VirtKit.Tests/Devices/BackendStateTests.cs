@@ -53,7 +53,7 @@ public sealed class BackendStateTests
 
         static Ns16550A Port(MemoryConsole console)
         {
-            var port = new Ns16550A(console, new ManualClock(), default);
+            var port = new Ns16550A(console, new TestClock(), default);
             port.Write(2, 1, 1);
             return port;
         }

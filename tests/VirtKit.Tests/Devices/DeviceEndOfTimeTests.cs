@@ -15,7 +15,7 @@ public sealed class DeviceEndOfTimeTests
         for (int run = 0; run < 40; run++)
         {
             // From the very end to some hours before it.
-            using var wiring = new Wiring { Clock = new ManualClock { Start = ulong.MaxValue - (ulong)random.NextInt64(1L << run) } };
+            using var wiring = new Wiring { Clock = new TestClock { Start = ulong.MaxValue - (ulong)random.NextInt64(1L << run) } };
             IDevice device = DeviceCatalog.Create(name, wiring);
             for (int i = 0; i < 300; i++)
             {
@@ -34,7 +34,7 @@ public sealed class DeviceEndOfTimeTests
     [InlineData("cmos", new ulong[] { 0x0a_00, 0x26_01, 0x0b_00, 0x72_01 })]
     public void PeriodicTimer_AtTheEndOfTheClock_StopsInsteadOfRepeatingInThePast(string name, ulong[] writes)
     {
-        using var wiring = new Wiring { Clock = new ManualClock { Start = ulong.MaxValue - 1_000_000 } };
+        using var wiring = new Wiring { Clock = new TestClock { Start = ulong.MaxValue - 1_000_000 } };
         IDevice device = DeviceCatalog.Create(name, wiring);
         foreach (ulong write in writes)
         {
@@ -51,7 +51,7 @@ public sealed class DeviceEndOfTimeTests
     [Fact]
     public void VirtioTurn_AtTheEndOfTheClock_DoesNotRepeatInThePast()
     {
-        var clock = new ManualClock { Start = ulong.MaxValue - 5_000 };
+        var clock = new TestClock { Start = ulong.MaxValue - 5_000 };
         Assert.Equal(ulong.MaxValue, clock.After(10_000));
         Assert.Equal(ulong.MaxValue - 1_000, clock.After(4_000));
         Assert.Equal(ulong.MaxValue, clock.After(ulong.MaxValue));

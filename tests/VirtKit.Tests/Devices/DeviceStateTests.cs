@@ -32,7 +32,7 @@ public sealed class DeviceStateTests
         for (int step = 0; step < Steps; step++)
         {
             // The one that is restored begins as something else.
-            using var other = new Wiring { Clock = new ManualClock { Start = wiring.Clock.Now } };
+            using var other = new Wiring { Clock = new TestClock { Start = wiring.Clock.Now } };
             IDevice twin = DeviceCatalog.Create(name, other);
             for (int i = 0; i < 3; i++)
                 DeviceContractTests.Access(twin, script);

@@ -9,16 +9,16 @@ public sealed class GoldfishRtcTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var rtc = new GoldfishRtc(clock, lines[11]);
-        using var script = new RegisterScript(rtc, lines);
+        using var script = new DeviceHarness(rtc, lines);
         script.Note("the low half latches the high one");
         ulong low = script.Read("TIME_LOW", 0x00, 4);
         ulong high = script.Read("TIME_HIGH", 0x04, 4);
-        Assert.Equal(ManualClock.CalendarStart, high << 32 | low);
+        Assert.Equal(TestClock.CalendarStart, high << 32 | low);
         script.Note("an alarm one second ahead");
-        ulong alarm = ManualClock.CalendarStart + 1_000_000_000;
+        ulong alarm = TestClock.CalendarStart + 1_000_000_000;
         script.Write("ALARM_HIGH", 0x0c, 4, alarm >> 32);
         script.Write("ALARM_LOW", 0x08, 4, alarm & 0xffff_ffff);
         script.Write("IRQ_ENABLED", 0x10, 4, 1);
@@ -44,6 +44,6 @@ public sealed class GoldfishRtcTests
         script.Event("1 s later", () => clock.Advance(1_000_000_000));
         script.Event("reset", rtc.Reset);
         script.Read("IRQ_ENABLED", 0x10, 4);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 }

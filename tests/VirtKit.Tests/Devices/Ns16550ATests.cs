@@ -10,10 +10,10 @@ public sealed class Ns16550ATests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var console = new MemoryConsole();
-        using var uart = new Ns16550A(console, new ManualClock(), lines[0]);
-        using var script = new RegisterScript(uart, lines);
+        using var uart = new Ns16550A(console, new TestClock(), lines[0]);
+        using var script = new DeviceHarness(uart, lines);
         script.Note("at power-on");
         foreach ((string name, ulong offset) in new (string, ulong)[] { ("RBR", 0), ("IER", 1), ("IIR", 2), ("LCR", 3), ("MCR", 4), ("LSR", 5), ("MSR", 6), ("SCR", 7) })
             script.Read(name, offset, 1);
@@ -68,7 +68,7 @@ public sealed class Ns16550ATests
         script.Read("MSR", 6, 1);
         script.Read("IIR", 2, 1);
         script.Note("output: " + console.Output);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     [Theory]
@@ -78,7 +78,7 @@ public sealed class Ns16550ATests
     [InlineData(UndeclaredAccess.Pad, 4, 0x00ul)]
     public void WideAccess_AsTheBoardConnectsIt_ReachesOneRegisterOrThemAll(UndeclaredAccess undeclared, int size, ulong expected)
     {
-        using var uart = new Ns16550A(new MemoryConsole(), new ManualClock(), default) { Undeclared = undeclared };
+        using var uart = new Ns16550A(new MemoryConsole(), new TestClock(), default) { Undeclared = undeclared };
         var space = new AddressSpace();
         space.Map(new Gpa(0x3f8), uart);
         // IER 1, LCR 3: none of them is touched by a wide store to THR where the bus pads.
@@ -95,7 +95,7 @@ public sealed class Ns16550ATests
     [InlineData(0x01, "AB", 17)]
     public void Loopback_Overrun_LosesTheOldByteWithoutFifosAndTheNewOneWithThem(byte fcr, string kept, int bytes)
     {
-        using var uart = new Ns16550A(new MemoryConsole(), new ManualClock(), default);
+        using var uart = new Ns16550A(new MemoryConsole(), new TestClock(), default);
         uart.Write(4, 1, 0x10);
         uart.Write(2, 1, fcr);
         uart.Write(0, 1, 'A');
@@ -114,7 +114,7 @@ public sealed class Ns16550ATests
     [Fact]
     public void FifoControl_ClearBitsWithoutEnable_AreNotProgrammed()
     {
-        using var uart = new Ns16550A(new MemoryConsole(), new ManualClock(), default);
+        using var uart = new Ns16550A(new MemoryConsole(), new TestClock(), default);
         uart.Write(4, 1, 0x10);
         uart.Write(0, 1, 'A');
         uart.Write(2, 1, 0x06);
@@ -132,9 +132,9 @@ public sealed class Ns16550ATests
     [Fact]
     public void Transmit_ConsoleFull_WaitsAndGoesOn()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var console = new MemoryConsole(capacity: 4, ConsoleOverflow.Wait);
-        using var uart = new Ns16550A(console, new ManualClock(), lines[0]);
+        using var uart = new Ns16550A(console, new TestClock(), lines[0]);
         uart.Write(2, 1, 0x01);
         uart.Write(1, 1, 0x02);
         foreach (char c in "abcdefgh")
@@ -152,7 +152,7 @@ public sealed class Ns16550ATests
     public void Receive_MoreThanTheFifo_LosesNothing()
     {
         var console = new MemoryConsole();
-        using var uart = new Ns16550A(console, new ManualClock(), default);
+        using var uart = new Ns16550A(console, new TestClock(), default);
         uart.Write(2, 1, 0x01);
         string text = string.Concat(Enumerable.Range(0, 100).Select(i => i + ","));
         console.Type(text);

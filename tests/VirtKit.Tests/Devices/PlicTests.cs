@@ -11,9 +11,9 @@ public sealed class PlicTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var plic = new Plic([lines[0], lines[1]]);
-        using var script = new RegisterScript(plic, lines);
+        using var script = new DeviceHarness(plic, lines);
         script.Note("source 0 does not exist; priorities have three bits, enables end at source 96; lines are contexts");
         script.Write("PRIORITY0", 0, 4, 7);
         script.Read("PRIORITY0", 0, 4);
@@ -51,6 +51,6 @@ public sealed class PlicTests
         script.Write("PRIORITY10", 40, 4, 0);
         script.Event("reset", plic.Reset);
         script.Read("PENDING.0", 0x1000, 4);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 }

@@ -9,10 +9,10 @@ public sealed class TestFinisherTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var calls = new List<string>();
         var finisher = new TestFinisher(code => calls.Add($"shutdown {code}"), () => calls.Add("reset"));
-        using var script = new RegisterScript(finisher, lines);
+        using var script = new DeviceHarness(finisher, lines);
         script.Read("FINISH", 0, 4);
         Step(4, 0x0000_5555);
         Step(4, 0x002a_3333);
@@ -23,7 +23,7 @@ public sealed class TestFinisherTests
         script.Write("past FINISH", 4, 4, 0x5555);
         script.Write("FINISH", 0, 1, 0x55);
         Assert.Equal(5, calls.Count);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
 
         void Step(int size, ulong value)
         {

@@ -14,7 +14,7 @@ public sealed class VirtioMmioTests
         var console = new MemoryConsole();
         using var device = new VirtioConsole(console);
         using var transport = new VirtioMmio(device, wiring.Memory, wiring.Clock, wiring.Lines[1]);
-        using var script = new RegisterScript(transport, wiring.Lines);
+        using var script = new DeviceHarness(transport, wiring.Lines);
         script.Note("identification");
         script.Read("MagicValue", 0x000, 4);
         script.Read("Version", 0x004, 4);
@@ -76,7 +76,7 @@ public sealed class VirtioMmioTests
         script.Write("Status", 0x070, 4, 0);
         script.Read("Status", 0x070, 4);
         script.Note("output: " + console.Output);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     public static TheoryData<string> VirtioNames => DeviceCatalog.VirtioNames;
@@ -87,7 +87,7 @@ public sealed class VirtioMmioTests
     {
         using var wiring = new Wiring();
         IDevice device = DeviceCatalog.Create(name, wiring);
-        using var script = new RegisterScript(device, wiring.Lines);
+        using var script = new DeviceHarness(device, wiring.Lines);
         script.Read("DeviceID", 0x008, 4);
         script.Read("DeviceFeatures", 0x010, 4);
         script.Write("DeviceFeatSel", 0x014, 4, 1);
@@ -101,7 +101,7 @@ public sealed class VirtioMmioTests
         script.Note("configuration space");
         for (ulong offset = 0x100; offset < 0x140; offset += 4)
             script.Read("Config", offset, 4);
-        Snapshot.Verify(script.ToString(), name);
+        Snapshot.Verify(script.Transcript, name);
         (device as IDisposable)?.Dispose();
     }
 

@@ -7,14 +7,14 @@ namespace VirtKit.Tests.Devices;
 /// <summary>Local APICs and the I/O APIC, alone and together.</summary>
 public sealed class X64ApicTests
 {
-    private readonly LineRecorder _lines = new();
-    private readonly ManualClock _clock = new();
+    private readonly TestLines _lines = new();
+    private readonly TestClock _clock = new();
 
     [Fact]
     public void LocalApic_ScriptOfAccesses_AnswersAsTheManualSays()
     {
         using LocalApics apics = Create(1);
-        using var script = new RegisterScript(apics[0], _lines);
+        using var script = new DeviceHarness(apics[0], _lines);
         script.Note("power-on; line 0 is INTR, 1 is NMI");
         foreach ((string name, ulong offset) in new (string, ulong)[] { ("ID", 0x20), ("VERSION", 0x30), ("TPR", 0x80), ("PPR", 0xa0), ("LDR", 0xd0), ("DFR", 0xe0), ("SVR", 0xf0), ("LVT timer", 0x320), ("LVT LINT0", 0x350), ("LVT LINT1", 0x360) })
             script.Read(name, offset, 4);
@@ -58,7 +58,7 @@ public sealed class X64ApicTests
         script.Read("LVT timer", 0x320, 4);
         script.Event("reset", apics[0].Reset);
         script.Read("SVR", 0xf0, 4);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed class X64ApicTests
     {
         var sent = new List<string>();
         var ioApic = new IoApic(m => sent.Add($"vector {m.Vector:x2} {m.Delivery} to {m.Destination:x2}{(m.IsLogical ? " logical" : "")}{(m.IsLevel ? " level" : "")}"));
-        using var script = new RegisterScript(ioApic, _lines);
+        using var script = new DeviceHarness(ioApic, _lines);
         script.Note("identity");
         ReadIndirect(script, "ID", 0);
         ReadIndirect(script, "VERSION", 1);
@@ -95,7 +95,7 @@ public sealed class X64ApicTests
         script.Note("nothing behind other indices");
         ReadIndirect(script, "0x0f", 0x0f);
         ReadIndirect(script, "0x40", 0x40);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
 
         void Drain(string expected)
         {
@@ -222,13 +222,13 @@ public sealed class X64ApicTests
 
     private LocalApics Create(int count) => new(_clock, [.. Enumerable.Range(0, count).Select(i => new ApicPins(_lines[2 * i], _lines[2 * i + 1]))]);
 
-    private static void ReadIndirect(RegisterScript script, string name, byte index)
+    private static void ReadIndirect(DeviceHarness script, string name, byte index)
     {
         script.Write("IOREGSEL", 0, 4, index);
         script.Read(name, 0x10, 4);
     }
 
-    private static void WriteIndirect(RegisterScript script, string name, byte index, uint value)
+    private static void WriteIndirect(DeviceHarness script, string name, byte index, uint value)
     {
         script.Write("IOREGSEL", 0, 4, index);
         script.Write(name, 0x10, 4, value);

@@ -11,10 +11,10 @@ public sealed class X64CmosTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var rtc = new CmosRtc(clock, lines[8]);
-        using var script = new RegisterScript(rtc, lines);
+        using var script = new DeviceHarness(rtc, lines);
         script.Note("2023-11-14 22:13:20 UTC, a Tuesday, in BCD");
         foreach ((string name, byte index) in new (string, byte)[] { ("seconds", 0), ("minutes", 2), ("hours", 4), ("weekday", 6), ("day", 7), ("month", 8), ("year", 9), ("century", 0x32), ("A", 10), ("B", 11), ("C", 12), ("D", 13) })
             Read(script, name, index);
@@ -52,13 +52,13 @@ public sealed class X64CmosTests
         Read(script, "0x40", 0x40);
         script.Event("reset", rtc.Reset);
         Read(script, "B", 11);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     [Fact]
     public void Time_ImpossibleFields_AreTakenAsTheNearest()
     {
-        using var rtc = new CmosRtc(new ManualClock(), default);
+        using var rtc = new CmosRtc(new TestClock(), default);
         foreach (byte index in new byte[] { 0, 2, 4, 6, 7, 8, 9, 0x32 })
         {
             rtc.Write(0, 1, index);
@@ -69,13 +69,13 @@ public sealed class X64CmosTests
         Assert.Equal(0x12ul, rtc.Read(1, 1));
     }
 
-    private static void Read(RegisterScript script, string name, byte index)
+    private static void Read(DeviceHarness script, string name, byte index)
     {
         script.Write("index", 0, 1, index);
         script.Read(name, 1, 1);
     }
 
-    private static void Write(RegisterScript script, string name, byte index, byte value)
+    private static void Write(DeviceHarness script, string name, byte index, byte value)
     {
         script.Write("index", 0, 1, index);
         script.Write(name, 1, 1, value);

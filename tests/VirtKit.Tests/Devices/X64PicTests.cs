@@ -9,9 +9,9 @@ public sealed class X64PicTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var pic = new I8259(lines[0]);
-        using var first = new RegisterScript(pic.Primary, lines);
+        using var first = new DeviceHarness(pic.Primary, lines);
         first.Note("power-on, then initialisation: vectors from 0x20, cascade, 8086 mode; line 0 is INTR");
         first.Read("IRR", 0, 1);
         first.Read("IMR", 1, 1);
@@ -53,13 +53,13 @@ public sealed class X64PicTests
         first.Event("acknowledge, spurious 0x27", () => Assert.Equal(0x27, pic.Acknowledge()));
         first.Event("reset", () => pic.Primary.Reset());
         first.Read("IMR", 1, 1);
-        Snapshot.Verify(first.ToString());
+        Snapshot.Verify(first.Transcript);
     }
 
     [Fact]
     public void Cascade_LevelInput_InterruptsUntilItFalls()
     {
-        var lines = new LineRecorder();
+        var lines = new TestLines();
         var pic = new I8259(lines[0]);
         Initialize(pic.Primary, 0x20, 4);
         Initialize(pic.Secondary, 0x28, 2);

@@ -9,10 +9,10 @@ public sealed class X64PitTests
     [Fact]
     public void Registers_ScriptOfAccesses_AnswerAsTheDatasheetSays()
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var pit = new I8254(clock, lines[0]);
-        using var script = new RegisterScript(pit, lines);
+        using var script = new DeviceHarness(pit, lines);
         script.Note("mode 0, interrupt on terminal count: 1000 ticks are 838 µs");
         script.Write("control", 3, 1, 0x30);
         script.Write("counter 0", 0, 1, 0xe8);
@@ -45,7 +45,7 @@ public sealed class X64PitTests
         script.Read("high", 0, 1);
         script.Event("500 ticks later", () => clock.Advance(419_050));
         script.Event("reset", pit.Reset);
-        Snapshot.Verify(script.ToString());
+        Snapshot.Verify(script.Transcript);
     }
 
     [Theory]
@@ -53,8 +53,8 @@ public sealed class X64PitTests
     [InlineData(3)]
     public void Counter0_At100Hz_InterruptsAHundredTimesASecond(int mode)
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var pit = new I8254(clock, lines[0]);
         pit.Write(3, 1, (ulong)(0x30 | mode << 1));
         pit.Write(0, 1, 11932 & 0xff);
@@ -69,8 +69,8 @@ public sealed class X64PitTests
     [InlineData(3)]
     public void Counter0_ShortestCount_InterruptsAtMostTenThousandTimesASecond(int mode)
     {
-        var lines = new LineRecorder();
-        var clock = new ManualClock();
+        var lines = new TestLines();
+        var clock = new TestClock();
         using var pit = new I8254(clock, lines[0]);
         pit.Write(3, 1, (ulong)(0x10 | mode << 1));
         pit.Write(0, 1, 2);
@@ -81,7 +81,7 @@ public sealed class X64PitTests
     [Fact]
     public void Speaker_Counter2_IsGatedAndSeenThroughPort61()
     {
-        var clock = new ManualClock();
+        var clock = new TestClock();
         using var pit = new I8254(clock, default);
         pit.Speaker.Write(0, 1, 1);
         pit.Write(3, 1, 0xb0);
@@ -104,7 +104,7 @@ public sealed class X64PitTests
     [InlineData(5)]
     public void TriggeredModes_GateRises_CountOnce(int mode)
     {
-        var clock = new ManualClock();
+        var clock = new TestClock();
         using var pit = new I8254(clock, default);
         pit.Write(3, 1, (ulong)(0xb0 | mode << 1));
         pit.Write(2, 1, 0xff);

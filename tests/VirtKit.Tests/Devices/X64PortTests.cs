@@ -56,17 +56,17 @@ public sealed class X64PortTests
         script.Read("SLEEP_STATUS", 1, 1);
     });
 
-    private static void Verify(IDevice device, Action<RegisterScript> run, [System.Runtime.CompilerServices.CallerMemberName] string test = "")
+    private static void Verify(IDevice device, Action<DeviceHarness> run, [System.Runtime.CompilerServices.CallerMemberName] string test = "")
     {
-        using var script = new RegisterScript(device, new LineRecorder());
+        using var script = new DeviceHarness(device, new TestLines());
         run(script);
         script.Event("device reset", device.Reset);
         script.Read("at reset", 0, 1);
-        Snapshot.Verify(script.ToString(), member: test);
+        Snapshot.Verify(script.Transcript, member: test);
     }
 
     /// <summary>Writes, and notes what that made happen.</summary>
-    private void Write(RegisterScript script, string name, ulong offset, ulong value, int size = 1)
+    private void Write(DeviceHarness script, string name, ulong offset, ulong value, int size = 1)
     {
         script.Write(name, offset, size, value);
         foreach (string e in _events)

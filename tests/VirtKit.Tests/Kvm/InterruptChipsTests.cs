@@ -195,7 +195,7 @@ public sealed class InterruptChipsTests
     private static string[] OnModels(Step[] steps)
     {
         AddressSpace memory = new(), ports = new();
-        var clock = new ManualClock();
+        var clock = new TestClock();
         using var apics = new LocalApics(clock, [new ApicPins(default, default)]);
         var ioApic = new IoApic(apics.Deliver);
         var pic = new I8259(apics[0].Lint(0));

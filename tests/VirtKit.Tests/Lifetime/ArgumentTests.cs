@@ -93,7 +93,7 @@ public sealed class ArgumentTests
         first.Dispose();
         Assert.Throws<ArgumentException>(() => new VirtioBlock(disk));
         var everybodys = new NullConsole();
-        using Ns16550A one = new(everybodys, new ManualClock(), default), other = new(everybodys, new ManualClock(), default);
+        using Ns16550A one = new(everybodys, new TestClock(), default), other = new(everybodys, new TestClock(), default);
     }
 
     [Fact]

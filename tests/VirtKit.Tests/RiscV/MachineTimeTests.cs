@@ -166,7 +166,7 @@ public sealed class MachineTimeTests
     [InlineData(1u, 0ul, ulong.MaxValue, ulong.MaxValue)]
     public void NextChange_OfAComparison_IsWhereItChangesOrNever(uint frequency, ulong now, ulong compare, ulong expected)
     {
-        var time = new RiscVTimebase(new Devices.Support.ManualClock(), frequency) { Now = now };
+        var time = new RiscVTimebase(new TestClock(), frequency) { Now = now };
         Assert.Equal(expected, time.NextChange(compare));
     }
 

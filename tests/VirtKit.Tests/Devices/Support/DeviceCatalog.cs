@@ -64,11 +64,18 @@ internal sealed class Wiring : IDisposable
 {
     public Wiring() => Memory.MapRam(new Gpa(VirtioDriver.Ram), VirtioDriver.RamSize);
 
+    /// <summary>That of a harness.</summary>
+    public Wiring(DeviceHarness harness)
+    {
+        (Memory, Clock, Lines) = (harness.Memory, harness.Clock, harness.Lines);
+        Memory.MapRam(new Gpa(VirtioDriver.Ram), VirtioDriver.RamSize);
+    }
+
     public AddressSpace Memory { get; } = new();
 
-    public ManualClock Clock { get; init; } = new();
+    public TestClock Clock { get; init; } = new();
 
-    public LineRecorder Lines { get; } = new();
+    public TestLines Lines { get; } = new();
 
     public RiscVTimebase Timebase => field ??= new RiscVTimebase(Clock, 10_000_000);
 

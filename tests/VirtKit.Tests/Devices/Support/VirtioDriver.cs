@@ -25,9 +25,9 @@ internal sealed class VirtioDriver : IDisposable
 
     public AddressSpace Memory { get; } = new();
 
-    public ManualClock Clock { get; } = new();
+    public TestClock Clock { get; } = new();
 
-    public LineRecorder Lines { get; } = new();
+    public TestLines Lines { get; } = new();
 
     public VirtioMmio Transport { get; }
 
