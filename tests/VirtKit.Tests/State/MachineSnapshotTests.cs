@@ -155,6 +155,42 @@ public sealed class MachineSnapshotTests
         Assert.Equal(before, await File.ReadAllBytesAsync(path, Cancellation));
     }
 
+    /// <summary>A process that saves over one file again and again is killed in the middle: the file is whole each time, the old one or the new one.</summary>
+    [Fact]
+    public async Task Save_InAProcessThatIsKilled_LeavesAWholeFile()
+    {
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "machine.vksnap");
+        int rounds = Soak.Time is null ? 12 : 200, partial = 0;
+        Random random = Seed.Random();
+        using RiscVVirt target = Board("interpreter", loads: false);
+        for (int round = 0; round < rounds; round++)
+        {
+            File.Delete(Saver.ReadyFile(path));
+            using System.Diagnostics.Process saver = System.Diagnostics.Process.Start("dotnet", [typeof(MachineSnapshotTests).Assembly.Location, Saver.Command, path]);
+            try
+            {
+                Assert.True(SpinWait.SpinUntil(() => File.Exists(Saver.ReadyFile(path)) || saver.HasExited, Hang.Limit) && !saver.HasExited, "The process does not save.");
+                await Task.Delay(random.Next(100), Cancellation);
+            }
+            finally
+            {
+                saver.Kill();
+                await saver.WaitForExitAsync(Cancellation);
+            }
+
+            using MachineSnapshot loaded = await MachineSnapshot.LoadAsync(path, Cancellation);
+            target.Machine.Restore(loaded);
+            foreach (string left in Directory.GetFiles(folder.Path, "*.partial"))
+            {
+                partial++;
+                File.Delete(left);
+            }
+        }
+
+        Assert.True(partial > 0, "No process was killed in the middle of a file.");
+    }
+
     [Fact]
     public async Task Load_OfDamagedFiles_IsRefusedOrTheSame()
     {
@@ -166,7 +202,7 @@ public sealed class MachineSnapshotTests
         await snapshot.SaveAsync(stream, new SnapshotOptions { Compression = CompressionLevel.Optimal }, cancellationToken: Cancellation);
         byte[] whole = stream.ToArray();
         int refused = 0;
-        for (int round = 0; round < 2000; round++)
+        for (int round = 0; round < (Soak.Time is null ? 2000 : 100_000); round++)
         {
             byte[] damaged = [.. whole];
             switch (random.Next(3))
@@ -319,7 +355,7 @@ public sealed class MachineSnapshotTests
         Assert.Equal(Describe(whole), Describe(board));
     }
 
-    private static RiscVVirt Board(string engine, bool loads = true)
+    internal static RiscVVirt Board(string engine, bool loads = true)
     {
         var board = new RiscVVirt(new RiscVVirtOptions
         {
