@@ -1,6 +1,7 @@
 using Iced.Intel;
 using VirtKit.Accel.Kvm;
 using VirtKit.State;
+using VirtKit.Tests.Support;
 using VirtKit.X86;
 using static Iced.Intel.AssemblerRegisters;
 using static VirtKit.Tests.Kvm.X64BoardGuest;
@@ -82,6 +83,52 @@ public sealed class MachineStateTests
 
         Assert.True(guest.Count(Ticks) >= 50);
         Assert.Equal(1u, guest.Count(0x41));
+    }
+
+    /// <summary>Captured again and again while two vCPUs run, one of them by the timer of its local APIC; each capture goes on in another machine.</summary>
+    [Theory, MemberData(nameof(Chips))]
+    public async Task Capture_WhileItRuns_GoesOnHereAndThere(KvmInterruptController from, KvmInterruptController to)
+    {
+        using var guest = new X64BoardGuest(from, vcpuCount: 2);
+        guest.LoadSecond(a =>
+        {
+            Label again = a.CreateLabel();
+            Lapic(a, 0xf0, 0x1ff);
+            a.Label(ref again);
+            a.@lock.inc(__dword_ptr[Counts]);
+            a.pause();
+            a.jmp(again);
+        });
+        guest.Load(a =>
+        {
+            Lapic(a, 0xf0, 0x1ff);
+            Lapic(a, 0x300, 0xc_4500);
+            Lapic(a, 0x300, 0xc_4608);
+            Watch(a, 0, 1);
+            Lapic(a, 0x3e0, 3);
+            Lapic(a, 0x320, Periodic | Ticks);
+            Lapic(a, 0x380, 200_000);
+            Await(a, Ticks, 100);
+            Exit(a, Ended);
+        });
+        Task<VcpuExit> run = guest.Machine.RunAsync(TestContext.Current.CancellationToken);
+        List<MachineSnapshot> snapshots = [];
+        while (!run.IsCompleted && snapshots.Count < 4)
+        {
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+            snapshots.Add(guest.Machine.Capture());
+        }
+
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown, Ended), await run.WaitAsync(Hang.Limit, TestContext.Current.CancellationToken));
+        Assert.True(guest.Count(Ticks) >= 100);
+        Assert.NotEmpty(snapshots);
+        foreach (MachineSnapshot snapshot in snapshots)
+        {
+            using var other = new X64BoardGuest(to, vcpuCount: 2);
+            other.Restore(snapshot);
+            Assert.Equal(Ended, other.Run());
+            Assert.True(other.Count(Ticks) >= 100);
+        }
     }
 
     [Theory, MemberData(nameof(Chips))]

@@ -115,6 +115,90 @@ public sealed class MachineSnapshotTests
             fork.Dispose();
     }
 
+    /// <summary>Forks, snapshots of forks and those that nobody disposes of give back their descriptors and their addresses.</summary>
+    [Fact]
+    public void Forks_OneAfterTheOther_LeaveNothingBehind()
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("The mappings of a process are counted on Linux.");
+        using RiscVVirt origin = Board("interpreter");
+        origin.Machine.Run(200_000, Cancellation);
+        Round(10);
+        (int files, int mappings) before = Count();
+        Round(200);
+        (int files, int mappings) after = Count();
+        Assert.True(after.files <= before.files + 4 && after.mappings <= before.mappings + 4, $"{before} became {after}");
+
+        void Round(int count)
+        {
+            for (int i = 0; i < count; i++)
+                ForkOnce(i);
+        }
+
+        void ForkOnce(int number)
+        {
+            MachineSnapshot snapshot = origin.Machine.Capture();
+            RiscVVirt fork = Board("interpreter", loads: false);
+            fork.Machine.Restore(snapshot);
+            fork.Machine.Run(1000, Cancellation);
+            MachineSnapshot second = fork.Machine.Capture();
+            fork.Machine.Restore(second);
+            // In each order, and by the collector.
+            if (number % 3 != 0)
+                snapshot.Dispose();
+            if (number % 2 == 0)
+                fork.Dispose();
+            if (number % 3 == 1)
+                second.Dispose();
+        }
+
+        static (int Files, int Mappings) Count()
+        {
+            for (int i = 0; i < 5; i++)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+
+            return (Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path => (new FileInfo(path).LinkTarget ?? "").Contains("memfd:virtkit", StringComparison.Ordinal)),
+                File.ReadLines("/proc/self/maps").Count(line => line.Contains("memfd:virtkit", StringComparison.Ordinal)));
+        }
+    }
+
+    /// <summary>Captured again and again while its vCPUs run on threads, in the host's time; what is captured goes on.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Capture_WhileVcpusRunOnThreads_IsWhole(string engine)
+    {
+        using var m = new BareMachine(engine, "again: addi s0, s0, 1\nadd s1, s1, s0\nsd s0, 0(a1)\nsd s1, 8(a1)\nj again", vcpus: 3, scheduling: VcpuScheduling.Threads);
+        foreach (Vcpu vcpu in m.Machine.Vcpus)
+        {
+            RiscVState state = vcpu.GetState<RiscVState>();
+            (state.Started, state.X[11]) = (true, BareMachine.Ram + 0x1000 * (ulong)(1 + vcpu.Index));
+            vcpu.SetState(state);
+        }
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        Task<VcpuExit> run = m.Machine.RunAsync(stop.Token);
+        using var other = new BareMachine(engine, "nop", vcpus: 3, scheduling: VcpuScheduling.Threads);
+        for (int i = 0; i < 30; i++)
+        {
+            using MachineSnapshot snapshot = m.Machine.Capture();
+            other.Machine.Restore(snapshot);
+            foreach (Vcpu vcpu in other.Machine.Vcpus)
+            {
+                // The sum of the numbers so far, up to one instruction; memory has it too, up to a round.
+                RiscVState state = vcpu.GetState<RiscVState>();
+                ulong n = state.X[8], sum = state.X[9], stored = other.Read(state.X[11]);
+                Assert.True(sum == n * (n + 1) / 2 || sum == n * (n - 1) / 2, $"{n}: {sum}");
+                Assert.InRange(stored, n == 0 ? 0 : n - 1, n);
+            }
+        }
+
+        await stop.CancelAsync();
+        Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit, Cancellation)).Reason);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData(CompressionLevel.Fastest)]
