@@ -232,6 +232,16 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>A store of the low bytes of a value.</summary>
     public abstract bool Store(ulong address, int size, ulong value);
 
+    /// <summary>A load of 16 bytes.</summary>
+    public bool LoadPair(ulong address, out ulong low, out ulong high)
+    {
+        high = low = 0;
+        return MayReachPair(address, MemoryAccess.Load) && Load(address, 8, out low) && Load(address + 8, 8, out high);
+    }
+
+    /// <summary>A store of 16 bytes: where a part of them may not be written, nothing is.</summary>
+    public bool StorePair(ulong address, ulong low, ulong high) => MayReachPair(address, MemoryAccess.Store) && Store(address, 8, low) && Store(address + 8, 8, high);
+
     public abstract bool LoadReserved(ulong address, int size, out ulong value);
 
     /// <param name="failed">0 where it was stored, otherwise 1.</param>
@@ -283,6 +293,12 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
 
     /// <summary>Forgets the translations of stores (<see cref="Tlb.FlushStores"/>). Not asked for where the ISA has a fence for changed code.</summary>
     protected virtual void ForgetStoreTranslations() => FlushTranslations();
+
+    private bool MayReachPair(ulong address, MemoryAccess access)
+    {
+        int inFirst = (int)Math.Min(16, 0x1000 - (address & 0xfff));
+        return TryTranslateData(address, inFirst, access, out _, out _) && (inFirst == 16 || TryTranslateData(address + (ulong)inFirst, 16 - inFirst, access, out _, out _));
+    }
 
     private void Use(CpuMemory memory)
     {

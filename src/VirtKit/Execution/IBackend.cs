@@ -68,6 +68,12 @@ internal unsafe interface IBackend<V> where V : struct
 
     bool Store(MemoryWidth width, V address, V value);
 
+    /// <summary>Loads 16 bytes, the <paramref name="low"/> ones first, as one access: a 128-bit register is two slots.</summary>
+    bool LoadPair(V address, out V low, out V high);
+
+    /// <summary>Stores 16 bytes as one access: all of them, or none.</summary>
+    bool StorePair(V address, V low, V high);
+
     bool LoadReserved(MemoryWidth width, V address, out V value);
 
     /// <summary><paramref name="failed"/> is 0 on success, otherwise 1.</summary>

@@ -11,6 +11,10 @@ internal unsafe interface IExecutionPath
 
     static abstract bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value);
 
+    static abstract bool LoadPair(GuestCpu cpu, InterpreterContext* c, ulong address, out ulong low, out ulong high);
+
+    static abstract bool StorePair(GuestCpu cpu, InterpreterContext* c, ulong address, ulong low, ulong high);
+
     static abstract bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value);
 
     static abstract bool StoreConditional(GuestCpu cpu, MemoryWidth width, ulong address, ulong value, out ulong failed);
@@ -81,6 +85,34 @@ internal readonly unsafe struct FastPath : IExecutionPath
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool LoadPair(GuestCpu cpu, InterpreterContext* c, ulong address, out ulong low, out ulong high)
+    {
+        TlbEntry* entry = TlbEntry.At(c->Cpu.ReadTlb, address);
+        if (entry->Tag != TlbEntry.TagOf(address, 16))
+        {
+            low = high = 0;
+            return false;
+        }
+
+        // SAFETY: as for loads.
+        var pointer = (ulong*)(address + (ulong)entry->Addend);
+        (low, high) = (pointer[0], pointer[1]);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool StorePair(GuestCpu cpu, InterpreterContext* c, ulong address, ulong low, ulong high)
+    {
+        TlbEntry* entry = TlbEntry.At(c->Cpu.WriteTlb, address);
+        if (entry->Tag != TlbEntry.TagOf(address, 16))
+            return false;
+        // SAFETY: as for loads.
+        var pointer = (ulong*)(address + (ulong)entry->Addend);
+        (pointer[0], pointer[1]) = (low, high);
+        return true;
+    }
+
     public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;
@@ -133,6 +165,10 @@ internal readonly unsafe struct SlowPath : IExecutionPath
     }
 
     public static bool Store(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, ulong value) => cpu.Store(address, width.Bytes(), value);
+
+    public static bool LoadPair(GuestCpu cpu, InterpreterContext* c, ulong address, out ulong low, out ulong high) => cpu.LoadPair(address, out low, out high);
+
+    public static bool StorePair(GuestCpu cpu, InterpreterContext* c, ulong address, ulong low, ulong high) => cpu.StorePair(address, low, high);
 
     public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {

@@ -119,6 +119,12 @@ internal unsafe ref struct InterpreterBackend<TPath, TAddress>(GuestCpu cpu, Int
     public readonly bool Store(MemoryWidth width, ulong address, ulong value) => TPath.Store(cpu, context, width, address, value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool LoadPair(ulong address, out ulong low, out ulong high) => TPath.LoadPair(cpu, context, address, out low, out high);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool StorePair(ulong address, ulong low, ulong high) => TPath.StorePair(cpu, context, address, low, high);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool LoadReserved(MemoryWidth width, ulong address, out ulong value) => TPath.LoadReserved(cpu, width, address, out value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

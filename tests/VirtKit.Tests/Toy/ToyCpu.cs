@@ -10,14 +10,14 @@ namespace VirtKit.Tests.Toy;
 /// <summary>The slots of the toy CPU.</summary>
 internal static class ToySlots
 {
-    /// <summary>r0 to r15 come first.</summary>
-    public const int Registers = 16, Zero = 16, Carry = 17, Negative = 18, Less = 19, Mode = 20, Cause = 21, ReturnTo = 22, Handler = 23, Count = 24;
+    /// <summary>r0 to r15 come first; v0 to v3 have two slots each, the low half first.</summary>
+    public const int Registers = 16, Zero = 16, Carry = 17, Negative = 18, Less = 19, Vectors = 20, Mode = 28, Cause = 29, ReturnTo = 30, Handler = 31, Count = 32;
 
-    public static readonly string[] Names = [.. Enumerable.Range(0, Registers).Select(i => $"r{i}"), "zero", "carry", "negative", "less", "mode", "cause", "return", "handler"];
+    public static readonly string[] Names = [.. Enumerable.Range(0, Registers).Select(i => $"r{i}"), "zero", "carry", "negative", "less", .. Enumerable.Range(0, 8).Select(i => $"v{i / 2}{(i % 2 == 0 ? "low" : "high")}"), "mode", "cause", "return", "handler"];
 
     public static readonly GuestRegisterFile File = new()
     {
-        Integers = 20, Floats = 0, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [], FloatStatus = 8 * Count, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
+        Integers = 28, Floats = 0, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [], FloatStatus = 8 * Count, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
     };
 }
 

@@ -35,6 +35,9 @@ internal sealed unsafe class ToyInstructions : GuestInstructions
         Row.Of<AddressOf>(0x11, InstructionForm.PcRelative, registers: true, immediate: 1),
         Row.Of<SwitchMode>(0x12, InstructionForm.System),
         Row.Of<Return>(0x13, InstructionForm.System),
+        Row.Of<LoadVector>(0x14, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<StoreVector>(0x15, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<ExclusiveOrVector>(0x16, InstructionForm.Plain, registers: true),
     ];
 
     public override int MaxRows => Rows.Length;
@@ -253,6 +256,34 @@ internal readonly struct AddToMemory : IInstruction
             return false;
         V sum = b.Add(x, b.Read(o.Rd));
         return b.Store(MemoryWidth.Double, address, sum) && ToyFlags.OfSum(ref b, x, sum);
+    }
+}
+
+/// <summary>128 bits at any address.</summary>
+internal readonly struct LoadVector : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.LoadPair(b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V low, out V high) && b.Write(Low(o.Rd), low) && b.Write(Low(o.Rd) + 1, high);
+
+    /// <summary>The slot of a register's low half; four registers repeat themselves.</summary>
+    public static int Low(int register) => ToySlots.Vectors + 2 * (register & 3);
+}
+
+internal readonly struct StoreVector : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.StorePair(b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(LoadVector.Low(o.Rd)), b.Read(LoadVector.Low(o.Rd) + 1));
+}
+
+internal readonly struct ExclusiveOrVector : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o)
+    {
+        int x = LoadVector.Low(o.Rd), y = LoadVector.Low(o.Rs1);
+        return b.Write(x, b.Xor(b.Read(x), b.Read(y))) && b.Write(x + 1, b.Xor(b.Read(x + 1), b.Read(y + 1)));
     }
 }
 

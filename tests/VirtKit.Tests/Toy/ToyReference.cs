@@ -55,9 +55,9 @@ internal sealed class ToyReference(byte[] memory)
                 return ToyCpu.IllegalCause;
         }
 
-        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 ? 1 : 0;
-        int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 => 1, _ => 0 };
-        if (opcode > 0x13 || prefixes + 1 + registers + immediate > 15)
+        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 or >= 0x14 and <= 0x16 ? 1 : 0;
+        int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 or 0x14 or 0x15 => 1, _ => 0 };
+        if (opcode > 0x16 || prefixes + 1 + registers + immediate > 15)
             return ToyCpu.IllegalCause;
         at++;
         byte pair = 0;
@@ -155,6 +155,23 @@ internal sealed class ToyReference(byte[] memory)
                 break;
         }
 
+        int v = ToySlots.Vectors + d % 4 * 2, w = ToySlots.Vectors + s % 4 * 2;
+        switch (opcode)
+        {
+            case 0x14:
+                if (!TryRead(address, 8, out old) || !TryRead(address + 8, 8, out ulong upper))
+                    return ToyCpu.LoadCause;
+                (r[v], r[v + 1]) = (old, upper);
+                break;
+            case 0x15:
+                if (!TryWrite(address, r[v], 16) || !TryWrite(address + 8, r[v + 1]))
+                    return ToyCpu.StoreCause;
+                break;
+            case 0x16:
+                (r[v], r[v + 1]) = (r[v] ^ r[w], r[v + 1] ^ r[w + 1]);
+                break;
+        }
+
         Pc = next;
         return 0;
     }
@@ -193,9 +210,10 @@ internal sealed class ToyReference(byte[] memory)
         return true;
     }
 
-    private bool TryWrite(ulong address, ulong value)
+    /// <param name="room">So many bytes have to be writable.</param>
+    private bool TryWrite(ulong address, ulong value, int room = 8)
     {
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < room; i++)
         {
             if (!ToyCpu.IsWritable(address + (ulong)i - Base))
                 return false;

@@ -24,6 +24,24 @@ internal readonly unsafe struct ShadowPath : IExecutionPath
         return true;
     }
 
+    public static bool LoadPair(GuestCpu cpu, InterpreterContext* c, ulong address, out ulong low, out ulong high)
+    {
+        low = high = 0;
+        if (!Shadow.TryReach(cpu, address, 16, MemoryAccess.Load, out byte* pointer))
+            return false;
+        (low, high) = (Shadow.Of(cpu).Read(pointer, 8), Shadow.Of(cpu).Read(pointer + 8, 8));
+        return true;
+    }
+
+    public static bool StorePair(GuestCpu cpu, InterpreterContext* c, ulong address, ulong low, ulong high)
+    {
+        if (!Shadow.TryReach(cpu, address, 16, MemoryAccess.Store, out byte* pointer))
+            return false;
+        Shadow.Of(cpu).Write(pointer, 8, low);
+        Shadow.Of(cpu).Write(pointer + 8, 8, high);
+        return true;
+    }
+
     public static bool LoadReserved(GuestCpu cpu, MemoryWidth width, ulong address, out ulong value)
     {
         value = 0;

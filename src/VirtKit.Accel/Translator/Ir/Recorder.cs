@@ -72,6 +72,15 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool Store(MemoryWidth width, Value address, Value value) => builder.Effect(IrCode.Store, address, value, (byte)width);
 
+    public readonly bool LoadPair(Value address, out Value low, out Value high)
+    {
+        builder.Give(out low);
+        high = low;
+        return true;
+    }
+
+    public readonly bool StorePair(Value address, Value low, Value high) => builder.Give(out _);
+
     public readonly bool LoadReserved(MemoryWidth width, Value address, out Value value) => builder.Give(out value);
 
     public readonly bool StoreConditional(MemoryWidth width, Value address, Value value, out Value failed) => builder.Give(out failed);
