@@ -86,14 +86,22 @@ public sealed partial class Machine
     /// run, which the former engine can go on with.</summary>
     internal void AttachNext()
     {
-        ServeBetweenSlices();
+        if (_between.IsEmpty && Volatile.Read(ref _next) is null)
+            return;
+        bool isPaused = _scheduler.Pause();
         try
         {
+            ServeBetweenSlices();
             AttachRequested();
         }
         catch (VirtKitException e)
         {
             RequestStop(Failure.Exit("The engine could not be exchanged", e));
+        }
+        finally
+        {
+            if (isPaused)
+                _scheduler.Resume();
         }
     }
 

@@ -30,17 +30,30 @@ internal sealed class ThreadScheduler : VcpuScheduler
     {
         if (Machine.TakeExit(only) is { } earlier)
             return earlier;
-        TimeSpan stood = _clock.Start();
+        Resume();
         try
         {
-            if (stood > TimeSpan.Zero)
-                Machine.Partition.GoOn(stood, _holdsTime);
             return only is null ? RunAllUntilStopped() : RunOne(only, budget);
         }
         finally
         {
             _clock.Stop();
         }
+    }
+
+    public override bool Pause()
+    {
+        if (!_clock.IsRunning)
+            return false;
+        _clock.Stop();
+        return true;
+    }
+
+    public override void Resume()
+    {
+        TimeSpan stood = _clock.Start();
+        if (stood > TimeSpan.Zero)
+            Machine.Partition.GoOn(stood, _holdsTime);
     }
 
     public override void Drain() => _clock.Drain();

@@ -21,6 +21,13 @@ internal abstract class VcpuScheduler(Machine machine) : IDisposable
     /// <summary>Begins the schedule anew. The machine does not run.</summary>
     public virtual void Reset() { }
 
+    /// <summary>Lets the time stand in the middle of a run, so that no timer fires and nothing is posted while the machine is looked at. No vCPU runs.</summary>
+    /// <returns>Whether it ran, and <see cref="Resume"/> is due.</returns>
+    public virtual bool Pause() => false;
+
+    /// <summary>Ends what <see cref="Pause"/> began.</summary>
+    public virtual void Resume() { }
+
     /// <summary>Runs what was posted, so that nothing waits outside of what is saved. The machine stands, as between two slices.</summary>
     public abstract void Drain();
 

@@ -81,6 +81,9 @@ internal sealed class HostClock : MachineClock, ISnapshotable, IDisposable
 
     public override ulong CalendarNow => Add(_calendarStart, Now);
 
+    /// <summary>Whether the machine runs.</summary>
+    public bool IsRunning => _running;
+
     /// <summary>The machine runs from here on. Its owner calls it.</summary>
     /// <returns>How long it stood since the last <see cref="Stop"/>; zero the first time.</returns>
     public TimeSpan Start()

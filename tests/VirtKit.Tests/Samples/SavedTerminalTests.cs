@@ -37,7 +37,7 @@ public sealed class SavedTerminalTests
             seen += terminal.ReadTo(answer, Limit / 5);
         }
 
-        Assert.Contains(answer, seen, StringComparison.Ordinal);
+        Assert.True(seen.Contains(answer, StringComparison.Ordinal), seen);
     }
 
     private static void With(string[] arguments, Action<PseudoTerminal> action)

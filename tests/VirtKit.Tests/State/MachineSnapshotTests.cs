@@ -199,6 +199,53 @@ public sealed class MachineSnapshotTests
         Assert.Equal(ExitReason.Kicked, (await run.WaitAsync(Hang.Limit, Cancellation)).Reason);
     }
 
+    /// <summary>A guest that lives by a timer of 20 µs, in the host's time: no capture loses the timer that is under way.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Capture_WhileTimersFire_LosesNone(string engine)
+    {
+        const string source = """
+            again:
+                addi s0, s0, 1
+                csrr a0, time
+                addi a0, a0, 200
+                li a7, 0x54494d45
+                li a6, 0
+                ecall
+                wfi
+                j again
+            """;
+        using var m = new BareMachine(engine, source, sbi: new SbiOptions(), scheduling: VcpuScheduling.Threads);
+        m.State = m.State with { Mcounteren = 7, Mideleg = 0x222, Mie = 0x20 };
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        Task<VcpuExit> run = m.Machine.RunAsync(stop.Token);
+        List<MachineSnapshot> snapshots = [];
+        for (int i = 0; i < 100; i++)
+        {
+            Thread.SpinWait(i * 1000);
+            snapshots.Add(m.Machine.Capture());
+        }
+
+        await stop.CancelAsync();
+        VcpuExit exit = await run.WaitAsync(Hang.Limit, Cancellation);
+        Assert.True(exit.Reason == ExitReason.Kicked && m.State.X[8] > 100, $"{exit}, {m.State.X[8]}");
+        using var other = new BareMachine(engine, source, sbi: new SbiOptions(), scheduling: VcpuScheduling.Threads);
+        foreach (MachineSnapshot snapshot in snapshots)
+        {
+            other.Machine.Restore(snapshot);
+            snapshot.Dispose();
+            ulong before = other.State.X[8];
+            // It goes on at once, or never.
+            for (int turns = 0; turns < 200 && other.State.X[8] <= before + 3; turns++)
+            {
+                using var limit = new CancellationTokenSource(5);
+                await other.Machine.RunAsync(limit.Token).WaitAsync(Hang.Limit, Cancellation);
+            }
+
+            Assert.True(other.State.X[8] > before + 3, $"{before} became {other.State.X[8]}");
+        }
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData(CompressionLevel.Fastest)]
