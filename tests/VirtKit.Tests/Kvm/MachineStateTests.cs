@@ -111,9 +111,10 @@ public sealed class MachineStateTests
             Await(a, Ticks, 100);
             Exit(a, Ended);
         });
+        // One before the guest has begun, which a loaded host's first capture may find as well.
+        List<MachineSnapshot> snapshots = [guest.Machine.Capture()];
         Task<VcpuExit> run = guest.Machine.RunAsync(TestContext.Current.CancellationToken);
-        List<MachineSnapshot> snapshots = [];
-        while (!run.IsCompleted && snapshots.Count < 4)
+        while (!run.IsCompleted && snapshots.Count < 5)
         {
             await Task.Delay(5, TestContext.Current.CancellationToken);
             snapshots.Add(guest.Machine.Capture());
