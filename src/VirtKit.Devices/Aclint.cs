@@ -160,9 +160,7 @@ public sealed class Aclint : IDevice, IFdtNode, ISnapshotable, IDisposable
     /// <summary>Sets the hart's timer line, and the clock's timer for when it will change.</summary>
     private void Compare(int hart)
     {
-        ulong compare = _state[hart].Mtimecmp;
-        _timer[hart].Set(_time.Now >= compare);
-        ulong next = _time.NextChange(compare);
+        _timer[hart].Set(_time.IsReached(_state[hart].Mtimecmp, out ulong next));
         if (next == ulong.MaxValue)
             _deadlines[hart].Cancel();
         else

@@ -99,8 +99,8 @@ internal sealed unsafe partial class Hart
         {
             bool compares = System.Sbi is not null || (System.HasStimecmp && (State.Menvcfg & EnvironmentConfiguration.Stce) != 0);
             ulong compare = Volatile.Read(ref State.Stimecmp);
-            SetPin(InterruptBit.SupervisorTimer, compares && System.Timebase.Now >= compare);
-            ulong next = compares ? System.Timebase.NextChange(compare) : ulong.MaxValue;
+            ulong next = ulong.MaxValue;
+            SetPin(InterruptBit.SupervisorTimer, compares && System.Timebase.IsReached(compare, out next));
             if (next == ulong.MaxValue)
                 _stimecmpTimer.Cancel();
             else

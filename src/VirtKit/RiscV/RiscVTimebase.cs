@@ -62,17 +62,25 @@ public sealed class RiscVTimebase : ISnapshotable
         Changed?.Invoke();
     }
 
-    /// <summary>When a comparison <c>Now >= compare</c> changes next, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0.</summary>
+    /// <summary>Compares the count with a compare register, and says when that changes next. Both are of one moment: time that went by between them would be a change that nobody
+    /// waits for.</summary>
     /// <param name="compare">The compare register.</param>
-    /// <returns>Nanoseconds on the machine's clock, <see cref="ulong.MaxValue"/> for never.</returns>
-    public ulong NextChange(ulong compare)
+    /// <param name="nextChange">When it changes, if nobody sets the count: at the compare value, or once that is reached, where the count wraps to 0. Nanoseconds on the machine's
+    /// clock, <see cref="ulong.MaxValue"/> for never.</param>
+    /// <returns>Whether <c>Now >= compare</c>.</returns>
+    public bool IsReached(ulong compare, out ulong nextChange)
     {
         ulong ticks = ClockTicks, now = unchecked(ticks + Volatile.Read(ref _offset));
-        if (now >= compare && compare == 0)
-            return ulong.MaxValue;
-        UInt128 target = ticks + (now < compare ? compare - now : (UInt128.One << 64) - now);
+        bool isReached = now >= compare;
+        nextChange = isReached && compare == 0 ? ulong.MaxValue : TimeOf(ticks + (isReached ? (UInt128.One << 64) - now : compare - now));
+        return isReached;
+    }
+
+    /// <summary>When the clock comes to a number of ticks.</summary>
+    private ulong TimeOf(UInt128 ticks)
+    {
         if (_nanosecondsPerTick != 0)
-            return target <= ulong.MaxValue / _nanosecondsPerTick ? (ulong)target * _nanosecondsPerTick : ulong.MaxValue;
-        return (ulong)UInt128.Min((target * NanosecondsPerSecond + (Frequency - 1)) / Frequency, ulong.MaxValue);
+            return ticks <= ulong.MaxValue / _nanosecondsPerTick ? (ulong)ticks * _nanosecondsPerTick : ulong.MaxValue;
+        return (ulong)UInt128.Min((ticks * NanosecondsPerSecond + (Frequency - 1)) / Frequency, ulong.MaxValue);
     }
 }

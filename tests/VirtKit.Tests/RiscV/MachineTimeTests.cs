@@ -1,5 +1,7 @@
+using VirtKit.Devices;
 using VirtKit.Devices.Boards;
 using VirtKit.RiscV;
+using VirtKit.Testing;
 using VirtKit.Tests.RiscV.Support;
 using VirtKit.Tests.Support;
 
@@ -164,10 +166,59 @@ public sealed class MachineTimeTests
     [InlineData(32_768u, 0ul, 1ul, 30_518ul)]
     [InlineData(32_768u, ulong.MaxValue, 1ul, 30_518ul)]
     [InlineData(1u, 0ul, ulong.MaxValue, ulong.MaxValue)]
-    public void NextChange_OfAComparison_IsWhereItChangesOrNever(uint frequency, ulong now, ulong compare, ulong expected)
+    public void IsReached_OfAComparison_SaysWhenItChangesOrNever(uint frequency, ulong now, ulong compare, ulong expected)
     {
         var time = new RiscVTimebase(new TestClock(), frequency) { Now = now };
-        Assert.Equal(expected, time.NextChange(compare));
+        Assert.Equal(now >= compare, time.IsReached(compare, out ulong next));
+        Assert.Equal(expected, next);
+    }
+
+    /// <summary>The host's time goes on between two looks at it, far where the host has other work: what is compared is due, or its timer is set.</summary>
+    [Fact]
+    public void Mtimecmp_ReachedWhileItIsCompared_IsNotMissed()
+    {
+        const int mtimecmp = 0x4000;
+        var clock = new HastyClock();
+        for (ulong ahead = 0; ahead < 10; ahead++)
+        {
+            var lines = new TestLines();
+            using var aclint = new Aclint(clock, new RiscVTimebase(clock, 10_000_000), [lines[0]], [lines[1]]);
+            ulong compare = clock.Now / 100 + ahead;
+            aclint.Write(mtimecmp, 8, compare);
+            Assert.True(lines.IsAsserted(1) || clock.Deadline <= compare * 100, $"{ahead} ticks ahead: nothing is due before {clock.Deadline}");
+        }
+    }
+
+    /// <summary>The same for <c>stimecmp</c>: a guest that lives by timers of 1 µs, in the host's time.</summary>
+    [Theory]
+    [MemberData(nameof(RiscVEngines.Names), MemberType = typeof(RiscVEngines))]
+    public async Task Stimecmp_ReachedWhileItIsCompared_IsNotMissed(string engine)
+    {
+        using var m = new BareMachine(engine, """
+            again:
+                addi s0, s0, 1
+                csrr a0, time
+                addi a0, a0, 10
+                li a7, 0x54494d45
+                li a6, 0
+                ecall
+                wfi
+                j again
+            """, sbi: new SbiOptions(), scheduling: VcpuScheduling.Threads);
+        m.State = m.State with { Mcounteren = 7, Mideleg = 0x222, Mie = 0x20 };
+        ulong before = 0;
+        for (int rounds = 0; rounds < 10; rounds++)
+        {
+            for (int turns = 0; turns < 100 && m.State.X[8] <= before; turns++)
+            {
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+                limit.CancelAfter(20);
+                await m.Machine.RunAsync(limit.Token);
+            }
+
+            Assert.True(m.State.X[8] > before, $"It stands after {before} timers.");
+            before = m.State.X[8];
+        }
     }
 
     private static ulong[] Run(string engine, string guest, int harts = 1)
@@ -196,5 +247,28 @@ public sealed class MachineTimeTests
     {
         Assert.True(board.Machine.Memory.TryRead(new Gpa(Results + (ulong)index * 8), out ulong value));
         return value;
+    }
+
+    /// <summary>A clock that goes on by a tick of 10 MHz whenever it is read, and remembers the last deadline.</summary>
+    private sealed class HastyClock : MachineClock
+    {
+        private ulong _now;
+
+        public override ulong Now => _now += 100;
+
+        public override ulong CalendarNow => Now;
+
+        public ulong Deadline { get; private set; } = ulong.MaxValue;
+
+        public override ClockTimer CreateTimer(object gate, Action expired) => new Timer(this);
+
+        public override void Post(object gate, Action action) => throw new NotSupportedException();
+
+        private sealed class Timer(HastyClock clock) : ClockTimer
+        {
+            public override void Set(ulong deadline) => clock.Deadline = deadline;
+
+            public override void Cancel() => clock.Deadline = ulong.MaxValue;
+        }
     }
 }

@@ -17,14 +17,14 @@ public sealed class SavedTerminalTests
         Require.Debian(DebianGuest.RiscV64);
         using var folder = new TemporaryFolder();
         string file = Path.Combine(folder.Path, "shell.vksnap");
-        With(["--engine", "translator", "--time", "virtual", "--quiet", "--save", file], terminal =>
+        With(["--engine", "translator", "--quiet", "--save", file], terminal =>
         {
             Ask(terminal, "KEPT=kept; echo ready $((6*7))\r", "ready 42");
             terminal.Type([1, (byte)'s']);
             Assert.Contains("Saved to shell.vksnap", terminal.ReadTo("ms.", Limit), StringComparison.Ordinal);
             Ask(terminal, "echo goes on $((6*8))\r", "goes on 48");
         });
-        With(["--engine", "interpreter", "--time", "virtual", "--quiet", "--restore", file], terminal => Ask(terminal, "echo it was $KEPT $((6*9))\r", "it was kept 54"));
+        With(["--engine", "interpreter", "--quiet", "--restore", file], terminal => Ask(terminal, "echo it was $KEPT $((6*9))\r", "it was kept 54"));
     }
 
     /// <summary>Types a command until it is answered: what is typed before the program has its terminal is lost.</summary>
