@@ -41,6 +41,7 @@ internal sealed unsafe class KvmRegisterFile
     public void Get(out X64State state)
     {
         state = default;
+        state.Activity = GetActivity();
         Get(out state.Registers);
         GetSystemRegisters(ref state);
         GetFloatingPoint(ref state);
@@ -53,21 +54,15 @@ internal sealed unsafe class KvmRegisterFile
         _msrs.Get(ref state);
         if (_hasLapic)
             _vcpu.Call(KvmIoctl.GetLapic, ref state.Lapic, "hand out the local APIC");
-        KvmMpState activity = KvmMpState.Runnable;
-        _vcpu.Call(KvmIoctl.GetMpState, ref activity, "hand out the activity state");
-        state.Activity = activity switch
-        {
-            KvmMpState.Uninitialized => X64Activity.Uninitialized,
-            KvmMpState.InitReceived or KvmMpState.SipiReceived => X64Activity.WaitForSipi,
-            KvmMpState.Halted => X64Activity.Halted,
-            _ => X64Activity.Running,
-        };
     }
 
     /// <summary>Sets the whole state, part after part: where the kernel refuses one, those before it are set.</summary>
     /// <exception cref="ArgumentException">The kernel refuses a part; the message names it.</exception>
     public void Set(in X64State state)
     {
+        // What waits was for the state that ends here.
+        if (_hasLapic)
+            _ = GetActivity();
         SetSystemRegisters(in state);
         Set(in state.Registers);
         SetFloatingPoint(in state);
@@ -109,6 +104,20 @@ internal sealed unsafe class KvmRegisterFile
     {
         if (result < 0)
             throw new ArgumentException($"KVM refuses the state's {part}: {Libc.Message(-result)}.", X64StateRules.Parameter);
+    }
+
+    /// <summary>Asks what the processor is doing. The kernel acts on an INIT or start-up message that waits when it is asked: the registers are others afterwards.</summary>
+    private X64Activity GetActivity()
+    {
+        KvmMpState activity = KvmMpState.Runnable;
+        _vcpu.Call(KvmIoctl.GetMpState, ref activity, "hand out the activity state");
+        return activity switch
+        {
+            KvmMpState.Uninitialized => X64Activity.Uninitialized,
+            KvmMpState.InitReceived or KvmMpState.SipiReceived => X64Activity.WaitForSipi,
+            KvmMpState.Halted => X64Activity.Halted,
+            _ => X64Activity.Running,
+        };
     }
 
     private void GetSystemRegisters(ref X64State state)

@@ -53,12 +53,12 @@ internal sealed unsafe class KvmVcpuCore : VcpuCore, IVcpuState<X64State>, IVcpu
         _interrupts = new KvmInterrupts(index, vcpu, _run, registers, platform, _apicPage, cpuid.Lookup(1, 0).Eax);
         _rules = new X64StateRules(cpuid);
         _bus = new KvmBus(index, _run, context, architecture.Msrs, answersDeadline ? tscDeadline : null, _apicPage);
-        // The kernel's local APIC can start it before it is first run here: its power-on state would be gone.
+        // The kernel's local APIC can start it before it is first run here: its power-on state would be gone, or be taken for what it is in.
         if (kernelController && index > 0)
         {
             try
             {
-                Capture();
+                Touch();
             }
             catch
             {

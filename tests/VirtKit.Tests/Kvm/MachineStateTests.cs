@@ -237,6 +237,57 @@ public sealed class MachineStateTests
         Assert.Equal("61", second.ReadLog(1));
     }
 
+    /// <summary>INIT and the start-up message wait for a vCPU that has not run since: it starts in the new machine.</summary>
+    [Theory, MemberData(nameof(Chips))]
+    public void State_WithAStartUpThatWaits_StartsThere(KvmInterruptController from, KvmInterruptController to)
+    {
+        MachineSnapshot saved;
+        using (X64BoardGuest first = ThatHasSentAStartUp(from, out _))
+            saved = first.Save();
+        using var second = new X64BoardGuest(to, vcpuCount: 2);
+        second.Restore(saved);
+        Assert.Equal(Ended, second.Run());
+        Assert.Equal(1u, second.Count(0));
+    }
+
+    [Theory]
+    [InlineData(KvmInterruptController.Kernel)]
+    [InlineData(KvmInterruptController.External)]
+    public void Reset_WithAStartUpThatWaits_ForgetsIt(KvmInterruptController chips)
+    {
+        using X64BoardGuest guest = ThatHasSentAStartUp(chips, out X64State before);
+        guest.Machine.Reset();
+        X64State after = guest.Machine.Vcpus[1].GetState<X64State>();
+        Assert.Equal((before.Activity, before.Cs.Base, before.Registers.Rip), (after.Activity, after.Cs.Base, after.Registers.Rip));
+    }
+
+    /// <summary>A guest whose first vCPU has started the second, which has not run.</summary>
+    /// <param name="before">The second vCPU's state before.</param>
+    private static X64BoardGuest ThatHasSentAStartUp(KvmInterruptController chips, out X64State before)
+    {
+        var guest = new X64BoardGuest(chips, vcpuCount: 2);
+        guest.LoadSecond(a =>
+        {
+            Label again = a.CreateLabel();
+            a.@lock.inc(__dword_ptr[Counts]);
+            a.Label(ref again);
+            a.hlt();
+            a.jmp(again);
+        });
+        guest.Load(a =>
+        {
+            Lapic(a, 0xf0, 0x1ff);
+            Lapic(a, 0x300, 0xc_4500);
+            Lapic(a, 0x300, 0xc_4608);
+            Pause(a, Stopped);
+            Watch(a, 0, 1);
+            Exit(a, Ended);
+        });
+        before = guest.Machine.Vcpus[1].GetState<X64State>();
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown, Stopped), guest.Machine.Vcpus[0].Run(cancellationToken: TestContext.Current.CancellationToken));
+        return guest;
+    }
+
     /// <summary>A guest with something in flight of every kind.</summary>
     private static void Program(Assembler a)
     {
