@@ -13,7 +13,7 @@ internal static class Saver
 
     public static async Task RunAsync(string path)
     {
-        using RiscVVirt board = MachineSnapshotTests.Board("interpreter");
+        using RiscVVirt board = SnapshotBoard.Board("interpreter");
         byte[] noise = new byte[8 << 20];
         new Random(1).NextBytes(noise);
         board.Machine.Memory.Write(new Gpa(0x8060_0000), noise);
