@@ -7,6 +7,9 @@ namespace VirtKit;
 /// <summary>The state of a machine but for its memory: the parts in an order in which each finds what it builds on.</summary>
 public sealed partial class Machine
 {
+    /// <summary>The part of exits that the host has not been given.</summary>
+    internal const string ExitsPart = "exits";
+
     /// <summary>What other threads want to be done between two slices of the run under way.</summary>
     private readonly ConcurrentQueue<BetweenSlices> _between = [];
 
@@ -35,8 +38,7 @@ public sealed partial class Machine
     /// <summary>Makes the machine the one that was captured, as it was then. Memory is shared with the snapshot until either is written to (copy on write), on hosts that can.</summary>
     /// <param name="snapshot">The state, of a machine that was composed like this one: architecture and extensions, vCPUs, memory and devices at their addresses. The engine may be
     /// another one. Disks that are files are as they are now.</param>
-    /// <exception cref="InvalidSnapshotException">It is of a machine composed otherwise, and nothing has changed; or a value in it is damaged, which no snapshot from
-    /// <see cref="Capture"/> has: then this machine is to be restored once more, or disposed of.</exception>
+    /// <exception cref="InvalidSnapshotException">It is of a machine composed otherwise, or a value in it is damaged. Nothing has changed.</exception>
     /// <exception cref="InvalidOperationException">The machine is running, or another operation owns it.</exception>
     /// <exception cref="ObjectDisposedException">The machine or the snapshot has been disposed of.</exception>
     /// <exception cref="VirtKitException">The machine cannot be restored, or the host cannot map the memory.</exception>
@@ -45,10 +47,6 @@ public sealed partial class Machine
         ArgumentNullException.ThrowIfNull(snapshot);
         using MachineHold hold = Hold("Machine.Restore");
         snapshot.ApplyTo(this);
-        _undeliveredExits = 0;
-        foreach (Vcpu vcpu in _vcpus)
-            vcpu.ForgetExits();
-        Volatile.Write(ref _stop, null);
     }
 
     /// <summary>Passes over the state of everything but memory. The machine stands.</summary>
@@ -115,7 +113,7 @@ public sealed partial class Machine
     private void VisitParts(StateVisitor visitor)
     {
         _scheduler.Drain();
-        visitor.Version(1);
+        int version = visitor.Version(2);
         visitor.Part("time", new Passed(_scheduler.VisitTime));
         IGuestPlatform? platform = Context.Platform;
         if (platform is not null)
@@ -133,6 +131,35 @@ public sealed partial class Machine
         // The interrupt chips of an engine have no timers of ours: where models take their state, they set theirs anew.
         if (!_attached.IsSoftware)
             VisitVcpus(visitor);
+        if (version >= 2)
+            visitor.Part(ExitsPart, new Passed(VisitExits));
+        else
+            ForgetExits();
+    }
+
+    /// <summary>Passes over the exits that the host has not been given yet.</summary>
+    private void VisitExits(StateVisitor visitor)
+    {
+        VcpuExit? stop = Volatile.Read(ref _stop)?.Exit;
+        VcpuExit?[] exits = [.. _vcpus.Select(vcpu => vcpu.UndeliveredExit)];
+        SavedExit.Visit(visitor, "machine", ref stop);
+        for (int i = 0; i < exits.Length; i++)
+            SavedExit.Visit(visitor, $"vcpu{i}", ref exits[i]);
+        if (!visitor.IsReading)
+            return;
+        ForgetExits();
+        Volatile.Write(ref _stop, stop is { } exit ? StopRequest.Of(exit) : null);
+        for (int i = 0; i < exits.Length; i++)
+            _vcpus[i].UndeliveredExit = exits[i];
+        _undeliveredExits = exits.Count(undelivered => undelivered is not null);
+    }
+
+    private void ForgetExits()
+    {
+        _undeliveredExits = 0;
+        foreach (Vcpu vcpu in _vcpus)
+            vcpu.ForgetExits();
+        Volatile.Write(ref _stop, null);
     }
 
     /// <summary>Passes over the vCPUs, and what the guest's chips hold of their interrupts.</summary>

@@ -1,4 +1,5 @@
 using VirtKit.Memory;
+using VirtKit.State;
 
 namespace VirtKit;
 
@@ -46,6 +47,9 @@ public sealed unsafe class MemoryRegion
     internal int FileDescriptor => Memory?.FileDescriptor ?? -1;
 
     internal HostMemory? Memory { get; }
+
+    /// <summary>The content that was captured or restored last, by the machine's owner: what is the same in the next one is shared with it.</summary>
+    internal WeakReference<SnapshotRegion>? Captured { get; set; }
 
     /// <summary>What a device's window declares.</summary>
     internal AccessWidths Widths { get; }

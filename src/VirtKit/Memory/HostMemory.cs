@@ -20,10 +20,10 @@ internal sealed unsafe class HostMemory : SafeHandle
     /// <summary>Whose content these addresses show until something is written to them, page by page; <see langword="null"/> for none.</summary>
     private HostMemory? _origin;
 
-    /// <summary>How many others show this content. It stays until they have gone.</summary>
-    private int _viewers;
-    private bool _isDiscardDue, _isReleased;
-    private readonly Lock _viewersGate = new();
+    /// <summary>Who needs the content: its owner, and all memory that shows it. It stays until they have gone.</summary>
+    private int _holders = 1;
+    private bool _isReleased;
+    private readonly Lock _holdersGate = new();
 
     private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor) : base(0, ownsHandle: true)
     {
@@ -41,32 +41,104 @@ internal sealed unsafe class HostMemory : SafeHandle
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Shows the content of other memory from here on, copied page by page as it is written to (copy on write); on a host without that, a copy. Nobody uses either
-    /// meanwhile, and nothing is written to the other any more.</summary>
-    /// <param name="origin">Memory of the same length.</param>
-    public void ShowCopyOf(HostMemory origin)
+    /// <summary>Memory that shows the content of other memory, copied page by page as it is written to (copy on write); on a host without that, a copy. Nothing is written to the other
+    /// any more.</summary>
+    /// <exception cref="VirtKitException">The host cannot map it.</exception>
+    public static HostMemory ViewOf(HostMemory origin)
+    {
+        if (!origin._mapped)
+        {
+            HostMemory copy = Allocate(origin._length);
+            copy.CopyFrom(origin);
+            return copy;
+        }
+
+        origin.Hold();
+        nint address = mmap(0, origin._length, ProtRead | ProtWrite, MapPrivate | MapNoReserve, origin.FileDescriptor, 0);
+        if (address != -1)
+            return new HostMemory((byte*)address, origin._length, mapped: true, -1) { _origin = origin };
+        VirtKitException failure = CannotMap(origin._length);
+        origin.Release();
+        throw failure;
+    }
+
+    /// <summary>Gives these addresses the pages of a view, which then has none any more. Nobody uses either meanwhile.</summary>
+    /// <param name="view">A view of memory of the same length, that nobody shows.</param>
+    public void TakeOver(HostMemory view)
     {
         if (!_mapped)
         {
             new Span<byte>(Pointer, checked((int)_length)).Clear();
-            foreach ((long offset, long length) in origin.DataRanges())
-                Buffer.MemoryCopy(origin.Pointer + offset, Pointer + offset, length, length);
+            CopyFrom(view);
+            view.Discard();
             return;
         }
 
-        origin.AddViewer();
-        // SAFETY: the range is this object's own mapping; who holds an address in it finds the new content there.
-        if (mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, origin.FileDescriptor, 0) == -1)
-        {
-            string reason = Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
-            origin.RemoveViewer();
-            throw new VirtKitException($"The host cannot map {_length} bytes of a snapshot: {reason}.");
-        }
-
-        Interlocked.Exchange(ref _origin, origin)?.RemoveViewer();
+        // SAFETY: both ranges are mappings of these objects; who holds an address in this one finds the new content there.
+        if (mremap(view.handle, _length, _length, MremapMayMove | MremapFixed, handle) == -1)
+            throw CannotMap(_length);
+        GC.RemoveMemoryPressure(Pressure);
+        view.SetHandleAsInvalid();
+        Interlocked.Exchange(ref _origin, Interlocked.Exchange(ref view._origin, null))?.Release();
         // The pages that these addresses had before.
         if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var own)
             _ = close(own);
+    }
+
+    /// <summary>The content of this moment, for others to show: these addresses show it themselves from here on, as a view does, and nothing is copied for it now.
+    /// Where they show something already it is that, and <see cref="TryFindOwnPages"/> tells what has changed since. A store of another thread's meanwhile is
+    /// either in it or behind it.</summary>
+    /// <returns>The content, which the caller releases.</returns>
+    public HostMemory Freeze()
+    {
+        if (_origin is { } origin)
+        {
+            origin.Hold();
+            return origin;
+        }
+
+        if (!_mapped)
+        {
+            HostMemory copy = Allocate(_length);
+            copy.CopyFrom(this);
+            return copy;
+        }
+
+        nint address = mmap(0, _length, ProtRead, MapShared | MapNoReserve, _descriptor, 0);
+        if (address == -1)
+            throw CannotMap(_length);
+        var image = new HostMemory((byte*)address, _length, mapped: true, _descriptor);
+        // SAFETY: the range is this object's own mapping, and its content stays the same.
+        if (mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, _descriptor, 0) == -1)
+        {
+            VirtKitException failure = CannotMap(_length);
+            // The descriptor stays this object's.
+            image._descriptor = -1;
+            image.Discard();
+            throw failure;
+        }
+
+        _descriptor = -1;
+        image.Hold();
+        _origin = image;
+        return image;
+    }
+
+    /// <summary>Whether these addresses show the content of other memory, but for what was written since.</summary>
+    public bool Shows(HostMemory other) => ReferenceEquals(_origin, other);
+
+    /// <summary>Finds the pages that were written to since these addresses show other memory.</summary>
+    /// <param name="ranges">The pages, in ascending order, neighbours together.</param>
+    /// <returns>Whether the host tells.</returns>
+    public bool TryFindOwnPages(out List<(long Offset, long Length)> ranges) => ProcessPages.TryFindPrivate(handle, (long)_length, out ranges);
+
+    private static VirtKitException CannotMap(nuint length) => new($"The host cannot map {length} bytes of a snapshot: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
+
+    /// <summary>Copies what is not zero; the rest is zero already.</summary>
+    private void CopyFrom(HostMemory origin)
+    {
+        foreach ((long offset, long length) in origin.DataRanges())
+            Buffer.MemoryCopy(origin.Pointer + offset, Pointer + offset, length, length);
     }
 
     /// <summary>Takes content from elsewhere. Nobody else writes meanwhile.</summary>
@@ -104,11 +176,35 @@ internal sealed unsafe class HostMemory : SafeHandle
             ?? throw new VirtKitException($"The host cannot map {length} bytes of guest memory: {reason}.");
     }
 
-    /// <summary>Gives content and descriptor back to the host. The addresses hold unspecified bytes from now on. Idempotent; any thread.</summary>
+    /// <summary>The owner's release: gives content and descriptor back to the host once nobody else holds them. The addresses hold unspecified bytes from then on. Idempotent;
+    /// any thread.</summary>
     public void Discard()
     {
-        if (Interlocked.Exchange(ref _discarded, 1) != 0)
-            return;
+        if (Interlocked.Exchange(ref _discarded, 1) == 0)
+            Release();
+    }
+
+    /// <summary>Keeps the content until <see cref="Release"/>.</summary>
+    /// <exception cref="ObjectDisposedException">It was given back.</exception>
+    public void Hold()
+    {
+        lock (_holdersGate)
+        {
+            ObjectDisposedException.ThrowIf(_holders == 0, typeof(State.MachineSnapshot));
+            _holders++;
+        }
+    }
+
+    /// <summary>Ends what <see cref="Hold"/> began.</summary>
+    public void Release()
+    {
+        lock (_holdersGate)
+        {
+            // Finalizers of both come in any order.
+            if (--_holders != 0 || _isReleased)
+                return;
+        }
+
         if (!_mapped)
         {
             // The allocator's pages stay until the finalizer; this makes the collector come for them.
@@ -116,44 +212,11 @@ internal sealed unsafe class HostMemory : SafeHandle
             return;
         }
 
-        lock (_viewersGate)
-        {
-            _isDiscardDue = true;
-            if (_viewers != 0)
-                return;
-        }
-
-        DiscardNow();
-    }
-
-    private void DiscardNow()
-    {
         // SAFETY: the range is this object's own mapping. Where the host refuses, the old pages stay until the finalizer.
         _ = mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapAnonymous | MapNoReserve, -1, 0);
         if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var descriptor)
             _ = close(descriptor);
-        Interlocked.Exchange(ref _origin, null)?.RemoveViewer();
-    }
-
-    private void AddViewer()
-    {
-        lock (_viewersGate)
-        {
-            ObjectDisposedException.ThrowIf(_isDiscardDue, typeof(State.MachineSnapshot));
-            _viewers++;
-        }
-    }
-
-    private void RemoveViewer()
-    {
-        lock (_viewersGate)
-        {
-            // Finalizers of both come in any order.
-            if (--_viewers != 0 || !_isDiscardDue || _isReleased)
-                return;
-        }
-
-        DiscardNow();
+        Interlocked.Exchange(ref _origin, null)?.Release();
     }
 
     private static IEnumerable<(long Offset, long Length)> FileRanges(int descriptor)
@@ -166,7 +229,7 @@ internal sealed unsafe class HostMemory : SafeHandle
     }
 
     /// <summary>The union of two ascending lists of ranges.</summary>
-    private static IEnumerable<(long Offset, long Length)> Merge(IEnumerable<(long Offset, long Length)> first, IEnumerable<(long Offset, long Length)> second)
+    public static IEnumerable<(long Offset, long Length)> Merge(IEnumerable<(long Offset, long Length)> first, IEnumerable<(long Offset, long Length)> second)
     {
         (long Offset, long Length) last = default;
         foreach ((long offset, long length) in first.Concat(second).OrderBy(range => range.Offset))
@@ -192,16 +255,16 @@ internal sealed unsafe class HostMemory : SafeHandle
         GC.RemoveMemoryPressure(Pressure);
         if (!_mapped)
         {
-            if (_discarded != 0)
+            if (_holders == 0)
                 GC.RemoveMemoryPressure((long)_length);
             NativeMemory.AlignedFree((void*)handle);
             return true;
         }
 
-        lock (_viewersGate)
+        lock (_holdersGate)
             _isReleased = true;
         bool unmapped = munmap(handle, _length) == 0;
-        Interlocked.Exchange(ref _origin, null)?.RemoveViewer();
+        Interlocked.Exchange(ref _origin, null)?.Release();
         return (_descriptor < 0 || close(_descriptor) == 0) && unmapped;
     }
 

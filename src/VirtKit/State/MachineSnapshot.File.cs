@@ -10,9 +10,9 @@ namespace VirtKit.State;
 public sealed partial class MachineSnapshot
 {
     /// <summary>The version that this build writes; it reads all up to this.</summary>
-    public const int FormatVersion = 1;
+    public const int FormatVersion = 2;
 
-    private const int PieceSize = 1 << 20, PieceHead = 16, MaxRegions = 256, MaxHeader = 1 << 20;
+    private const int PieceSize = 1 << 20, PieceHead = 16, FingerprintSize = 16, MaxRegions = 256, MaxHeader = 1 << 20;
     private const ulong LargestRegion = 1UL << 46;
     private const uint IsCompressed = 1;
 
@@ -36,7 +36,7 @@ public sealed partial class MachineSnapshot
             {
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous,
                 // In one piece on the disk, which makes the flush shorter.
-                PreallocationSize = options?.Compression is null ? _state.Length + _regions.Sum(region => region.Pieces(PieceSize).Sum(piece => (long)piece.Length)) : 0,
+                PreallocationSize = options is not { Compression: not null } and not { Since: not null } ? _state.Length + _regions.Sum(region => region.Pieces(PieceSize).Sum(piece => (long)piece.Length)) : 0,
             });
             await using (file.ConfigureAwait(false))
             {
@@ -59,26 +59,27 @@ public sealed partial class MachineSnapshot
     public async Task SaveAsync(Stream stream, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        using Held held = Hold();
+        using Held? heldToo = HoldEarlier(options?.Since);
         byte[] begin = new byte[Magic.Length + 4];
         Magic.CopyTo(begin);
         BinaryPrimitives.WriteInt32LittleEndian(begin.AsSpan(Magic.Length), FormatVersion);
         await stream.WriteAsync(begin, cancellationToken).ConfigureAwait(false);
         var sections = new SectionWriter(stream);
-        await sections.WriteAsync(SectionKind.Header, WriteHeader(), cancellationToken).ConfigureAwait(false);
+        await sections.WriteAsync(SectionKind.Header, (byte[])[.. WriteHeader(), .. FingerprintOf(options?.Since)], cancellationToken).ConfigureAwait(false);
         await sections.WriteAsync(SectionKind.State, _state, cancellationToken).ConfigureAwait(false);
         byte[] head = new byte[PieceHead], compressed = new byte[options?.Compression is null ? 0 : BrotliEncoder.GetMaxCompressedLength(PieceSize)];
         for (int i = 0; i < _regions.Length; i++)
         {
-            foreach ((long offset, int length) in _regions[i].Pieces(PieceSize))
+            foreach (SnapshotPiece piece in options?.Since is { } since ? _regions[i].PiecesSince(since._regions[i], PieceSize) : _regions[i].Pieces(PieceSize))
             {
-                ReadOnlyMemory<byte> content = _regions[i].BytesOf(offset, length);
+                ReadOnlyMemory<byte> content = piece.Memory;
                 bool isCompressed = options?.Compression is { } level && BrotliEncoder.TryCompress(content.Span, compressed, out int written, QualityOf(level), window: 22) && Shrinks(ref content, compressed, written);
                 BinaryPrimitives.WriteInt32LittleEndian(head, i);
                 BinaryPrimitives.WriteUInt32LittleEndian(head.AsSpan(4), isCompressed ? IsCompressed : 0);
-                BinaryPrimitives.WriteInt64LittleEndian(head.AsSpan(8), offset);
+                BinaryPrimitives.WriteInt64LittleEndian(head.AsSpan(8), piece.Offset);
                 await sections.WriteAsync(SectionKind.Memory, head, content, cancellationToken).ConfigureAwait(false);
-                progress?.Report((i + (double)offset / _regions[i].Size) / _regions.Length);
+                progress?.Report((i + (double)piece.Offset / _regions[i].Size) / _regions.Length);
             }
         }
 
@@ -92,18 +93,31 @@ public sealed partial class MachineSnapshot
     /// <exception cref="InvalidSnapshotException">It is no snapshot, truncated, damaged, or of a newer version. Whether it fits a machine is seen by <see cref="Machine.Restore"/>.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="VirtKitException">The host has no memory for it.</exception>
-    public static async Task<MachineSnapshot> LoadAsync(string path, CancellationToken cancellationToken = default)
+    public static Task<MachineSnapshot> LoadAsync(string path, CancellationToken cancellationToken = default) => LoadAsync(path, null, cancellationToken);
+
+    /// <summary>Reads a snapshot from a file that may hold only what has changed since another one.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="since">What <see cref="SnapshotOptions.Since"/> was when it was saved, or a snapshot with the same content; <see langword="null"/> for a file that stands alone. It may be
+    /// disposed of afterwards.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <inheritdoc cref="LoadAsync(string, CancellationToken)"/>
+    public static async Task<MachineSnapshot> LoadAsync(string path, MachineSnapshot? since, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
         await using (file.ConfigureAwait(false))
-            return await LoadAsync(file, cancellationToken).ConfigureAwait(false);
+            return await LoadAsync(file, since, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Reads a snapshot from a stream, which then stands behind it.</summary>
     /// <param name="stream">The stream, which stays open.</param>
     /// <inheritdoc cref="LoadAsync(string, CancellationToken)"/>
-    public static async Task<MachineSnapshot> LoadAsync(Stream stream, CancellationToken cancellationToken = default)
+    public static Task<MachineSnapshot> LoadAsync(Stream stream, CancellationToken cancellationToken = default) => LoadAsync(stream, null, cancellationToken);
+
+    /// <summary>Reads a snapshot from a stream that may hold only what has changed since another one; the stream then stands behind it.</summary>
+    /// <param name="stream">The stream, which stays open.</param>
+    /// <inheritdoc cref="LoadAsync(string, MachineSnapshot?, CancellationToken)"/>
+    public static async Task<MachineSnapshot> LoadAsync(Stream stream, MachineSnapshot? since, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(stream);
         byte[] begin = new byte[Magic.Length + 4];
@@ -114,25 +128,31 @@ public sealed partial class MachineSnapshot
             throw new InvalidSnapshotException($"The snapshot is of version {version}, and this build reads 1 to {FormatVersion}.");
         var sections = new SectionReader(stream);
         SnapshotRegion[] regions = [];
+        byte[] decompressed = new byte[PieceSize];
         try
         {
-            (SnapshotHeader header, regions) = ReadHeader(await ReadAsync(SectionKind.Header).ConfigureAwait(false));
+            (SnapshotHeader header, regions) = ReadHeader(await ReadAsync(SectionKind.Header).ConfigureAwait(false), version, since);
             byte[] state = await ReadAsync(SectionKind.State).ConfigureAwait(false);
             StateReader.PartsOf(state);
             while (true)
             {
                 (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
                 if (kind == SectionKind.End)
+                {
+                    foreach (SnapshotRegion region in regions)
+                        region.End();
                     return new MachineSnapshot(header, regions, state);
+                }
+
                 if (kind != SectionKind.Memory)
                     throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} among those of memory.");
-                ReadPiece(content, regions);
+                ReadPiece(content, regions, decompressed);
             }
         }
         catch
         {
             foreach (SnapshotRegion region in regions)
-                region.Memory.Discard();
+                region.Release();
             throw;
         }
 
@@ -175,12 +195,35 @@ public sealed partial class MachineSnapshot
         }
     }
 
-    /// <exception cref="InvalidSnapshotException">The header says what cannot be.</exception>
-    private static (SnapshotHeader Header, SnapshotRegion[] Regions) ReadHeader(byte[] content)
+    private static byte[] FingerprintOf(MachineSnapshot? snapshot)
     {
+        byte[] bytes = new byte[FingerprintSize];
+        if (snapshot is not null)
+            BinaryPrimitives.WriteUInt128LittleEndian(bytes, snapshot.Fingerprint);
+        return bytes;
+    }
+
+    /// <exception cref="ArgumentException">It is of a machine composed otherwise.</exception>
+    private Held? HoldEarlier(MachineSnapshot? since)
+    {
+        if (since is not null && !since.WriteHeader().AsSpan().SequenceEqual(WriteHeader()))
+            throw new ArgumentException($"{nameof(SnapshotOptions.Since)} is a snapshot of a machine composed otherwise.", nameof(since));
+        return since?.Hold();
+    }
+
+    /// <exception cref="InvalidSnapshotException">The header says what cannot be, or does not fit the earlier snapshot.</exception>
+    private static (SnapshotHeader Header, SnapshotRegion[] Regions) ReadHeader(byte[] content, int version, MachineSnapshot? since)
+    {
+        int end = version == 1 ? content.Length : content.Length - FingerprintSize;
+        if (end < 0)
+            throw new InvalidSnapshotException("The snapshot's header is cut off.");
+        bool standsAlone = !content.AsSpan(end).ContainsAnyExcept((byte)0);
+        if (!standsAlone)
+            RequireFit(content, end, since);
+        using Held? held = standsAlone ? null : since!.Hold();
         int at = 0;
         ulong length = Number(MaxHeader, "length of the architecture");
-        if (length > (ulong)(content.Length - at))
+        if (length > (ulong)(end - at))
             throw new InvalidSnapshotException("The snapshot's header is cut off.");
         string name = Encoding.UTF8.GetString(content, at, (int)length);
         at += (int)length;
@@ -194,13 +237,13 @@ public sealed partial class MachineSnapshot
                 ulong start = Number(ulong.MaxValue, "address of a region"), size = Number(LargestRegion, "size of a region"), isWritable = Number(1, "kind of a region");
                 if (size == 0 || (start | size) % AddressSpace.PageSize != 0)
                     throw new InvalidSnapshotException($"The snapshot has {size} bytes of memory at 0x{start:x}.");
-                regions[made] = new SnapshotRegion(start, size, isWritable != 0, HostMemory.Allocate(size));
+                regions[made] = SnapshotRegion.Begin(start, size, isWritable != 0, standsAlone ? null : since!._regions[made]);
             }
         }
         catch
         {
             foreach (SnapshotRegion region in regions.AsSpan(0, made))
-                region.Memory.Discard();
+                region.Release();
             throw;
         }
 
@@ -208,10 +251,19 @@ public sealed partial class MachineSnapshot
 
         ulong Number(ulong most, string what)
         {
-            ulong value = content.Length - at >= 8 ? BinaryPrimitives.ReadUInt64LittleEndian(content.AsSpan(at)) : throw new InvalidSnapshotException("The snapshot's header is cut off.");
+            ulong value = end - at >= 8 ? BinaryPrimitives.ReadUInt64LittleEndian(content.AsSpan(at)) : throw new InvalidSnapshotException("The snapshot's header is cut off.");
             at += 8;
             return value <= most ? value : throw new InvalidSnapshotException($"The snapshot's header has a {what} of {value}.");
         }
+    }
+
+    /// <exception cref="InvalidSnapshotException">The file is of what has changed since another snapshot than this.</exception>
+    private static void RequireFit(byte[] header, int end, MachineSnapshot? since)
+    {
+        if (since is null)
+            throw new InvalidSnapshotException("The snapshot holds what has changed since another one, and that one is not given.");
+        if (!since.WriteHeader().AsSpan().SequenceEqual(header.AsSpan(0, end)) || BinaryPrimitives.ReadUInt128LittleEndian(header.AsSpan(end)) != since.Fingerprint)
+            throw new InvalidSnapshotException("The snapshot holds what has changed since another one than the one that is given.");
     }
 
     private static bool Shrinks(ref ReadOnlyMemory<byte> content, byte[] compressed, int written)
@@ -225,7 +277,7 @@ public sealed partial class MachineSnapshot
     private static int QualityOf(CompressionLevel level) => level switch { CompressionLevel.Fastest => 1, CompressionLevel.NoCompression => 0, CompressionLevel.SmallestSize => 11, _ => 4 };
 
     /// <exception cref="InvalidSnapshotException">It does not lie in memory.</exception>
-    private static void ReadPiece(ReadOnlySpan<byte> piece, SnapshotRegion[] regions)
+    private static void ReadPiece(ReadOnlySpan<byte> piece, SnapshotRegion[] regions, byte[] decompressed)
     {
         if (piece.Length < PieceHead)
             throw new InvalidSnapshotException("A piece of the snapshot's memory is cut off.");
@@ -234,14 +286,14 @@ public sealed partial class MachineSnapshot
         SnapshotRegion region = number < regions.Length ? regions[number] : throw new InvalidSnapshotException($"A piece of the snapshot's memory is of region {number}, which there is not.");
         ulong room = offset < region.Size && offset % PageSize == 0 ? Math.Min(region.Size - offset, PieceSize) : 0;
         piece = piece[PieceHead..];
-        int length = piece.Length;
-        bool fits = flags switch
+        if (flags == IsCompressed)
         {
-            0 => (ulong)length <= room && piece.TryCopyTo(region.Bytes((long)offset, (int)room)),
-            IsCompressed => BrotliDecoder.TryDecompress(piece, region.Bytes((long)offset, (int)room), out length),
-            _ => false,
-        };
-        if (!fits || length == 0)
+            int length = BrotliDecoder.TryDecompress(piece, decompressed, out int written) ? written : 0;
+            piece = decompressed.AsSpan(0, length);
+        }
+
+        if (flags > IsCompressed || piece.IsEmpty || piece.Length % PageSize != 0 || (ulong)piece.Length > room)
             throw new InvalidSnapshotException($"A piece of the snapshot's memory at {offset} of region {number} does not fit there.");
+        region.Write((long)offset, piece);
     }
 }

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
 using VirtKit.Memory;
 
 namespace VirtKit.State;
@@ -20,7 +22,9 @@ public sealed partial class MachineSnapshot : IDisposable
     private readonly ReadOnlyMemory<byte> _state;
     private readonly SnapshotRegion[] _regions;
     private readonly SnapshotHeader _header;
-    private bool _isDisposed;
+    private readonly Lock _gate = new();
+    private UInt128? _fingerprint;
+    private int _isDisposed;
 
     private MachineSnapshot(SnapshotHeader header, SnapshotRegion[] regions, ReadOnlyMemory<byte> state) => (_header, _regions, _state) = (header, regions, state);
 
@@ -33,15 +37,32 @@ public sealed partial class MachineSnapshot : IDisposable
     /// <summary>The length of all the machine's memory in bytes, of which the snapshot holds what is not zero.</summary>
     public ulong MemorySize => _regions.Aggregate(0UL, (sum, region) => sum + region.Size);
 
+    /// <summary>Identifies the content: XxHash128 of header, state and all pages that hold something.</summary>
+    internal UInt128 Fingerprint
+    {
+        get
+        {
+            lock (_gate)
+                return _fingerprint ??= Hash();
+        }
+    }
+
+    /// <summary>What the host keeps for this snapshot alone, in bytes: not what it shares with machines and other snapshots.</summary>
+    internal long OwnBytes => _state.Length + _regions.Sum(region => region.OwnBytes);
+
     /// <summary>Everything but memory, as records.</summary>
     internal ReadOnlyMemory<byte> State => _state;
 
     /// <summary>Releases the memory. Machines that were restored from it keep what they show of it.</summary>
     public void Dispose()
     {
-        _isDisposed = true;
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+            return;
         foreach (SnapshotRegion region in _regions)
-            region.Memory.Discard();
+        {
+            region.ForgetFlattened();
+            region.Release();
+        }
     }
 
     /// <summary>Captures a machine that the current thread owns.</summary>
@@ -53,16 +74,11 @@ public sealed partial class MachineSnapshot : IDisposable
         try
         {
             foreach (MemoryRegion region in machine.Memory.Regions.Where(region => region.IsMemory))
-            {
-                var copy = new SnapshotRegion(region.Start.Value, region.Size, region.IsWritable, HostMemory.Allocate(region.Size));
-                regions.Add(copy);
-                copy.TakeFrom(region.Memory!);
-            }
+                regions.Add(SnapshotRegion.Of(region));
         }
         catch
         {
-            foreach (SnapshotRegion region in regions)
-                region.Memory.Discard();
+            regions.ForEach(region => region.Release());
             throw;
         }
 
@@ -72,19 +88,93 @@ public sealed partial class MachineSnapshot : IDisposable
     /// <summary>Restores a machine that the current thread owns.</summary>
     internal void ApplyTo(Machine machine)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        using Held held = Hold();
         MemoryRegion[] regions = [.. machine.Memory.Regions.Where(region => region.IsMemory)];
-        RequireFit(machine, regions);
+        ReadOnlyMemory<byte> before = RequireFit(machine, regions);
+        List<HostMemory> views = [];
+        try
+        {
+            // All that can fail comes before the first byte of memory is replaced.
+            foreach (SnapshotRegion region in _regions)
+                views.Add(region.View());
+            Read(machine, _state, before);
+        }
+        catch
+        {
+            views.ForEach(view => view.Discard());
+            throw;
+        }
+
         for (int i = 0; i < regions.Length; i++)
-            regions[i].Memory!.ShowCopyOf(_regions[i].Memory);
+            _regions[i].GiveTo(regions[i], views[i]);
         machine.Memory.NoteReplaced();
-        var reader = new StateReader(_state);
-        machine.VisitOwned(reader);
-        reader.End();
     }
 
+    /// <summary>Gives a machine a state.</summary>
+    /// <param name="machine">The machine.</param>
+    /// <param name="state">The state.</param>
+    /// <param name="before">The machine's own, which it keeps where the other one is damaged.</param>
+    /// <exception cref="InvalidSnapshotException">It is damaged.</exception>
+    private static void Read(Machine machine, ReadOnlyMemory<byte> state, ReadOnlyMemory<byte> before)
+    {
+        try
+        {
+            var reader = new StateReader(state);
+            machine.VisitOwned(reader);
+            reader.End();
+        }
+        catch
+        {
+            machine.VisitOwned(new StateReader(before));
+            throw;
+        }
+    }
+
+    private UInt128 Hash()
+    {
+        using Held held = Hold();
+        var hash = new XxHash128();
+        hash.Append(WriteHeader());
+        hash.Append(_state.Span);
+        Span<byte> place = stackalloc byte[16];
+        for (int i = 0; i < _regions.Length; i++)
+        {
+            // Page by page: how they lie together in the host's memory is not part of the content.
+            foreach (SnapshotPiece piece in _regions[i].Pieces(PageSize))
+            {
+                BinaryPrimitives.WriteInt64LittleEndian(place, i);
+                BinaryPrimitives.WriteInt64LittleEndian(place[8..], piece.Offset);
+                hash.Append(place);
+                hash.Append(piece.Bytes);
+            }
+        }
+
+        return hash.GetCurrentHashAsUInt128();
+    }
+
+    /// <summary>Keeps the content, so that a <see cref="Dispose"/> meanwhile takes nothing away from who reads it.</summary>
+    /// <exception cref="ObjectDisposedException">The snapshot has been disposed of.</exception>
+    private Held Hold()
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _isDisposed) != 0, this);
+        int held = 0;
+        try
+        {
+            for (; held < _regions.Length; held++)
+                _regions[held].Hold();
+        }
+        catch
+        {
+            new Held(_regions.AsMemory(0, held)).Dispose();
+            throw;
+        }
+
+        return new Held(_regions);
+    }
+
+    /// <returns>The machine's own state.</returns>
     /// <exception cref="InvalidSnapshotException">The machine is composed otherwise.</exception>
-    private void RequireFit(Machine machine, MemoryRegion[] regions)
+    private ReadOnlyMemory<byte> RequireFit(Machine machine, MemoryRegion[] regions)
     {
         var header = new SnapshotHeader(machine);
         Require(header.Architecture == _header.Architecture, $"The snapshot is of {_header.Architecture}, and the machine is {header.Architecture}.");
@@ -100,14 +190,27 @@ public sealed partial class MachineSnapshot : IDisposable
         var current = new StateWriter();
         machine.VisitOwned(current);
         List<string> saves = StateReader.PartsOf(_state), has = StateReader.PartsOf(current.Written);
+        // A machine of the state's first version has no such part.
+        saves.Remove(Machine.ExitsPart);
+        has.Remove(Machine.ExitsPart);
         int same = saves.Zip(has).TakeWhile(pair => pair.First == pair.Second).Count();
         Require(same == saves.Count && same == has.Count,
             $"The snapshot goes on with {saves.ElementAtOrDefault(same) ?? "nothing"}, and the machine with {has.ElementAtOrDefault(same) ?? "nothing"}: they have other devices.");
+        return current.Written;
 
         static void Require(bool holds, string reason)
         {
             if (!holds)
                 throw new InvalidSnapshotException(reason);
+        }
+    }
+
+    private readonly struct Held(ReadOnlyMemory<SnapshotRegion> regions) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (SnapshotRegion region in regions.Span)
+                region.Release();
         }
     }
 }
@@ -119,55 +222,4 @@ internal sealed record SnapshotHeader(string Architecture, int VcpuCount)
         : this(machine.Architecture.Identity, machine.Vcpus.Count)
     {
     }
-}
-
-/// <summary>The content of one region of memory.</summary>
-internal sealed unsafe record SnapshotRegion(ulong Start, ulong Size, bool IsWritable, HostMemory Memory)
-{
-    private const int PageSize = (int)AddressSpace.PageSize;
-
-    public static string Describe(ulong start, ulong size, bool isWritable) => $"{size >> 10} KiB of {(isWritable ? "RAM" : "ROM")} at 0x{start:x}";
-
-    public override string ToString() => Describe(Start, Size, IsWritable);
-
-    /// <summary>Copies the pages that hold something.</summary>
-    public void TakeFrom(HostMemory source)
-    {
-        foreach ((long offset, int length) in Pieces(source, 16 << 20))
-            Memory.Fill(offset, new ReadOnlySpan<byte>(source.Pointer + offset, length));
-        GC.KeepAlive(source);
-    }
-
-    /// <summary>The pages that hold something, as ranges of at most so many bytes.</summary>
-    public IEnumerable<(long Offset, int Length)> Pieces(int most) => Pieces(Memory, most);
-
-    public Span<byte> Bytes(long offset, int length) => new(Memory.Pointer + offset, length);
-
-    /// <summary>As <see cref="Bytes"/>, for a stream.</summary>
-    public ReadOnlyMemory<byte> BytesOf(long offset, int length) => new NativeMemoryManager(Memory.Pointer + offset, length).Memory;
-
-    private static IEnumerable<(long Offset, int Length)> Pieces(HostMemory memory, int most)
-    {
-        foreach ((long offset, long length) in memory.DataRanges())
-        {
-            long begin = -1;
-            for (long page = offset; page < offset + length; page += PageSize)
-            {
-                bool isZero = IsZero(memory, page);
-                if (begin >= 0 && (isZero || page - begin == most))
-                {
-                    yield return (begin, (int)(page - begin));
-                    begin = -1;
-                }
-
-                if (begin < 0 && !isZero)
-                    begin = page;
-            }
-
-            if (begin >= 0)
-                yield return (begin, (int)(offset + length - begin));
-        }
-    }
-
-    private static bool IsZero(HostMemory memory, long page) => !new ReadOnlySpan<byte>(memory.Pointer + page, PageSize).ContainsAnyExcept((byte)0);
 }

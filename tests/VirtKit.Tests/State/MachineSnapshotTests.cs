@@ -71,6 +71,27 @@ public sealed class MachineSnapshotTests
         snapshots.ForEach(snapshot => snapshot.Dispose());
     }
 
+    /// <summary>What the guest has asked of its host is asked by each machine that goes on from there.</summary>
+    [Fact]
+    public void Restore_WithExitsThatTheHostWasNotGiven_GivesThem()
+    {
+        var exit = new VcpuExit(ExitReason.Fault, 2, "it said so") { FirstTrap = new GuestTrap(5, new Gva(0x8000_0010), 7, "load access fault") };
+        using RiscVVirt origin = Board("interpreter"), fork = Board("interpreter", loads: false);
+        origin.Machine.Stop(origin.Machine.Vcpus[0], exit);
+        origin.Machine.RequestShutdown(5);
+        using MachineSnapshot snapshot = origin.Machine.Capture();
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), origin.Machine.Run(1000, Cancellation));
+        fork.Machine.RequestShutdown(6);
+        fork.Machine.Restore(snapshot);
+        Assert.Equal(new VcpuExit(ExitReason.Shutdown, 5), fork.Machine.Run(1000, Cancellation));
+        Assert.Equal(exit, fork.Machine.Run(1000, Cancellation));
+        Assert.Equal(ExitReason.BudgetExhausted, fork.Machine.Run(1000, Cancellation).Reason);
+        using MachineSnapshot without = fork.Machine.Capture();
+        fork.Machine.RequestShutdown(6);
+        fork.Machine.Restore(without);
+        Assert.Equal(ExitReason.BudgetExhausted, fork.Machine.Run(1000, Cancellation).Reason);
+    }
+
     [Fact]
     public void Forks_OfOneSnapshot_ShareNothingThatIsWritten()
     {

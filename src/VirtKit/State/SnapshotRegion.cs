@@ -1,0 +1,251 @@
+using VirtKit.Memory;
+
+namespace VirtKit.State;
+
+/// <summary>The content of one region of memory: an image, which machines show by their page tables, and the pages that have changed since it was made. Immutable; it has one owner,
+/// who releases it, and others may hold it meanwhile.</summary>
+/// <param name="start">The region's first address.</param>
+/// <param name="size">Its length in bytes.</param>
+/// <param name="isWritable">Whether it is RAM rather than ROM.</param>
+/// <param name="image">The image, whose hold goes over to the region.</param>
+/// <param name="changed">What differs from it; likewise.</param>
+internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWritable, HostMemory image, ChangedPages changed)
+{
+    private const int PageSize = (int)AddressSpace.PageSize;
+
+    /// <summary>From how many changed pages on it pays to make another image for machines that share it.</summary>
+    private const int ManyPages = 256;
+
+    private readonly Lock _gate = new();
+    private HostMemory? _flattened;
+    private int _restored;
+
+    /// <summary>The pages of a region that is being read, where it has an image already.</summary>
+    private SortedDictionary<long, (PageBlock Block, int Index)>? _written;
+
+    public ulong Start => start;
+
+    public ulong Size => size;
+
+    public bool IsWritable => isWritable;
+
+    private HostMemory Image => image;
+
+    private ChangedPages Changed => changed;
+
+    /// <summary>What the host keeps for this content alone, in bytes: the pages that were copied for it.</summary>
+    public long OwnBytes => changed.OwnCount * (long)PageSize;
+
+    public static string Describe(ulong start, ulong size, bool isWritable) => $"{size >> 10} KiB of {(isWritable ? "RAM" : "ROM")} at 0x{start:x}";
+
+    public override string ToString() => Describe(start, size, isWritable);
+
+    /// <summary>Captures a region whose machine stands.</summary>
+    public static SnapshotRegion Of(MemoryRegion region)
+    {
+        HostMemory memory = region.Memory!;
+        HostMemory image = memory.Freeze();
+        ChangedPages? earlier = null;
+        try
+        {
+            ChangedPages changed = ChangedPages.None;
+            if (memory.Shows(image))
+            {
+                earlier = region.Captured?.TryGetTarget(out SnapshotRegion? last) == true ? last.TryHoldChanged(image) : null;
+                // Where the host does not tell which pages were written to, all of them are compared.
+                bool isKnown = memory.TryFindOwnPages(out List<(long Offset, long Length)> candidates);
+                changed = ChangedPages.Of(memory.Pointer, image.Pointer, isKnown ? candidates : [(0, (long)region.Size)], earlier ?? ChangedPages.None);
+            }
+
+            var captured = new SnapshotRegion(region.Start.Value, region.Size, region.IsWritable, image, changed);
+            region.Captured = new WeakReference<SnapshotRegion>(captured);
+            return captured;
+        }
+        catch
+        {
+            image.Release();
+            throw;
+        }
+        finally
+        {
+            earlier?.Release();
+        }
+    }
+
+    /// <summary>A region whose content is yet to come (<see cref="Write"/>): zeroes, or what another one has.</summary>
+    public static SnapshotRegion Begin(ulong start, ulong size, bool isWritable, SnapshotRegion? since)
+    {
+        if (since is null)
+            return new SnapshotRegion(start, size, isWritable, HostMemory.Allocate(size), ChangedPages.None);
+        since.Hold();
+        return new SnapshotRegion(start, size, isWritable, since.Image, since.Changed) { _written = [] };
+    }
+
+    /// <summary>Takes content, before anybody else knows of the region.</summary>
+    /// <param name="offset">Where it lies, at a page's beginning.</param>
+    /// <param name="bytes">The content, in whole pages.</param>
+    public void Write(long offset, ReadOnlySpan<byte> bytes)
+    {
+        if (_written is null)
+        {
+            image.Fill(offset, bytes);
+            return;
+        }
+
+        PageBlock? block = null;
+        for (int at = 0; at < bytes.Length; at += PageSize)
+        {
+            if (!_written.TryGetValue(offset + at, out (PageBlock Block, int Index) page))
+                _written[offset + at] = page = (block ??= new PageBlock(bytes.Length / PageSize), at / PageSize);
+            bytes.Slice(at, PageSize).CopyTo(new Span<byte>(page.Block[page.Index], PageSize));
+        }
+    }
+
+    /// <summary>Ends what <see cref="Begin"/> began.</summary>
+    public void End()
+    {
+        if (_written is null)
+            return;
+        ChangedPages since = changed;
+        changed = since.With(_written);
+        since.Release();
+        _written = null;
+    }
+
+    /// <summary>Memory with this content, for <see cref="GiveTo"/>.</summary>
+    /// <exception cref="VirtKitException">The host cannot map it.</exception>
+    public HostMemory View()
+    {
+        if (Flattened() is { } whole)
+            return HostMemory.ViewOf(whole);
+        HostMemory view = HostMemory.ViewOf(image);
+        foreach (long offset in changed.Offsets)
+            view.Fill(offset, new ReadOnlySpan<byte>(changed.Find(offset), PageSize));
+        return view;
+    }
+
+    /// <summary>Gives a region this content.</summary>
+    /// <param name="region">The region.</param>
+    /// <param name="view">A <see cref="View"/>, which goes over to it.</param>
+    public void GiveTo(MemoryRegion region, HostMemory view)
+    {
+        region.Memory!.TakeOver(view);
+        region.Captured = new WeakReference<SnapshotRegion>(this);
+    }
+
+    /// <summary>Keeps the content until <see cref="Release"/>.</summary>
+    /// <exception cref="ObjectDisposedException">It was given back.</exception>
+    public void Hold()
+    {
+        image.Hold();
+        if (changed.TryHold())
+            return;
+        image.Release();
+        throw new ObjectDisposedException(nameof(MachineSnapshot));
+    }
+
+    /// <summary>Ends what <see cref="Hold"/> began, or the owner's own hold.</summary>
+    public void Release()
+    {
+        foreach (PageBlock block in _written?.Values.Select(page => page.Block).Distinct() ?? [])
+            block.Release();
+        _written = null;
+        changed.Release();
+        image.Release();
+    }
+
+    /// <summary>Lets go of what was made for machines. The owner's, before its <see cref="Release"/>.</summary>
+    public void ForgetFlattened()
+    {
+        lock (_gate)
+            _flattened?.Discard();
+    }
+
+    /// <summary>The pages that hold something, as ranges of at most so many bytes that are contiguous in the host's memory, in ascending order.</summary>
+    public IEnumerable<SnapshotPiece> Pieces(int most) => Join(Pages(Union(image.DataRanges())).Where(piece => !IsZero(piece)), most);
+
+    /// <summary>As <see cref="Pieces(int)"/>, the pages that differ from another content of the same size.</summary>
+    public IEnumerable<SnapshotPiece> PiecesSince(SnapshotRegion earlier, int most)
+    {
+        IEnumerable<(long Offset, long Length)> candidates = ReferenceEquals(image, earlier.Image)
+            ? earlier.Union(Union([]))
+            : earlier.Union(Union(HostMemory.Merge(image.DataRanges(), earlier.Image.DataRanges())));
+        return Join(Pages(candidates).Where(piece => !IsSame(piece, earlier)), most);
+    }
+
+    /// <summary>The changed pages, if they are of this image and still there.</summary>
+    private ChangedPages? TryHoldChanged(HostMemory wanted) => ReferenceEquals(wanted, image) && changed.TryHold() ? changed : null;
+
+    private IEnumerable<(long Offset, long Length)> Union(IEnumerable<(long Offset, long Length)> ranges)
+    {
+        long[] offsets = changed.Offsets.ToArray();
+        return offsets.Length == 0 ? ranges : HostMemory.Merge(ranges, offsets.Select(offset => (offset, (long)PageSize)));
+    }
+
+    private IEnumerable<SnapshotPiece> Pages(IEnumerable<(long Offset, long Length)> ranges)
+    {
+        foreach ((long offset, long length) in ranges)
+        {
+            for (long page = offset; page < offset + length; page += PageSize)
+                yield return PageAt(page);
+        }
+    }
+
+    private SnapshotPiece PageAt(long offset)
+    {
+        byte* page = changed.Find(offset);
+        return new SnapshotPiece(offset, (nint)(page is null ? image.Pointer + offset : page), PageSize);
+    }
+
+    private static IEnumerable<SnapshotPiece> Join(IEnumerable<SnapshotPiece> pages, int most)
+    {
+        SnapshotPiece joined = default;
+        foreach (SnapshotPiece page in pages)
+        {
+            if (joined.Length != 0 && joined.Length < most && page.Offset == joined.Offset + joined.Length && page.Address == joined.Address + joined.Length)
+            {
+                joined = joined with { Length = joined.Length + PageSize };
+                continue;
+            }
+
+            if (joined.Length != 0)
+                yield return joined;
+            joined = page;
+        }
+
+        if (joined.Length != 0)
+            yield return joined;
+    }
+
+    private static bool IsZero(SnapshotPiece page) => !page.Bytes.ContainsAnyExcept((byte)0);
+
+    private static bool IsSame(SnapshotPiece page, SnapshotRegion earlier) => page.Bytes.SequenceEqual(earlier.PageAt(page.Offset).Bytes);
+
+    /// <summary>An image of the whole content, made once a second machine is to show it: the first one gets the changed pages as its own, which costs less than an image.</summary>
+    private HostMemory? Flattened()
+    {
+        if (changed.Offsets.Length < ManyPages)
+            return null;
+        lock (_gate)
+        {
+            if (_flattened is not null || _restored++ == 0)
+                return _flattened;
+            HostMemory whole = HostMemory.Allocate(size);
+            foreach (SnapshotPiece piece in Pieces(16 << 20))
+                whole.Fill(piece.Offset, piece.Bytes);
+            return _flattened = whole;
+        }
+    }
+}
+
+/// <summary>Bytes of a region that lie together in the host's memory as well.</summary>
+/// <param name="Offset">Where they are in the region.</param>
+/// <param name="Address">Their first byte; valid while the region holds its content.</param>
+/// <param name="Length">How many.</param>
+internal readonly unsafe record struct SnapshotPiece(long Offset, nint Address, int Length)
+{
+    public ReadOnlySpan<byte> Bytes => new((void*)Address, Length);
+
+    /// <summary>As <see cref="Bytes"/>, for a stream.</summary>
+    public ReadOnlyMemory<byte> Memory => new NativeMemoryManager((byte*)Address, Length).Memory;
+}
