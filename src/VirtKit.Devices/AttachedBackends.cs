@@ -28,16 +28,21 @@ internal static class AttachedBackends
         }
     }
 
-    /// <summary>Passes over what waits in a backend for the guest, where the backend can be saved (<see cref="ISnapshotable"/>), as a part of its device.</summary>
+    /// <summary>Passes over a backend whose content is the machine's (a disk), where it can be saved (<see cref="ISnapshotable"/>), as a part of its device.</summary>
     /// <exception cref="InvalidSnapshotException">The backend was saved with its device, and this one keeps no state.</exception>
-    public static void Visit(StateVisitor visitor, string name, object backend)
+    public static void Visit(StateVisitor visitor, string name, object backend) => Visit(visitor, name, backend, visitor.Part);
+
+    /// <summary>As <see cref="Visit(StateVisitor, string, object)"/>, over what waits in a backend for the guest.</summary>
+    public static void VisitOutside(StateVisitor visitor, string name, object backend) => Visit(visitor, name, backend, visitor.Outside);
+
+    private static void Visit(StateVisitor visitor, string name, object backend, Action<string, ISnapshotable> visit)
     {
         bool isSaved = backend is ISnapshotable;
         visitor.Field($"{name} saved", ref isSaved);
         if (!isSaved)
             return;
         visitor.Require(backend is ISnapshotable, name, $"was saved, and a {backend.GetType().Name} keeps no state");
-        visitor.Part(name, (ISnapshotable)backend);
+        visit(name, (ISnapshotable)backend);
     }
 
     /// <summary>Takes a backend back, if this device still has it.</summary>

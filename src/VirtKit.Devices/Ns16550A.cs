@@ -32,7 +32,8 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
     // Wiring.
     private readonly IConsoleBackend _console;
     private readonly InterruptLine _line;
-    private readonly Doorbell _changed;
+    private readonly MachineInput _input;
+    private readonly HostConsole _host;
     private readonly WeakListener<Ns16550A> _listener;
 
     // Guest-visible state.
@@ -40,7 +41,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
 
     /// <summary>Creates a port.</summary>
     /// <param name="console">The other end of the serial line; until the port is disposed of, no other device has it.</param>
-    /// <param name="clock">The machine's clock, by whose door the console's changes come in (<see cref="MachineClock.Post"/>).</param>
+    /// <param name="clock">The machine's clock, by whose door the console's changes come in (<see cref="MachineClock.CreateInput"/>).</param>
     /// <param name="line">The interrupt.</param>
     /// <exception cref="ArgumentException">Another device has the console.</exception>
     public Ns16550A(IConsoleBackend console, MachineClock clock, InterruptLine line)
@@ -49,8 +50,9 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
         ArgumentNullException.ThrowIfNull(clock);
         _console = console;
         _line = line;
-        _changed = new Doorbell(clock, this, OnConsoleChanged);
-        _listener = new WeakListener<Ns16550A>(this, static port => port._changed.Ring());
+        _input = clock.CreateInput(this, OnConsoleChanged);
+        _host = new HostConsole(console, () => _input);
+        _listener = new WeakListener<Ns16550A>(this, static port => port._input.Announce());
         AttachedBackends.Attach(console, this, nameof(console));
         console.Changed += _listener.OnEvent;
     }
@@ -181,7 +183,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
         visitor.Require((state.Fcr & ~0xc1) == 0, "fcr", "has bits that are not kept");
         visitor.Require((state.Mcr & 0xe0) == 0, "mcr", "has bits that are not kept");
         visitor.Require((state.ModemDeltas & ~ModemDeltas) == 0, "modem deltas", "has bits that are not kept");
-        AttachedBackends.Visit(visitor, "console", _console);
+        AttachedBackends.VisitOutside(visitor, "console", _console);
         if (!visitor.IsReading)
             return;
         _state = state;
@@ -235,7 +237,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
         while (_state.Transmit.Count > 0)
         {
             int count = _state.Transmit.Peek(bytes);
-            int taken = Math.Clamp(_console.Write(bytes[..count]), 0, count);
+            int taken = _host.Write(bytes[..count]);
             _state.Transmit.Drop(taken);
             if (taken < count)
                 return;
@@ -251,7 +253,7 @@ public sealed class Ns16550A : IDevice, IFdtNode, IAcpiNode, ISnapshotable, IDis
         int room = FifoDepth - _state.Received.Count;
         if (room <= 0)
             return;
-        int count = Math.Clamp(_console.Read(bytes[..room]), 0, room);
+        int count = _host.Read(bytes[..room]);
         foreach (byte b in bytes[..count])
             _state.Received.Add(b);
     }

@@ -32,4 +32,7 @@ public enum ExitReason
 
     /// <summary>VirtKit or a device failed; <see cref="VcpuExit.Detail"/> says how. A guest must never be able to cause it.</summary>
     InternalError,
+
+    /// <summary>The recording that the machine repeats is at its end (<see cref="Machine.Replay"/>).</summary>
+    ReplayEnded,
 }

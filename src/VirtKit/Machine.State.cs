@@ -46,7 +46,8 @@ public sealed partial class Machine
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         using MachineHold hold = Hold("Machine.Restore");
-        snapshot.ApplyTo(this);
+        RefuseWhileRecorded("Machine.Restore");
+        snapshot.ApplyTo(this, RestoreKind.Live);
     }
 
     /// <summary>Passes over the state of everything but memory. The machine stands.</summary>
@@ -112,7 +113,8 @@ public sealed partial class Machine
 
     private void VisitParts(StateVisitor visitor)
     {
-        _scheduler.Drain();
+        if (!visitor.IsReading || !IsReplaying)
+            _scheduler.Drain();
         int version = visitor.Version(2);
         visitor.Part("time", new Passed(_scheduler.VisitTime));
         IGuestPlatform? platform = Context.Platform;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using VirtKit.Engines;
 using VirtKit.Scheduling;
+using VirtKit.State;
 using VirtKit.Telemetry;
 using VirtKit.Time;
 
@@ -81,6 +82,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
             VcpuScheduling.Deterministic => new DeterministicScheduler(this, options),
             _ => new ThreadScheduler(this, options),
         };
+        _recordedHypercalls = new RecordedHypercalls(Clock.CreateInput(this, static () => { }), () => Hypercalls);
         try
         {
             Context = new PartitionContext(options.Architecture, Memory, Ports, Clock, this, options.VcpuCount, _logger) { Metrics = _metrics };
@@ -136,6 +138,9 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         get => Volatile.Read(ref _hypercalls);
         set => Volatile.Write(ref _hypercalls, value);
     }
+
+    /// <inheritdoc/>
+    IHypercallHandler? IMachineEvents.Hypercalls => Clock.Journal is null ? Hypercalls : _recordedHypercalls;
 
     internal MachineGate Gate => _gate;
 
@@ -203,6 +208,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     public void Reset()
     {
         using MachineHold hold = Hold("Machine.Reset");
+        RefuseWhileRecorded("Machine.Reset");
         foreach (MemoryRegion region in Memory.Regions.Concat(Ports?.Regions ?? []))
         {
             if (region.Device is { } device)
@@ -312,6 +318,21 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     {
         try
         {
+            if (only is not null)
+                RefuseWhileRecorded("Vcpu.Run");
+            return RunHeld(only, budget, cancellationToken);
+        }
+        finally
+        {
+            _gate.Leave();
+        }
+    }
+
+    /// <summary>Runs vCPUs for an owner of the machine.</summary>
+    internal VcpuExit RunHeld(Vcpu? only, ulong budget, CancellationToken cancellationToken)
+    {
+        try
+        {
             _gate.Adopt();
             if (cancellationToken.IsCancellationRequested)
                 return new VcpuExit(ExitReason.Kicked);
@@ -332,7 +353,6 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
         finally
         {
             _kicked = false;
-            _gate.Leave();
         }
     }
 
@@ -350,6 +370,7 @@ public sealed partial class Machine : IMachineEvents, IAsyncDisposable, IDisposa
     private void Release(bool waits)
     {
         _metrics.Dispose();
+        ReleaseRecordings();
         // The clock's thread first: its callbacks raise pins and reach memory.
         _scheduler.Close(waits);
         ReleaseEngines();

@@ -1,3 +1,5 @@
+using VirtKit.State;
+
 namespace VirtKit;
 
 /// <summary>The time of one machine, in nanoseconds: what the guest has seen go by. Devices read it and set timers on it; whether it is virtual (counted in retired
@@ -6,6 +8,9 @@ namespace VirtKit;
 /// <remarks>Thread-safe.</remarks>
 public abstract class MachineClock
 {
+    private readonly List<WeakReference<MachineInput>> _inputs = [];
+    private InputJournal? _journal;
+
     /// <summary>The current time in nanoseconds. Never goes back.</summary>
     public abstract ulong Now { get; }
 
@@ -29,11 +34,54 @@ public abstract class MachineClock
     /// run is repeated exactly where the same actions are posted behind the same numbers of instructions, for example while <see cref="Machine.Run(ulong, CancellationToken)"/>
     /// has stopped there. With <see cref="VcpuScheduling.Threads"/> they run on the clock's thread. A machine whose vCPUs all wait is woken. While the machine does not run,
     /// actions wait for the next run; those that are posted to a disposed machine, or wait when it is disposed of, are dropped. The queue has no bound: a source that can be
-    /// faster than the guest posts its next action when the last one has run.
+    /// faster than the guest posts its next action when the last one has run. A recording (<see cref="Machine.StartRecording"/>) cannot repeat what is posted here: a device
+    /// has an input for that (<see cref="CreateInput"/>).
     /// </remarks>
     /// <param name="gate">Held around the action: the device whose state it touches.</param>
     /// <param name="action">Must not block or throw; an exception stops the machine with <see cref="ExitReason.InternalError"/>.</param>
     public abstract void Post(object gate, Action action);
+
+    /// <summary>Creates an input: what comes through it is part of a recording, unlike what is passed to <see cref="Post(object, Action)"/>.</summary>
+    /// <param name="gate">Held around every call of <paramref name="arrived"/>: the device whose state the handler touches.</param>
+    /// <param name="arrived">Called between two slices of the machine after <see cref="MachineInput.Announce"/>. Must not block or throw.</param>
+    public MachineInput CreateInput(object gate, Action arrived)
+    {
+        ArgumentNullException.ThrowIfNull(gate);
+        ArgumentNullException.ThrowIfNull(arrived);
+        lock (_inputs)
+        {
+            var input = new MachineInput(this, _inputs.Count, gate, arrived);
+            _inputs.Add(new WeakReference<MachineInput>(input));
+            return input;
+        }
+    }
+
+    /// <summary>What writes down, or repeats, what comes from outside; <see langword="null"/> while nothing does.</summary>
+    internal InputJournal? Journal
+    {
+        get => Volatile.Read(ref _journal);
+        set => Volatile.Write(ref _journal, value);
+    }
+
+    /// <summary>How many inputs were made.</summary>
+    internal int InputCount
+    {
+        get
+        {
+            lock (_inputs)
+                return _inputs.Count;
+        }
+    }
+
+    /// <summary>An input by its number; <see langword="null"/> where there is none, or its device is no more.</summary>
+    internal MachineInput? InputOf(int number)
+    {
+        lock (_inputs)
+            return number < _inputs.Count && _inputs[number].TryGetTarget(out MachineInput? input) ? input : null;
+    }
+
+    /// <summary>Posts what an input announces.</summary>
+    internal virtual void Post(MachineInput input) => Post(input.Gate, input.Arrive);
 
     /// <summary>A calendar time as its clocks count.</summary>
     private protected static ulong Nanoseconds(DateTimeOffset calendar) => (ulong)(calendar - DateTimeOffset.UnixEpoch).Ticks * 100;

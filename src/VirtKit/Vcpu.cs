@@ -92,6 +92,7 @@ public sealed class Vcpu : IInterruptSink
     public void SetState<TState>(in TState state) where TState : struct
     {
         using MachineHold hold = _machine.Hold("Vcpu.SetState");
+        _machine.RefuseWhileRecorded("Vcpu.SetState");
         StateOf<TState>().SetState(in state);
     }
 
@@ -101,6 +102,7 @@ public sealed class Vcpu : IInterruptSink
     public void Reset()
     {
         using MachineHold hold = _machine.Hold("Vcpu.Reset");
+        _machine.RefuseWhileRecorded("Vcpu.Reset");
         ResetOwned();
     }
 

@@ -70,7 +70,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         {
             IReadOnlyList<Vcpu> harts = Machine.Vcpus;
             RiscVPlatform platform = RiscVPlatform.Of(Machine);
-            platform.DebugConsole = new SbiConsole(options.Console);
+            platform.DebugConsole = new SbiConsole(options.Console, Machine.Clock);
             _random = new GuestRandom(options.Seed, Machine.Scheduling);
             _virtio = new BoardVirtio(options, _random);
             Plic = new Plic(Pins(harts, MachineExternal, SupervisorExternal));

@@ -9,13 +9,15 @@ internal interface IVirtioTransport
     /// <summary>Whether the device is free for another transport, and what its backend says is nothing to this one.</summary>
     bool IsDisposed { get; }
 
+    /// <summary>Where what the device learns from outside enters the machine. Under the gate.</summary>
+    MachineInput Outside { get; }
+
     /// <summary>One of the device's queues, by its index. Under the gate.</summary>
     Virtqueue Queue(int index);
 
     /// <summary>Lets the device process a queue between two slices of the machine. Any thread.</summary>
     void Wake(int queue);
 
-    /// <summary>Changes the configuration space in one step for the driver, as <see cref="VirtioDevice.ChangeConfiguration"/> has it. Any thread.</summary>
-    /// <param name="change">Makes the change and returns whether there was one.</param>
-    void ChangeConfiguration(Func<bool> change);
+    /// <summary>Lets <see cref="VirtioDevice.UpdateConfiguration"/> run between two slices of the machine. Any thread.</summary>
+    void ChangeConfiguration();
 }

@@ -12,6 +12,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     private const int EmergencyWriteOffset = 8;
 
     private readonly IConsoleBackend _console;
+    private readonly HostConsole _host;
     private readonly WeakListener<VirtioConsole> _listener;
     private State _state;
 
@@ -22,6 +23,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     {
         ArgumentNullException.ThrowIfNull(console);
         _console = console;
+        _host = new HostConsole(console, () => Outside);
         _state.Show(console.Size);
         _listener = new WeakListener<VirtioConsole>(this, static device => device.OnConsoleChanged());
         AttachedBackends.Attach(console, this, nameof(console));
@@ -53,7 +55,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
     protected internal override void WriteConfiguration(int offset, ReadOnlySpan<byte> value)
     {
         if (offset == EmergencyWriteOffset)
-            _ = _console.Write(value[..1]);
+            _ = _host.Write(value[..1]);
     }
 
     /// <inheritdoc/>
@@ -63,7 +65,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
         State state = _state;
         visitor.Field("columns", ref state.Columns);
         visitor.Field("rows", ref state.Rows);
-        AttachedBackends.Visit(visitor, "console", _console);
+        AttachedBackends.VisitOutside(visitor, "console", _console);
         if (visitor.IsReading)
             _state = state;
     }
@@ -79,15 +81,16 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
 
     private void OnConsoleChanged()
     {
-        ChangeConfiguration(TakeSize);
+        ChangeConfiguration();
         Wake(ReceiveQueue);
         Wake(TransmitQueue);
     }
 
-    private bool TakeSize()
+    /// <inheritdoc/>
+    protected internal override bool UpdateConfiguration()
     {
         State before = _state;
-        _state.Show(_console.Size);
+        _state.Show(_host.Size);
         return (before.Columns, before.Rows) != (_state.Columns, _state.Rows);
     }
 
@@ -98,7 +101,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
             uint received = 0;
             foreach (Span<byte> span in chain.Writable)
             {
-                int count = Math.Clamp(_console.Read(span), 0, span.Length);
+                int count = _host.Read(span);
                 received += (uint)count;
                 if (count < span.Length)
                     break;
@@ -118,7 +121,7 @@ public sealed class VirtioConsole : VirtioDevice, IDisposable
             // The driver may have changed the chain since the console took its first part.
             foreach (Span<byte> span in chain.Readable.Slice(Math.Min(queue.Progress, chain.Readable.Length)))
             {
-                int taken = Math.Clamp(_console.Write(span), 0, span.Length);
+                int taken = _host.Write(span);
                 queue.Progress += taken;
                 if (taken < span.Length)
                     return;

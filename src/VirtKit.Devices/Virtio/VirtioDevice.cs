@@ -43,7 +43,7 @@ public abstract class VirtioDevice : ISnapshotable
     /// <summary>The length of the configuration space in bytes, 0 to 3840. Constant.</summary>
     public virtual int ConfigurationSize => 0;
 
-    /// <summary>Writes the configuration space as the driver reads it, little-endian. What it shows changes inside <see cref="ChangeConfiguration"/> only: a value that is
+    /// <summary>Writes the configuration space as the driver reads it, little-endian. What it shows changes inside <see cref="UpdateConfiguration"/> only: a value that is
     /// asked of a backend here would be visible before the generation counts.</summary>
     /// <param name="destination"><see cref="ConfigurationSize"/> bytes, zeroed.</param>
     protected internal virtual void ReadConfiguration(Span<byte> destination) { }
@@ -52,6 +52,11 @@ public abstract class VirtioDevice : ISnapshotable
     /// <param name="offset">Where, in bytes.</param>
     /// <param name="value">The 1, 2, 4 or 8 bytes, which lie inside the space.</param>
     protected internal virtual void WriteConfiguration(int offset, ReadOnlySpan<byte> value) { }
+
+    /// <summary>Changes what the configuration space shows to what outside is now. The transport counts the space's generation and interrupts the driver, in one step for
+    /// the driver (virtio-1.2 §2.5): who reads the generation, the space and the same generation again has read a space of one moment.</summary>
+    /// <returns>Whether something has changed.</returns>
+    protected internal virtual bool UpdateConfiguration() => false;
 
     /// <summary>Does what there is to do on a queue: the driver has notified, the device was woken, or its last turn was cut short.</summary>
     /// <param name="queue">The queue's index.</param>
@@ -70,7 +75,7 @@ public abstract class VirtioDevice : ISnapshotable
     /// <summary>One of the device's queues. The device is attached to a transport.</summary>
     /// <param name="index">0 to the number of queues - 1.</param>
     protected Virtqueue Queue(int index) =>
-        _transport?.Queue(index) ?? throw new InvalidOperationException($"{Name} is not attached to a transport.");
+        _transport?.Queue(index) ?? throw NotAttached();
 
     /// <summary>Whether the driver has accepted a feature.</summary>
     /// <param name="bit">The feature bit, 0 to 63.</param>
@@ -81,18 +86,14 @@ public abstract class VirtioDevice : ISnapshotable
     /// <param name="queue">The queue's index.</param>
     protected void Wake(int queue) => _transport?.Wake(queue);
 
-    /// <summary>Changes what the configuration space shows, counts its generation and interrupts the driver, in one step for the driver (virtio-1.2 §2.5): who reads the
-    /// generation, the space and the same generation again has read a space of one moment. Any thread.</summary>
-    /// <param name="change">Makes the change and returns whether there was one. Called under the gate, between two slices of the machine; several calls that ask for the same
-    /// method before that are one.</param>
-    protected void ChangeConfiguration(Func<bool> change)
-    {
-        ArgumentNullException.ThrowIfNull(change);
-        if (_transport is { } transport)
-            transport.ChangeConfiguration(change);
-        else
-            change();
-    }
+    /// <summary>Lets <see cref="UpdateConfiguration"/> run because something changed on the host's side: between two slices of the machine, once however often it is called
+    /// before. Any thread.</summary>
+    protected void ChangeConfiguration() => _transport?.ChangeConfiguration();
+
+    /// <summary>Where what the device learns from outside enters its machine, and its recordings. Under the gate; the device is attached to a transport.</summary>
+    protected MachineInput Outside => _transport?.Outside ?? throw NotAttached();
+
+    private InvalidOperationException NotAttached() => new($"{Name} is not attached to a transport.");
 
     internal void Attach(IVirtioTransport transport)
     {

@@ -40,8 +40,22 @@ public sealed class VirtioEntropy : VirtioDevice
         {
             long length = Math.Min(chain.Writable.Length, MaximumBytes);
             foreach (Span<byte> span in chain.Writable.Slice(0, length))
-                _source(span);
+                Fill(span);
             Queue(0).Complete((uint)length);
         }
+    }
+
+    /// <summary>The board's numbers are part of the machine; those of anybody else come from outside.</summary>
+    private void Fill(Span<byte> span)
+    {
+        if (_random is null && Outside.IsReplayed)
+        {
+            Outside.Replay(span);
+            return;
+        }
+
+        _source(span);
+        if (_random is null)
+            Outside.Record(span);
     }
 }

@@ -46,9 +46,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
     private readonly InterruptLine _line;
     private readonly ClockTimer _nextTurn;
     private readonly Virtqueue[] _queues;
-    private readonly Doorbell[] _woken;
-    private readonly Doorbell _configurationChanged;
-    private readonly List<Func<bool>> _changes = [];
+    private readonly MachineInput[] _woken;
+    private readonly MachineInput _outside;
 
     // Guest-visible state; the queues have their own.
     private State _state;
@@ -57,7 +56,7 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
     /// <param name="device">The device, not attached yet.</param>
     /// <param name="memory">The memory where the queues and buffers lie.</param>
     /// <param name="clock">Spaces out the turns of a queue that has more to do than one turn allows; what happens on the host's side comes in by its door
-    /// (<see cref="MachineClock.Post"/>).</param>
+    /// (<see cref="MachineClock.CreateInput"/>).</param>
     /// <param name="line">The interrupt.</param>
     /// <exception cref="InvalidOperationException">The device is attached to another transport, which has not been disposed of.</exception>
     public VirtioMmio(VirtioDevice device, AddressSpace memory, MachineClock clock, InterruptLine line)
@@ -70,15 +69,15 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
         _line = line;
         _nextTurn = clock.CreateTimer(this, TakeDeferredTurns);
         _queues = new Virtqueue[device.QueueSizes.Count];
-        _woken = new Doorbell[_queues.Length];
+        _woken = new MachineInput[_queues.Length];
         for (int i = 0; i < _queues.Length; i++)
         {
             int queue = i;
             _queues[i] = new Virtqueue(memory, device.QueueSizes[i], () => Interrupt(UsedBuffer), Fail);
-            _woken[i] = new Doorbell(clock, this, () => ProcessWoken(queue));
+            _woken[i] = clock.CreateInput(this, () => ProcessWoken(queue));
         }
 
-        _configurationChanged = new Doorbell(clock, this, ChangeConfiguration);
+        _outside = clock.CreateInput(this, ChangeConfiguration);
         device.Attach(this);
     }
 
@@ -91,6 +90,8 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
     ulong IVirtioTransport.NegotiatedFeatures => NegotiatedFeatures;
 
     bool IVirtioTransport.IsDisposed => IsDisposed;
+
+    MachineInput IVirtioTransport.Outside => _outside;
 
     private ulong NegotiatedFeatures => (_state.Status & FeaturesOk) != 0 ? _state.DriverFeatures : 0;
 
@@ -237,19 +238,9 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
 
     Virtqueue IVirtioTransport.Queue(int index) => _queues[index];
 
-    void IVirtioTransport.Wake(int queue) => _woken[queue].Ring();
+    void IVirtioTransport.Wake(int queue) => _woken[queue].Announce();
 
-    void IVirtioTransport.ChangeConfiguration(Func<bool> change)
-    {
-        // Not the device's gate: the thread may be a backend's, with a lock of its own.
-        lock (_changes)
-        {
-            if (!_changes.Contains(change))
-                _changes.Add(change);
-        }
-
-        _configurationChanged.Ring();
-    }
+    void IVirtioTransport.ChangeConfiguration() => _outside.Announce();
 
     private void ProcessWoken(int queue)
     {
@@ -259,25 +250,13 @@ public sealed class VirtioMmio : IDevice, IFdtNode, IAcpiNode, IVirtioTransport,
 
     private void ChangeConfiguration()
     {
-        Func<bool>[] changes;
-        lock (_changes)
-        {
-            changes = [.. _changes];
-            _changes.Clear();
-        }
-
-        if (IsDisposed)
+        if (IsDisposed || !_device.UpdateConfiguration())
             return;
-        foreach (Func<bool> change in changes)
-        {
-            if (!change())
-                continue;
-            _state.Generation++;
-            if ((_state.Status & DriverOk) != 0)
-                Interrupt(ConfigurationChange);
-            else
-                _state.ChangedBeforeOk = true;
-        }
+        _state.Generation++;
+        if ((_state.Status & DriverOk) != 0)
+            Interrupt(ConfigurationChange);
+        else
+            _state.ChangedBeforeOk = true;
     }
 
     private Virtqueue? Selected => _state.QueueSel < (uint)_queues.Length ? _queues[_state.QueueSel] : null;

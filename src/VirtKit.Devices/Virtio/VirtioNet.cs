@@ -15,6 +15,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
     private const int HeaderSize = 12, BufferCountOffset = 10;
 
     private readonly INetworkBackend _backend;
+    private readonly HostNetwork _host;
     private readonly MacAddress _address;
     private readonly byte[] _frame = new byte[HeaderSize + INetworkBackend.MaximumFrameLength];
     private readonly WeakListener<VirtioNet> _listener;
@@ -30,6 +31,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
         if (address.IsGroup)
             throw new ArgumentException($"{address} is a group's address, not an interface's.", nameof(address));
         _backend = backend;
+        _host = new HostNetwork(backend, () => Outside);
         _address = address;
         _state.LinkUp = backend.IsConnected;
         _listener = new WeakListener<VirtioNet>(this, static device => device.OnFrameAvailable());
@@ -63,7 +65,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
         base.Visit(visitor);
         State state = _state;
         visitor.Field("link up", ref state.LinkUp);
-        AttachedBackends.Visit(visitor, "cable", _backend);
+        AttachedBackends.VisitOutside(visitor, "cable", _backend);
         if (visitor.IsReading)
             _state = state;
     }
@@ -79,22 +81,22 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
 
     private void OnFrameAvailable()
     {
-        ChangeConfiguration(TakeLinkStatus);
+        ChangeConfiguration();
         Wake(ReceiveQueue);
     }
 
-    private bool TakeLinkStatus()
+    /// <inheritdoc/>
+    protected internal override bool UpdateConfiguration()
     {
         bool before = _state.LinkUp;
-        _state.LinkUp = _backend.IsConnected;
+        _state.LinkUp = _host.IsConnected;
         return _state.LinkUp != before;
     }
 
     private void Receive(Virtqueue queue)
     {
-        while (queue.TryPeek(out DescriptorChain chain) && _backend.TryReceive(_frame.AsSpan(HeaderSize), out int length))
+        while (queue.TryPeek(out DescriptorChain chain) && _host.TryReceive(_frame.AsSpan(HeaderSize), out int length))
         {
-            length = Math.Clamp(length, 0, INetworkBackend.MaximumFrameLength);
             ReadOnlySpan<byte> whole = _frame.AsSpan(0, HeaderSize + length);
             _frame.AsSpan(0, HeaderSize).Clear();
             _frame[BufferCountOffset] = 1;
@@ -110,7 +112,7 @@ public sealed class VirtioNet : VirtioDevice, IDisposable
             // Without offloads the header says nothing. What is too long or too short for a frame is dropped, as a wire would.
             int length = chain.Readable.Length <= _frame.Length ? chain.Readable.CopyTo(_frame) - HeaderSize : 0;
             if (length >= 14)
-                _backend.Send(_frame.AsSpan(HeaderSize, length));
+                _host.Send(_frame.AsSpan(HeaderSize, length));
             queue.Complete(0);
         }
     }

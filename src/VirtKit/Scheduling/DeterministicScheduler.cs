@@ -43,6 +43,8 @@ internal sealed class DeterministicScheduler : VcpuScheduler
                 return exit;
             if (_clock.Drain() && Machine.TakeExit(only) is { } posted)
                 return posted;
+            if (Machine.CheckReplay() is { } ended)
+                return ended;
             Machine.AttachNext();
             Vcpu? vcpu = only ?? Next();
             bool works = vcpu is not null && vcpu.Core.HasWork;
@@ -140,7 +142,13 @@ internal sealed class DeterministicScheduler : VcpuScheduler
     private void Idle(in Pace pace)
     {
         ulong next = _clock.NextDeadline;
-        int milliseconds = next == ulong.MaxValue ? Timeout.Infinite : _sleepsWhenIdle ? pace.MillisecondsUntil(next) : 0;
+        int milliseconds = next == ulong.MaxValue ? Timeout.Infinite : _sleepsWhenIdle && !Machine.IsReplaying ? pace.MillisecondsUntil(next) : 0;
+        if (milliseconds < 0 && _clock.Journal is InputReplay replay)
+        {
+            replay.FindIdle(_clock.Moment);
+            return;
+        }
+
         if (milliseconds == 0)
         {
             _clock.SkipToNextDeadline();

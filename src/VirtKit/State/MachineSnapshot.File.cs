@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
-using VirtKit.Memory;
 
 namespace VirtKit.State;
 
@@ -26,7 +25,17 @@ public sealed partial class MachineSnapshot
     /// <param name="cancellationToken">Ends it; nothing is left behind.</param>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="ObjectDisposedException">The snapshot has been disposed of.</exception>
-    public async Task SaveAsync(string path, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    public Task SaveAsync(string path, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default) =>
+        SaveAsync(path, options, null, progress, cancellationToken);
+
+    /// <summary>Writes the snapshot to a stream, from where that stands.</summary>
+    /// <param name="stream">The stream, which stays open and is not flushed.</param>
+    /// <inheritdoc cref="SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/>
+    public Task SaveAsync(Stream stream, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default) =>
+        SaveAsync(stream, options, null, progress, cancellationToken);
+
+    /// <summary>Writes the snapshot, with the log of a recording that begins with it.</summary>
+    internal async Task SaveAsync(string path, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         string partial = $"{path}.{Guid.NewGuid():N}.partial";
@@ -40,7 +49,7 @@ public sealed partial class MachineSnapshot
             });
             await using (file.ConfigureAwait(false))
             {
-                await SaveAsync(file, options, progress, cancellationToken).ConfigureAwait(false);
+                await SaveAsync(file, options, log, progress, cancellationToken).ConfigureAwait(false);
                 file.Flush(flushToDisk: true);
             }
 
@@ -53,10 +62,8 @@ public sealed partial class MachineSnapshot
         }
     }
 
-    /// <summary>Writes the snapshot to a stream, from where that stands.</summary>
-    /// <param name="stream">The stream, which stays open and is not flushed.</param>
-    /// <inheritdoc cref="SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/>
-    public async Task SaveAsync(Stream stream, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default)
+    /// <inheritdoc cref="SaveAsync(string, SnapshotOptions?, InputLog?, IProgress{double}?, CancellationToken)"/>
+    internal async Task SaveAsync(Stream stream, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(stream);
         using Held held = Hold();
@@ -83,8 +90,16 @@ public sealed partial class MachineSnapshot
             }
         }
 
+        await WriteLogAsync(SectionKind.Events, log?.Events ?? default).ConfigureAwait(false);
+        await WriteLogAsync(SectionKind.Answers, log?.Answers ?? default).ConfigureAwait(false);
         await sections.WriteAsync(SectionKind.End, default, cancellationToken).ConfigureAwait(false);
         progress?.Report(1);
+
+        async ValueTask WriteLogAsync(SectionKind kind, ReadOnlyMemory<byte> content)
+        {
+            for (; !content.IsEmpty; content = content[Math.Min(content.Length, PieceSize)..])
+                await sections.WriteAsync(kind, content[..Math.Min(content.Length, PieceSize)], cancellationToken).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Reads a snapshot from a file.</summary>
@@ -103,8 +118,7 @@ public sealed partial class MachineSnapshot
     /// <inheritdoc cref="LoadAsync(string, CancellationToken)"/>
     public static async Task<MachineSnapshot> LoadAsync(string path, MachineSnapshot? since, CancellationToken cancellationToken = default)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
-        var file = new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
+        FileStream file = Open(path);
         await using (file.ConfigureAwait(false))
             return await LoadAsync(file, since, cancellationToken).ConfigureAwait(false);
     }
@@ -119,56 +133,18 @@ public sealed partial class MachineSnapshot
     /// <inheritdoc cref="LoadAsync(string, MachineSnapshot?, CancellationToken)"/>
     public static async Task<MachineSnapshot> LoadAsync(Stream stream, MachineSnapshot? since, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(stream);
-        byte[] begin = new byte[Magic.Length + 4];
-        if (await stream.ReadAtLeastAsync(begin, begin.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false) < begin.Length || !begin.AsSpan(0, Magic.Length).SequenceEqual(Magic))
-            throw new InvalidSnapshotException("This is no snapshot of a machine: it does not begin as one.");
-        int version = BinaryPrimitives.ReadInt32LittleEndian(begin.AsSpan(Magic.Length));
-        if (version is < 1 or > FormatVersion)
-            throw new InvalidSnapshotException($"The snapshot is of version {version}, and this build reads 1 to {FormatVersion}.");
-        var sections = new SectionReader(stream);
-        SnapshotRegion[] regions = [];
-        byte[] decompressed = new byte[PieceSize];
-        try
-        {
-            (SnapshotHeader header, regions) = ReadHeader(await ReadAsync(SectionKind.Header).ConfigureAwait(false), version, since);
-            byte[] state = await ReadAsync(SectionKind.State).ConfigureAwait(false);
-            StateReader.PartsOf(state);
-            while (true)
-            {
-                (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
-                if (kind == SectionKind.End)
-                {
-                    foreach (SnapshotRegion region in regions)
-                        region.End();
-                    return new MachineSnapshot(header, regions, state);
-                }
+        (MachineSnapshot snapshot, InputLog? log) = await LoadWithLogAsync(stream, since, cancellationToken).ConfigureAwait(false);
+        if (log is null)
+            return snapshot;
+        snapshot.Dispose();
+        throw new InvalidSnapshotException($"This is a recording: {nameof(MachineRecording)} reads it, and has the snapshot of its beginning.");
+    }
 
-                if (kind != SectionKind.Memory)
-                    throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} among those of memory.");
-                ReadPiece(content, regions, decompressed);
-            }
-        }
-        catch
-        {
-            foreach (SnapshotRegion region in regions)
-                region.Release();
-            throw;
-        }
-
-        async ValueTask<byte[]> ReadAsync(SectionKind wanted)
-        {
-            (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
-            return kind == wanted ? content : throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} where {wanted} is expected.");
-        }
-
-        static long MostOf(SectionKind kind) => kind switch
-        {
-            SectionKind.Header => MaxHeader,
-            SectionKind.State => Array.MaxLength,
-            SectionKind.Memory => PieceHead + BrotliEncoder.GetMaxCompressedLength(PieceSize),
-            _ => 0,
-        };
+    /// <summary>Opens a file to read it.</summary>
+    internal static FileStream Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
     }
 
     private byte[] WriteHeader()
@@ -211,61 +187,6 @@ public sealed partial class MachineSnapshot
         return since?.Hold();
     }
 
-    /// <exception cref="InvalidSnapshotException">The header says what cannot be, or does not fit the earlier snapshot.</exception>
-    private static (SnapshotHeader Header, SnapshotRegion[] Regions) ReadHeader(byte[] content, int version, MachineSnapshot? since)
-    {
-        int end = version == 1 ? content.Length : content.Length - FingerprintSize;
-        if (end < 0)
-            throw new InvalidSnapshotException("The snapshot's header is cut off.");
-        bool standsAlone = !content.AsSpan(end).ContainsAnyExcept((byte)0);
-        if (!standsAlone)
-            RequireFit(content, end, since);
-        using Held? held = standsAlone ? null : since!.Hold();
-        int at = 0;
-        ulong length = Number(MaxHeader, "length of the architecture");
-        if (length > (ulong)(end - at))
-            throw new InvalidSnapshotException("The snapshot's header is cut off.");
-        string name = Encoding.UTF8.GetString(content, at, (int)length);
-        at += (int)length;
-        int vcpus = (int)Number(int.MaxValue, "number of vCPUs");
-        var regions = new SnapshotRegion[Number(MaxRegions, "number of regions")];
-        int made = 0;
-        try
-        {
-            for (; made < regions.Length; made++)
-            {
-                ulong start = Number(ulong.MaxValue, "address of a region"), size = Number(LargestRegion, "size of a region"), isWritable = Number(1, "kind of a region");
-                if (size == 0 || (start | size) % AddressSpace.PageSize != 0)
-                    throw new InvalidSnapshotException($"The snapshot has {size} bytes of memory at 0x{start:x}.");
-                regions[made] = SnapshotRegion.Begin(start, size, isWritable != 0, standsAlone ? null : since!._regions[made]);
-            }
-        }
-        catch
-        {
-            foreach (SnapshotRegion region in regions.AsSpan(0, made))
-                region.Release();
-            throw;
-        }
-
-        return (new SnapshotHeader(name, vcpus), regions);
-
-        ulong Number(ulong most, string what)
-        {
-            ulong value = end - at >= 8 ? BinaryPrimitives.ReadUInt64LittleEndian(content.AsSpan(at)) : throw new InvalidSnapshotException("The snapshot's header is cut off.");
-            at += 8;
-            return value <= most ? value : throw new InvalidSnapshotException($"The snapshot's header has a {what} of {value}.");
-        }
-    }
-
-    /// <exception cref="InvalidSnapshotException">The file is of what has changed since another snapshot than this.</exception>
-    private static void RequireFit(byte[] header, int end, MachineSnapshot? since)
-    {
-        if (since is null)
-            throw new InvalidSnapshotException("The snapshot holds what has changed since another one, and that one is not given.");
-        if (!since.WriteHeader().AsSpan().SequenceEqual(header.AsSpan(0, end)) || BinaryPrimitives.ReadUInt128LittleEndian(header.AsSpan(end)) != since.Fingerprint)
-            throw new InvalidSnapshotException("The snapshot holds what has changed since another one than the one that is given.");
-    }
-
     private static bool Shrinks(ref ReadOnlyMemory<byte> content, byte[] compressed, int written)
     {
         if (written >= content.Length)
@@ -275,25 +196,4 @@ public sealed partial class MachineSnapshot
     }
 
     private static int QualityOf(CompressionLevel level) => level switch { CompressionLevel.Fastest => 1, CompressionLevel.NoCompression => 0, CompressionLevel.SmallestSize => 11, _ => 4 };
-
-    /// <exception cref="InvalidSnapshotException">It does not lie in memory.</exception>
-    private static void ReadPiece(ReadOnlySpan<byte> piece, SnapshotRegion[] regions, byte[] decompressed)
-    {
-        if (piece.Length < PieceHead)
-            throw new InvalidSnapshotException("A piece of the snapshot's memory is cut off.");
-        uint number = BinaryPrimitives.ReadUInt32LittleEndian(piece), flags = BinaryPrimitives.ReadUInt32LittleEndian(piece[4..]);
-        ulong offset = BinaryPrimitives.ReadUInt64LittleEndian(piece[8..]);
-        SnapshotRegion region = number < regions.Length ? regions[number] : throw new InvalidSnapshotException($"A piece of the snapshot's memory is of region {number}, which there is not.");
-        ulong room = offset < region.Size && offset % PageSize == 0 ? Math.Min(region.Size - offset, PieceSize) : 0;
-        piece = piece[PieceHead..];
-        if (flags == IsCompressed)
-        {
-            int length = BrotliDecoder.TryDecompress(piece, decompressed, out int written) ? written : 0;
-            piece = decompressed.AsSpan(0, length);
-        }
-
-        if (flags > IsCompressed || piece.IsEmpty || piece.Length % PageSize != 0 || (ulong)piece.Length > room)
-            throw new InvalidSnapshotException($"A piece of the snapshot's memory at {offset} of region {number} does not fit there.");
-        region.Write((long)offset, piece);
-    }
 }

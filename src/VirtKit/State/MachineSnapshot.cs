@@ -86,7 +86,9 @@ public sealed partial class MachineSnapshot : IDisposable
     }
 
     /// <summary>Restores a machine that the current thread owns.</summary>
-    internal void ApplyTo(Machine machine)
+    /// <param name="machine">The machine.</param>
+    /// <param name="kind">What for.</param>
+    internal void ApplyTo(Machine machine, RestoreKind kind)
     {
         using Held held = Hold();
         MemoryRegion[] regions = [.. machine.Memory.Regions.Where(region => region.IsMemory)];
@@ -97,7 +99,7 @@ public sealed partial class MachineSnapshot : IDisposable
             // All that can fail comes before the first byte of memory is replaced.
             foreach (SnapshotRegion region in _regions)
                 views.Add(region.View());
-            Read(machine, _state, before);
+            Read(machine, _state, before, kind);
         }
         catch
         {
@@ -114,18 +116,19 @@ public sealed partial class MachineSnapshot : IDisposable
     /// <param name="machine">The machine.</param>
     /// <param name="state">The state.</param>
     /// <param name="before">The machine's own, which it keeps where the other one is damaged.</param>
+    /// <param name="kind">What for.</param>
     /// <exception cref="InvalidSnapshotException">It is damaged.</exception>
-    private static void Read(Machine machine, ReadOnlyMemory<byte> state, ReadOnlyMemory<byte> before)
+    private static void Read(Machine machine, ReadOnlyMemory<byte> state, ReadOnlyMemory<byte> before, RestoreKind kind)
     {
         try
         {
-            var reader = new StateReader(state);
+            var reader = new StateReader(state) { KeepsOutside = kind == RestoreKind.Replay };
             machine.VisitOwned(reader);
             reader.End();
         }
         catch
         {
-            machine.VisitOwned(new StateReader(before));
+            machine.VisitOwned(new StateReader(before) { KeepsOutside = kind == RestoreKind.Replay });
             throw;
         }
     }
@@ -213,6 +216,16 @@ public sealed partial class MachineSnapshot : IDisposable
                 region.Release();
         }
     }
+}
+
+/// <summary>What a machine is restored for.</summary>
+internal enum RestoreKind
+{
+    /// <summary>It goes on by itself.</summary>
+    Live,
+
+    /// <summary>It repeats a recorded run: what waits outside is not its own.</summary>
+    Replay,
 }
 
 /// <summary>What a snapshot's machine is.</summary>

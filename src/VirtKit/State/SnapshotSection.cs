@@ -10,6 +10,8 @@ internal enum SectionKind : uint
     State = 2,
     Memory = 3,
     End = 4,
+    Events = 5,
+    Answers = 6,
 }
 
 /// <summary>The sections of a snapshot file: kind (4 bytes), number of the section (4), length of the content (8), content, XxHash3 of all of that (8).</summary>

@@ -14,6 +14,9 @@ public sealed class StateReader(ReadOnlyMemory<byte> bytes) : StateVisitor
     /// <inheritdoc/>
     public override bool IsReading => true;
 
+    /// <summary>Whether what waits outside of the machine stays as it is (<see cref="StateVisitor.Outside"/>).</summary>
+    internal bool KeepsOutside { get; init; }
+
     /// <summary>Restores one part on its own.</summary>
     /// <param name="part">The part.</param>
     /// <param name="bytes">What <see cref="StateWriter.Save"/> gave for one of its kind.</param>
@@ -72,6 +75,13 @@ public sealed class StateReader(ReadOnlyMemory<byte> bytes) : StateVisitor
         ReadOnlySpan<byte> content = Open(name, StateType.Part);
         _ends.Push(_end);
         _end = _position + content.Length;
+    }
+
+    private protected override bool TrySkip()
+    {
+        if (KeepsOutside)
+            _position = _end;
+        return KeepsOutside;
     }
 
     private protected override void EndPart()

@@ -119,6 +119,16 @@ public abstract class StateVisitor
         Leave();
     }
 
+    /// <summary>What waits in a host's object for the guest (a console's unread input, frames), as a part. A machine that repeats a recorded run leaves it as it is.</summary>
+    public void Outside(string name, ISnapshotable part)
+    {
+        ArgumentNullException.ThrowIfNull(part);
+        Enter(name);
+        if (!TrySkip())
+            part.Visit(this);
+        Leave();
+    }
+
     /// <summary>Parts of one kind, always as many.</summary>
     public void Parts<T>(string name, Span<T> parts) where T : struct, ISnapshotable
     {
@@ -149,6 +159,10 @@ public abstract class StateVisitor
         Visit(name, StateType.UInt8, bytes);
         return bytes;
     }
+
+    /// <summary>Passes what waits outside, where it is to stay as it is.</summary>
+    /// <returns>Whether it has.</returns>
+    private protected virtual bool TrySkip() => false;
 
     private protected abstract void BeginPart(string name);
 

@@ -4,18 +4,21 @@ using VirtKit.State;
 namespace VirtKit.Time;
 
 /// <summary>Time counted in retired instructions: the same run sees the same times. It moves while a vCPU runs, and jumps to the next deadline when all wait.</summary>
-/// <remarks>The scheduler's thread moves it. Other threads may read it and set timers, at the price of repeatability; what they bring enters by <see cref="Post"/>.
+/// <remarks>The scheduler's thread moves it. Other threads may read it and set timers, at the price of repeatability; what they bring enters by <see cref="Post(object, Action)"/>.
 /// A guest can move it far, by waiting for a far deadline: at its end, 584 years, it stands still.</remarks>
 internal sealed class VirtualClock : MachineClock, ISnapshotable
 {
     private readonly TimerQueue _timers = new();
     private readonly PostQueue _posts = new();
-    private readonly Action _stamp;
+    private readonly Func<MachineInput?, bool> _admits;
     private readonly ulong _nanosecondsPerInstruction;
     private ulong _calendarStart;
     private ulong _sliceStart;
     private ulong _retiredAtStart;
     private ulong _instructions;
+
+    /// <summary>How often idle time was skipped: with the instructions that tells the moments of a run apart.</summary>
+    private ulong _skips;
     private volatile VcpuCore? _running;
     private int _thread;
     private int _hasNewPosts;
@@ -24,7 +27,11 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
     {
         _nanosecondsPerInstruction = nanosecondsPerInstruction;
         _calendarStart = Nanoseconds(calendarStart);
-        _stamp = () => PostRuns?.Invoke(_instructions, _sliceStart);
+        _admits = input =>
+        {
+            PostRuns?.Invoke(_instructions, _sliceStart);
+            return Journal?.Admits(input, Moment) ?? true;
+        };
         _timers.EarliestChanged += () =>
         {
             CutSlice();
@@ -57,6 +64,12 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
 
     public bool HasPosts => !_posts.IsEmpty;
 
+    /// <summary>How many instructions of all vCPUs have retired. No vCPU runs.</summary>
+    public ulong Instructions => _instructions;
+
+    /// <summary>Where the run is. No vCPU runs.</summary>
+    public RunMoment Moment => new(_instructions, _skips);
+
     /// <summary>On the scheduler's thread exact to the instruction; on others as of the start of the slice under way.</summary>
     public override ulong Now
     {
@@ -78,6 +91,8 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
     /// <summary>How many instructions fit before the next deadline, at least 1 and at most <paramref name="quantum"/>.</summary>
     public ulong Slice(ulong quantum)
     {
+        if (Journal is { } journal)
+            quantum = Math.Min(quantum, journal.MostFrom(Moment));
         ulong next = _timers.NextDeadline;
         if (next == ulong.MaxValue)
             return quantum;
@@ -110,15 +125,22 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
         _timers.Fire(now);
     }
 
-    /// <summary>Runs what was posted; between two slices.</summary>
+    /// <summary>Runs what was posted, or what a repeated run has here; between two slices.</summary>
     /// <returns>Whether there was something.</returns>
     public bool Drain()
     {
-        if (_posts.IsEmpty)
-            return false;
-        Volatile.Write(ref _hasNewPosts, 0);
-        return _posts.Drain(_stamp);
+        bool ran = false;
+        if (!_posts.IsEmpty)
+        {
+            Volatile.Write(ref _hasNewPosts, 0);
+            ran = _posts.Drain(_admits);
+        }
+
+        return ran | Journal?.PassBetweenSlices(Moment) ?? ran;
     }
+
+    /// <summary>Runs an input's handler that a repeated run has here.</summary>
+    public void Repeat(MachineInput input) => _posts.Run(input.Gate, input.Arrive);
 
     /// <summary>All vCPUs wait: moves to the next deadline and fires it.</summary>
     /// <returns>Whether there was one.</returns>
@@ -128,15 +150,20 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
         if (next == ulong.MaxValue)
             return false;
         Volatile.Write(ref _sliceStart, Math.Max(_sliceStart, next));
+        _skips++;
         _timers.Fire(_sliceStart);
         return true;
     }
 
     public override ClockTimer CreateTimer(object gate, Action expired) => _timers.Create(gate, expired);
 
-    public override void Post(object gate, Action action)
+    public override void Post(object gate, Action action) => Post(gate, action, null);
+
+    internal override void Post(MachineInput input) => Post(input.Gate, input.Arrive, input);
+
+    private void Post(object gate, Action action, MachineInput? input)
     {
-        if (!_posts.TryAdd(gate, action))
+        if (!_posts.TryAdd(gate, action, input))
             return;
         // What the scheduler's own thread posts between two slices waits behind the next one: an action that posts itself again does not keep the guest from running.
         if (_running is not null || !IsHere)
@@ -150,15 +177,17 @@ internal sealed class VirtualClock : MachineClock, ISnapshotable
     /// <summary>The time, without the timers. No vCPU runs.</summary>
     public void Visit(StateVisitor visitor)
     {
-        ulong now = _sliceStart, instructions = _instructions, calendarStart = _calendarStart;
-        visitor.Version(1);
+        ulong now = _sliceStart, instructions = _instructions, calendarStart = _calendarStart, skips = _skips;
+        int version = visitor.Version(2);
         visitor.Field("now", ref now);
         visitor.Field("instructions", ref instructions);
         visitor.Field("calendar start", ref calendarStart);
+        if (version >= 2)
+            visitor.Field("skips", ref skips);
         if (!visitor.IsReading)
             return;
         Volatile.Write(ref _sliceStart, now);
-        (_instructions, _calendarStart) = (instructions, calendarStart);
+        (_instructions, _calendarStart, _skips) = (instructions, calendarStart, version >= 2 ? skips : 0);
     }
 
     /// <summary>The timers, once everything that sets some has been restored.</summary>

@@ -3,6 +3,7 @@ using VirtKit.Devices.Consoles;
 using VirtKit.Devices.Networking;
 using VirtKit.Devices.Storage;
 using VirtKit.Devices.Virtio;
+using VirtKit.Testing;
 
 namespace VirtKit.Tests.Devices;
 
@@ -62,7 +63,7 @@ public sealed class BackendArgumentTests
         ["expect backwards"] = ("timeout", () => new MemoryConsole().ExpectAsync("x", TimeSpan.FromSeconds(-1)).GetAwaiter().GetResult()),
         ["send null"] = ("line", () => new MemoryConsole().SendLineAsync(null!).GetAwaiter().GetResult()),
         ["follow null"] = ("run", () => new MemoryConsole().Follow(null!)),
-        ["SBI console over nothing"] = ("backend", () => new SbiConsole(null!)),
+        ["SBI console over nothing"] = ("backend", () => new SbiConsole(null!, new TestClock())),
         ["shell on nothing"] = ("console", () => LinuxShell.OpenAsync(null!, default).GetAwaiter().GetResult()),
         ["shell opened backwards"] = ("timeout", () => LinuxShell.OpenAsync(new MemoryConsole(), TimeSpan.FromSeconds(-1)).GetAwaiter().GetResult()),
     };

@@ -104,7 +104,7 @@ public sealed class SbiTests
     public void DebugConsole_WithLittleRoom_TakesAPart(string engine)
     {
         var console = new MemoryConsole(capacity: 3, ConsoleOverflow.Wait);
-        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions(), console: new SbiConsole(console));
+        using var m = new BareMachine(engine, Caller, sbi: new SbiOptions(), console: new SbiConsole(console, new VirtKit.Testing.TestClock()));
         m.Write(BareMachine.Ram + 0x1000, 0x6f6c6c6568);
         Assert.Equal((0L, 3UL), Call(m, Console, 0, 5, BareMachine.Ram + 0x1000));
         Assert.Equal((0L, 0UL), Call(m, Console, 0, 2, BareMachine.Ram + 0x1003));
