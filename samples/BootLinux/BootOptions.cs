@@ -38,6 +38,15 @@ internal sealed record BootOptions
     /// <summary>The saved machine that goes on instead of a boot.</summary>
     public FileInfo? Restore { get; init; }
 
+    /// <summary>Where the run is recorded.</summary>
+    public FileInfo? Record { get; init; }
+
+    /// <summary>The recorded run that is repeated instead of a boot.</summary>
+    public FileInfo? Replay { get; init; }
+
+    /// <summary>Whether the run is one of a recording, as it is made or as it is repeated: in virtual time, and with disks that stay as they are.</summary>
+    public bool IsRecorded => Record is not null || Replay is not null;
+
     /// <summary>The time that the guest sees, one of <see cref="GuestTime"/>'s names. Somebody at a terminal lives in the host's.</summary>
     public string Time { get; init; } = GuestTime.Host;
 

@@ -21,6 +21,7 @@ internal sealed class BootSession : IDisposable
     private readonly BootOptions _options;
     private readonly Guest _guest;
     private readonly List<IBlockBackend> _disks = [];
+    private readonly List<FileBlockBackend> _images = [];
     private readonly CancellationTokenSource _leave = new();
     private readonly OutputLog _log = new();
     private readonly StreamConsole _terminal;
@@ -47,7 +48,7 @@ internal sealed class BootSession : IDisposable
             KeysToVirtio = guest.Kind == GuestKind.Debian,
         };
         foreach (FileInfo disk in options.Disks)
-            _disks.Add(new FileBlockBackend(disk.FullName));
+            _disks.Add(options.IsRecorded ? Overlay(disk) : new FileBlockBackend(disk.FullName));
         if (guest.Kind == GuestKind.Default && _disks.Count == 0)
             _disks.Add(ScratchDisk());
         _board = GuestBoard.Create(options, _consoles, _disks, CommandLine());
@@ -64,13 +65,18 @@ internal sealed class BootSession : IDisposable
         _time.Start();
         while (true)
         {
-            if (_options.Restore is { } saved && !restored)
+            if (_options.Replay is { } recorded)
+                Replay(recorded);
+            else if (_options.Restore is { } saved && !restored)
                 Restore(saved);
             else
                 _board.Load(_guest);
+            if (_options.Record is not null && !restored)
+                _board.Machine.StartRecording();
             restored = true;
             exit = Run(_leave.Token);
-            if (exit.Reason != ExitReason.Reset || _options.Run is not null)
+            EndRecording();
+            if (exit.Reason != ExitReason.Reset || _options.Run is not null || _options.Replay is not null)
                 break;
             _board.Machine.Reset();
         }
@@ -120,12 +126,29 @@ internal sealed class BootSession : IDisposable
         _board.Machine.Restore(snapshot);
     }
 
+    private void Replay(FileInfo file)
+    {
+        using MachineRecording recording = MachineRecording.LoadAsync(file.FullName).GetAwaiter().GetResult();
+        _board.Machine.Replay(recording);
+    }
+
+    /// <summary>Saves the recording at the run's end, or where the guest resets the machine: what is loaded then is the host's doing, and not recorded.</summary>
+    private void EndRecording()
+    {
+        if (!_board.Machine.IsRecording)
+            return;
+        using MachineRecording recording = _board.Machine.StopRecording();
+        recording.SaveAsync(_options.Record!.FullName).GetAwaiter().GetResult();
+        Console.Error.Write($"\r\nRecorded {recording.LastInstruction - recording.FirstInstruction} instructions into {_options.Record.Name}, with {recording.LogSize} bytes of input.\r\n");
+    }
+
     public void Dispose()
     {
         _board.Dispose();
         _terminal.Dispose();
         foreach (IDisposable disk in _disks.OfType<IDisposable>())
             disk.Dispose();
+        _images.ForEach(image => image.Dispose());
         _leave.Dispose();
     }
 
@@ -153,6 +176,12 @@ internal sealed class BootSession : IDisposable
         Console.Error.WriteLine(GuestTime.Describe(_options.Time, _board.Machine, _time.Elapsed.TotalSeconds));
         if (_byHand.Count > 0)
             Console.Error.WriteLine($"Instructions that the engine left to the host and the host carried out: {string.Join(", ", _byHand.Select(i => $"{i.Key} {i.Value}"))}");
+        if (exit.Reason == ExitReason.ReplayEnded)
+        {
+            Console.Error.WriteLine("The recording is at its end.");
+            return 0;
+        }
+
         if (exit.Reason == ExitReason.Shutdown)
             return (int)Math.Min(exit.Code, 255);
         if (exit.Reason == ExitReason.Kicked)
@@ -167,6 +196,13 @@ internal sealed class BootSession : IDisposable
     {
         _leaveCode = code;
         _leave.Cancel();
+    }
+
+    private OverlayBlockBackend Overlay(FileInfo disk)
+    {
+        var image = new FileBlockBackend(disk.FullName, BlockAccess.ReadOnly);
+        _images.Add(image);
+        return new OverlayBlockBackend(image);
     }
 
     private static MemoryBlockBackend ScratchDisk()

@@ -23,6 +23,9 @@ var run = new Option<string>("--run") { Description = "Run a command in Debian's
 var save = new Option<FileInfo>("--save") { Description = "Where Ctrl-A s saves the whole machine, which goes on", HelpName = "FILE" };
 var restore = new Option<FileInfo>("--restore") { Description = "Go on with a machine that was saved with the same options, instead of booting", HelpName = "FILE" };
 restore.AcceptExistingOnly();
+var record = new Option<FileInfo>("--record") { Description = "Record the run into this file, in virtual time. Disks keep what they have: writes are forgotten at the end", HelpName = "FILE" };
+var replay = new Option<FileInfo>("--replay") { Description = "Repeat a run that was recorded with the same options, on either engine", HelpName = "FILE" };
+replay.AcceptExistingOnly();
 Option<string> time = SharedOptions.Time(GuestTime.Host);
 var noFetch = new Option<bool>("--no-fetch") { Description = "Use only what is in the cache; without it, boot the embedded default guest" };
 var fetchOnly = new Option<bool>("--fetch-only") { Description = "Fetch the guest that would be booted, and boot nothing" };
@@ -35,7 +38,7 @@ disk.AcceptExistingOnly();
 
 var command = new RootCommand("Boots an unmodified Debian riscv64 kernel, or another guest, on VirtKit. Ctrl-A x leaves the guest's terminal, Ctrl-A s saves the machine (--save).")
 {
-    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, time, run, save, restore, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
+    guest, kernel, initrd, disk, append, cpus, memory, engine, cpu, firmware, time, run, save, restore, record, replay, noFetch, fetchOnly, mirror, allowUnsigned, quiet,
 };
 command.Validators.Add(result =>
 {
@@ -43,9 +46,16 @@ command.Validators.Add(result =>
         result.AddError("--run needs Debian's own kernel and initial RAM disk: it goes with neither --kernel nor --initrd.");
     if (result.GetValue(run) is not null && (result.GetValue(save) is not null || result.GetValue(restore) is not null))
         result.AddError("--save and --restore are for a machine with a terminal, not for --run.");
+    if (result.GetValue(replay) is not null && (result.GetValue(record) is not null || result.GetValue(restore) is not null))
+        result.AddError("--replay repeats a run from its beginning: it goes with neither --record nor --restore.");
+    bool isRecorded = result.GetValue(record) is not null || result.GetValue(replay) is not null;
+    if (isRecorded && result.GetResult(time) is { Implicit: false } && result.GetValue(time) == GuestTime.Host)
+        result.AddError("--record and --replay need --time virtual.");
     bool x64 = result.GetValue(guest) == BootOptions.X64Guest, kvm = result.GetValue(engine) == GuestBoard.X64Engine, isNamed = result.GetResult(engine) is { Implicit: false };
     if (isNamed && x64 != kvm)
         result.AddError($"The engine {result.GetValue(engine)} does not run {(x64 ? BootOptions.X64Guest : BootOptions.RiscVGuest)} guests: {GuestBoard.X64Engine} runs x86-64, the others riscv64.");
+    if (x64 && isRecorded)
+        result.AddError("--record and --replay are for riscv64 guests: KVM does not count instructions.");
     if (x64 && result.GetValue(time) == GuestTime.Virtual)
         result.AddError("--time virtual is for riscv64 guests: KVM does not count instructions.");
     if (!x64 && result.GetResult(cpu) is { Implicit: false })
@@ -67,10 +77,12 @@ command.SetAction(parsed =>
         Engine = parsed.GetValue(guest) == BootOptions.X64Guest ? GuestBoard.X64Engine : parsed.GetValue(engine)!,
         Cpu = parsed.GetValue(cpu)!,
         Firmware = parsed.GetValue(firmware),
-        Time = parsed.GetValue(time)!,
+        Time = parsed.GetValue(record) is not null || parsed.GetValue(replay) is not null ? GuestTime.Virtual : parsed.GetValue(time)!,
         Run = parsed.GetValue(run),
         Save = parsed.GetValue(save),
         Restore = parsed.GetValue(restore),
+        Record = parsed.GetValue(record),
+        Replay = parsed.GetValue(replay),
         NoFetch = parsed.GetValue(noFetch),
         Mirror = parsed.GetValue(mirror),
         AllowUnsigned = parsed.GetValue(allowUnsigned),

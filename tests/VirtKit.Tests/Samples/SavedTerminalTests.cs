@@ -27,6 +27,26 @@ public sealed class SavedTerminalTests
         With(["--engine", "interpreter", "--quiet", "--restore", file], terminal => Ask(terminal, "echo it was $KEPT $((6*9))\r", "it was kept 54"));
     }
 
+    /// <summary>A shell that is recorded while somebody types, and repeated in another process, on the other engine, where nobody does.</summary>
+    [Fact]
+    public void BootLinux_Recorded_IsRepeatedInAnotherProcess()
+    {
+        Translator.Translators.Require();
+        Require.Debian(DebianGuest.RiscV64);
+        using var folder = new TemporaryFolder();
+        string file = Path.Combine(folder.Path, "shell.vkrec");
+        With(["--engine", "translator", "--quiet", "--record", file], terminal =>
+        {
+            Ask(terminal, "echo typed $((6*7))\r", "typed 42");
+            Ask(terminal, "dd if=/dev/hwrng bs=1k count=4 2>/dev/null | md5sum > /tmp/sum; cat /tmp/sum; echo ready $((6*8))\r", "ready 48");
+        });
+        (int code, string output, string errors) = SampleProgram.Run("BootLinux", "--engine", "interpreter", "--quiet", "--replay", file);
+        Assert.True(code == 0, errors);
+        Assert.Contains("typed 42", output, StringComparison.Ordinal);
+        Assert.Contains("ready 48", output, StringComparison.Ordinal);
+        Assert.Contains("The recording is at its end.", errors, StringComparison.Ordinal);
+    }
+
     /// <summary>Types a command until it is answered: what is typed before the program has its terminal is lost.</summary>
     private static void Ask(PseudoTerminal terminal, string command, string answer)
     {
