@@ -75,6 +75,7 @@ internal static class SnapshotCommand
             table.Add("to disk, ms", $"{Statistics.Median(saves):F0}", $"{save:F0}");
             table.Add("from disk to the first instruction, ms", $"{Statistics.Median(loads):F0}", $"{load:F0}");
             table.Add("the file, MiB", $"{new FileInfo(path).Length >> 20}", "");
+            Record(table, snapshot, count);
             await Many(table, snapshot, parsed.GetValue(forks), cancellation);
             await Console.Out.WriteLineAsync(table.ToString());
         });
@@ -109,6 +110,43 @@ internal static class SnapshotCommand
     {
         board.Machine.Restore(snapshot);
         board.Machine.Run(budget: 1);
+    }
+
+    /// <summary>A guest at work, recorded and not, in turns, and what was recorded repeated.</summary>
+    private static void Record(MarkdownTable table, MachineSnapshot snapshot, int count)
+    {
+        const ulong Length = 2_000_000_000;
+        List<double> plain = [], recorded = [], repeated = [];
+        for (int i = 0; i < count; i++)
+        {
+            plain.Add(Milliseconds(() => Work().Dispose()));
+            RiscVVirt? board = null;
+            recorded.Add(Milliseconds(() => board = Work(records: true)));
+            using MachineRecording recording = board!.Machine.StopRecording();
+            board.Dispose();
+            using RiscVVirt other = Board(new MemoryConsole());
+            repeated.Add(Milliseconds(() =>
+            {
+                other.Machine.Replay(recording);
+                other.Machine.Run();
+            }));
+            Console.Error.WriteLine($"{Length / 1e3 / plain[^1]:F0} million instructions a second, {Length / 1e3 / recorded[^1]:F0} recorded, {Length / 1e3 / repeated[^1]:F0} repeated; {recording.LogSize} bytes of input");
+        }
+
+        table.Add("instructions a second recorded, of those without", $"{Statistics.Median([.. plain.Zip(recorded, (one, other) => one / other)]):F3}", "");
+        table.Add("instructions a second repeated, of those without", $"{Statistics.Median([.. plain.Zip(repeated, (one, other) => one / other)]):F3}", "");
+
+        RiscVVirt Work(bool records = false)
+        {
+            var console = new MemoryConsole();
+            RiscVVirt board = Board(console);
+            board.Machine.Restore(snapshot);
+            if (records)
+                board.Machine.StartRecording();
+            console.Type("while :; do head -c 100000 /dev/urandom | md5sum; done\r");
+            board.Machine.Run(Length);
+            return board;
+        }
     }
 
     /// <summary>Many forks alive at once: what an idle one adds, and each one's answer.</summary>

@@ -12,6 +12,9 @@ public sealed partial class MachineSnapshot
     public const int FormatVersion = 2;
 
     private const int PieceSize = 1 << 20, PieceHead = 16, FingerprintSize = 16, MaxRegions = 256, MaxHeader = 1 << 20;
+    /// <summary>A guest's memory is thousands of pieces of a few pages: a call of the host for each would take longer than all of the bytes.</summary>
+    private const int FileBuffer = 1 << 20;
+
     private const ulong LargestRegion = 1UL << 46;
     private const uint IsCompressed = 1;
 
@@ -38,18 +41,21 @@ public sealed partial class MachineSnapshot
     internal async Task SaveAsync(string path, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        using Held held = Hold();
+        using Held? heldToo = HoldEarlier(options?.Since);
+        List<SnapshotPiece>[] pieces = PiecesFor(options);
         string partial = $"{path}.{Guid.NewGuid():N}.partial";
         try
         {
             var file = new FileStream(partial, new FileStreamOptions
             {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 0, Options = FileOptions.Asynchronous,
+                Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = FileBuffer, Options = FileOptions.Asynchronous,
                 // In one piece on the disk, which makes the flush shorter.
-                PreallocationSize = options is not { Compression: not null } and not { Since: not null } ? _state.Length + _regions.Sum(region => region.Pieces(PieceSize).Sum(piece => (long)piece.Length)) : 0,
+                PreallocationSize = options?.Compression is null ? _state.Length + pieces.Sum(list => list.Sum(piece => (long)piece.Length)) : 0,
             });
             await using (file.ConfigureAwait(false))
             {
-                await SaveAsync(file, options, log, progress, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(file, pieces, options, log, progress, cancellationToken).ConfigureAwait(false);
                 file.Flush(flushToDisk: true);
             }
 
@@ -68,6 +74,11 @@ public sealed partial class MachineSnapshot
         ArgumentNullException.ThrowIfNull(stream);
         using Held held = Hold();
         using Held? heldToo = HoldEarlier(options?.Since);
+        await WriteAsync(stream, PiecesFor(options), options, log, progress, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task WriteAsync(Stream stream, List<SnapshotPiece>[] pieces, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
+    {
         byte[] begin = new byte[Magic.Length + 4];
         Magic.CopyTo(begin);
         BinaryPrimitives.WriteInt32LittleEndian(begin.AsSpan(Magic.Length), FormatVersion);
@@ -78,7 +89,7 @@ public sealed partial class MachineSnapshot
         byte[] head = new byte[PieceHead], compressed = new byte[options?.Compression is null ? 0 : BrotliEncoder.GetMaxCompressedLength(PieceSize)];
         for (int i = 0; i < _regions.Length; i++)
         {
-            foreach (SnapshotPiece piece in options?.Since is { } since ? _regions[i].PiecesSince(since._regions[i], PieceSize) : _regions[i].Pieces(PieceSize))
+            foreach (SnapshotPiece piece in pieces[i])
             {
                 ReadOnlyMemory<byte> content = piece.Memory;
                 bool isCompressed = options?.Compression is { } level && BrotliEncoder.TryCompress(content.Span, compressed, out int written, QualityOf(level), window: 22) && Shrinks(ref content, compressed, written);
@@ -144,8 +155,12 @@ public sealed partial class MachineSnapshot
     internal static FileStream Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return new FileStream(path, new FileStreamOptions { BufferSize = 1 << 16, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
+        return new FileStream(path, new FileStreamOptions { BufferSize = FileBuffer, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
     }
+
+    /// <summary>The pieces of memory that are written, by region.</summary>
+    private List<SnapshotPiece>[] PiecesFor(SnapshotOptions? options) =>
+        [.. _regions.Select((region, i) => options?.Since is { } since ? region.PiecesSince(since._regions[i], PieceSize) : region.Pieces(PieceSize))];
 
     private byte[] WriteHeader()
     {

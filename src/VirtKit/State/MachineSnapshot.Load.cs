@@ -28,7 +28,7 @@ public sealed partial class MachineSnapshot
             StateReader.PartsOf(state);
             while (true)
             {
-                (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
+                (SectionKind kind, ReadOnlyMemory<byte> content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
                 if (kind == SectionKind.End)
                 {
                     foreach (SnapshotRegion region in regions)
@@ -39,13 +39,13 @@ public sealed partial class MachineSnapshot
                 switch (kind)
                 {
                     case SectionKind.Memory:
-                        ReadPiece(content, regions, decompressed);
+                        ReadPiece(content.Span, regions, decompressed);
                         break;
                     case SectionKind.Events:
-                        events.Write(content);
+                        events.Write(content.Span);
                         break;
                     case SectionKind.Answers:
-                        answers.Write(content);
+                        answers.Write(content.Span);
                         break;
                     default:
                         throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} behind its state.");
@@ -61,8 +61,8 @@ public sealed partial class MachineSnapshot
 
         async ValueTask<byte[]> ReadAsync(SectionKind wanted)
         {
-            (SectionKind kind, byte[] content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
-            return kind == wanted ? content : throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} where {wanted} is expected.");
+            (SectionKind kind, ReadOnlyMemory<byte> content) = await sections.ReadAsync(MostOf, cancellationToken).ConfigureAwait(false);
+            return kind == wanted ? content.ToArray() : throw new InvalidSnapshotException($"The snapshot has a section of kind {kind} where {wanted} is expected.");
         }
 
         static long MostOf(SectionKind kind) => kind switch

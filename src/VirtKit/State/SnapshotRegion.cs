@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using VirtKit.Memory;
 
 namespace VirtKit.State;
@@ -162,15 +163,24 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
     }
 
     /// <summary>The pages that hold something, as ranges of at most so many bytes that are contiguous in the host's memory, in ascending order.</summary>
-    public IEnumerable<SnapshotPiece> Pieces(int most) => Join(Pages(Union(image.DataRanges())).Where(piece => !IsZero(piece)), most);
+    public List<SnapshotPiece> Pieces(int most)
+    {
+        List<SnapshotPiece> pieces = [];
+        foreach ((long offset, long length) in Union(image.DataRanges()))
+            AddPieces(pieces, offset, length, most, earlier: null);
+        return pieces;
+    }
 
     /// <summary>As <see cref="Pieces(int)"/>, the pages that differ from another content of the same size.</summary>
-    public IEnumerable<SnapshotPiece> PiecesSince(SnapshotRegion earlier, int most)
+    public List<SnapshotPiece> PiecesSince(SnapshotRegion earlier, int most)
     {
+        List<SnapshotPiece> pieces = [];
         IEnumerable<(long Offset, long Length)> candidates = ReferenceEquals(image, earlier.Image)
             ? earlier.Union(Union([]))
             : earlier.Union(Union(HostMemory.Merge(image.DataRanges(), earlier.Image.DataRanges())));
-        return Join(Pages(candidates).Where(piece => !IsSame(piece, earlier)), most);
+        foreach ((long offset, long length) in candidates)
+            AddPieces(pieces, offset, length, most, earlier);
+        return pieces;
     }
 
     /// <summary>The changed pages, if they are of this image and still there.</summary>
@@ -182,44 +192,30 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
         return offsets.Length == 0 ? ranges : HostMemory.Merge(ranges, offsets.Select(offset => (offset, (long)PageSize)));
     }
 
-    private IEnumerable<SnapshotPiece> Pages(IEnumerable<(long Offset, long Length)> ranges)
+    /// <summary>Adds the pages of a range that hold something, or that differ from another content. A snapshot is often the first that a process saves, and there is a page for each of
+    /// its megabytes 256 times: this does not wait for the runtime to find out that it is hot.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddPieces(List<SnapshotPiece> pieces, long offset, long length, int most, SnapshotRegion? earlier)
     {
-        foreach ((long offset, long length) in ranges)
+        for (long page = offset; page < offset + length; page += PageSize)
         {
-            for (long page = offset; page < offset + length; page += PageSize)
-                yield return PageAt(page);
+            var bytes = new ReadOnlySpan<byte>(At(page), PageSize);
+            if (earlier is null ? !bytes.ContainsAnyExcept((byte)0) : bytes.SequenceEqual(new ReadOnlySpan<byte>(earlier.At(page), PageSize)))
+                continue;
+            SnapshotPiece last = pieces.Count == 0 ? default : pieces[^1];
+            if (last.Length != 0 && last.Length < most && page == last.Offset + last.Length && (nint)At(page) == last.Address + last.Length)
+                pieces[^1] = last with { Length = last.Length + PageSize };
+            else
+                pieces.Add(new SnapshotPiece(page, (nint)At(page), PageSize));
         }
     }
 
-    private SnapshotPiece PageAt(long offset)
+    /// <summary>A page's first byte.</summary>
+    private byte* At(long offset)
     {
         byte* page = changed.Find(offset);
-        return new SnapshotPiece(offset, (nint)(page is null ? image.Pointer + offset : page), PageSize);
+        return page is null ? image.Pointer + offset : page;
     }
-
-    private static IEnumerable<SnapshotPiece> Join(IEnumerable<SnapshotPiece> pages, int most)
-    {
-        SnapshotPiece joined = default;
-        foreach (SnapshotPiece page in pages)
-        {
-            if (joined.Length != 0 && joined.Length < most && page.Offset == joined.Offset + joined.Length && page.Address == joined.Address + joined.Length)
-            {
-                joined = joined with { Length = joined.Length + PageSize };
-                continue;
-            }
-
-            if (joined.Length != 0)
-                yield return joined;
-            joined = page;
-        }
-
-        if (joined.Length != 0)
-            yield return joined;
-    }
-
-    private static bool IsZero(SnapshotPiece page) => !page.Bytes.ContainsAnyExcept((byte)0);
-
-    private static bool IsSame(SnapshotPiece page, SnapshotRegion earlier) => page.Bytes.SequenceEqual(earlier.PageAt(page.Offset).Bytes);
 
     /// <summary>An image of the whole content, made once a second machine is to show it: the first one gets the changed pages as its own, which costs less than an image.</summary>
     private HostMemory? Flattened()

@@ -51,43 +51,43 @@ internal sealed class SectionReader(Stream stream)
     private const int Step = 1 << 20;
 
     private readonly XxHash3 _hash = new();
+    private byte[] _content = new byte[HeadSize];
     private uint _count;
 
     /// <summary>Reads the next section.</summary>
     /// <param name="most">The longest content.</param>
+    /// <returns>The section; its content is valid until the next one is read.</returns>
     /// <exception cref="InvalidSnapshotException">It is truncated, damaged or too long.</exception>
-    public async ValueTask<(SectionKind Kind, byte[] Content)> ReadAsync(Func<SectionKind, long> most, CancellationToken cancellationToken)
+    public async ValueTask<(SectionKind Kind, ReadOnlyMemory<byte> Content)> ReadAsync(Func<SectionKind, long> most, CancellationToken cancellationToken)
     {
-        byte[] head = await ReadExactlyAsync(HeadSize, cancellationToken).ConfigureAwait(false);
-        var kind = (SectionKind)BinaryPrimitives.ReadUInt32LittleEndian(head);
-        long length = BinaryPrimitives.ReadInt64LittleEndian(head.AsSpan(8));
-        if (!Enum.IsDefined(kind) || BinaryPrimitives.ReadUInt32LittleEndian(head.AsSpan(4)) != _count || length < 0 || length > most(kind))
+        ReadOnlyMemory<byte> head = await ReadExactlyAsync(HeadSize, cancellationToken).ConfigureAwait(false);
+        var kind = (SectionKind)BinaryPrimitives.ReadUInt32LittleEndian(head.Span);
+        long length = BinaryPrimitives.ReadInt64LittleEndian(head.Span[8..]);
+        if (!Enum.IsDefined(kind) || BinaryPrimitives.ReadUInt32LittleEndian(head.Span[4..]) != _count || length < 0 || length > most(kind))
             throw new InvalidSnapshotException($"The snapshot's section {_count} has no valid head.");
-        byte[] content = await ReadExactlyAsync((int)length, cancellationToken).ConfigureAwait(false);
-        byte[] hash = await ReadExactlyAsync(HashSize, cancellationToken).ConfigureAwait(false);
-        _hash.Append(head);
-        _hash.Append(content);
+        _hash.Append(head.Span);
+        ReadOnlyMemory<byte> whole = await ReadExactlyAsync((int)length + HashSize, cancellationToken).ConfigureAwait(false), content = whole[..(int)length];
+        _hash.Append(content.Span);
         ulong expected = _hash.GetCurrentHashAsUInt64();
         _hash.Reset();
-        if (BinaryPrimitives.ReadUInt64LittleEndian(hash) != expected)
+        if (BinaryPrimitives.ReadUInt64LittleEndian(whole.Span[(int)length..]) != expected)
             throw new InvalidSnapshotException($"The snapshot's section {_count} is damaged: its checksum does not fit.");
         _count++;
         return (kind, content);
     }
 
-    private async ValueTask<byte[]> ReadExactlyAsync(int count, CancellationToken cancellationToken)
+    private async ValueTask<ReadOnlyMemory<byte>> ReadExactlyAsync(int count, CancellationToken cancellationToken)
     {
-        byte[] bytes = new byte[Math.Min(count, Step)];
         for (int done = 0; done < count;)
         {
-            if (done == bytes.Length)
-                Array.Resize(ref bytes, (int)Math.Min(count, 2L * bytes.Length));
-            int read = await stream.ReadAsync(bytes.AsMemory(done), cancellationToken).ConfigureAwait(false);
+            if (done == _content.Length)
+                Array.Resize(ref _content, (int)Math.Min(count, Math.Max(2L * _content.Length, Step)));
+            int read = await stream.ReadAsync(_content.AsMemory(done, Math.Min(count, _content.Length) - done), cancellationToken).ConfigureAwait(false);
             if (read == 0)
                 throw new InvalidSnapshotException($"The snapshot is truncated in section {_count}.");
             done += read;
         }
 
-        return bytes;
+        return _content.AsMemory(0, count);
     }
 }

@@ -228,7 +228,7 @@ public sealed class SnapshotChainTests
         var writer = new SectionWriter(forged);
         for (SectionKind kind = SectionKind.Header; kind != SectionKind.End;)
         {
-            (kind, byte[] content) = await reader.ReadAsync(_ => int.MaxValue, Cancellation);
+            (kind, ReadOnlyMemory<byte> content) = await reader.ReadAsync(_ => int.MaxValue, Cancellation);
             await writer.WriteAsync(kind, kind == SectionKind.State ? state : content, Cancellation);
         }
 
