@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using VirtKit.State;
 
 namespace VirtKit.Devices.Storage;
 
@@ -8,6 +9,8 @@ namespace VirtKit.Devices.Storage;
 /// Who comes second is refused. The lock belongs to the file, so that another path, a symbolic or a hard link leads to the same one, and it ends with
 /// <see cref="Dispose"/> or with the process. On Unix it is an advisory lock (<c>flock</c>): programs that do not ask for one (<c>cp</c>, QEMU, which locks ranges)
 /// are not kept out, and nothing is locked where the file system has no locks or .NET's switch <c>System.IO.DisableFileLocking</c> is on.
+/// A snapshot has no content of the file, but knows when it was written to last: a machine whose memory and whose disk are of different times would destroy its file systems, so a restore
+/// refuses a file that has changed since (<see cref="AcceptsOtherContent"/>). A block device has no such time.
 /// </remarks>
 /// <example>
 /// An image that several machines share, each with its own writes:
@@ -17,11 +20,17 @@ namespace VirtKit.Devices.Storage;
 /// using var linux = new RiscVVirt(new RiscVVirtOptions { Disks = [overlay] });
 /// </code>
 /// </example>
-public sealed class FileBlockBackend : IBlockBackend, IDisposable
+public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
 {
     private static readonly byte[] Zeroes = new byte[64 << 10];
 
+    /// <summary>A file system may count in ticks of the host, of a few milliseconds: a later write could leave the time as it is.</summary>
+    private static readonly TimeSpan CoarseTick = TimeSpan.FromMilliseconds(50);
+
     private readonly SafeFileHandle _file;
+
+    /// <summary>The time of the last write that this object gave the file, which no write has since.</summary>
+    private DateTime _stamp;
 
     /// <summary>Opens an image and locks it.</summary>
     /// <param name="path">A regular file of one sector or more, whole sectors of 512 bytes, or a block device. The length is taken once, here.</param>
@@ -57,6 +66,10 @@ public sealed class FileBlockBackend : IBlockBackend, IDisposable
     /// <inheritdoc/>
     public bool IsReadOnly { get; }
 
+    /// <summary>Whether a snapshot is restored although the file was written to since: for one whose content the host knows to be that of then, such as a copy. Default:
+    /// <see langword="false"/>.</summary>
+    public bool AcceptsOtherContent { get; init; }
+
     /// <inheritdoc/>
     public void Read(long offset, Span<byte> destination)
     {
@@ -89,6 +102,33 @@ public sealed class FileBlockBackend : IBlockBackend, IDisposable
             RandomAccess.FlushToDisk(_file);
     }
 
+    /// <summary>Passes over the length, and the time of the last write.</summary>
+    /// <exception cref="InvalidSnapshotException">The file is not the one that was saved, or has changed since.</exception>
+    public void Visit(StateVisitor visitor)
+    {
+        ArgumentNullException.ThrowIfNull(visitor);
+        (long length, long now) = (Length, LastWrite(visitor.IsReading).Ticks);
+        long written = now;
+        visitor.Version(1);
+        visitor.Field("length", ref length);
+        visitor.Field("written", ref written);
+        visitor.Require(length == Length, "length", $"is {length}, and the disk has {Length} bytes");
+        visitor.Require(AcceptsOtherContent || written == now, "written", "is not when the image was written to last: it has changed since the snapshot, or is another one");
+    }
+
     /// <summary>Closes the file and gives its lock back.</summary>
     public void Dispose() => _file.Dispose();
+
+    /// <summary>When the file was written to last; when that is saved, as a time that no later write has.</summary>
+    private DateTime LastWrite(bool isReading)
+    {
+        // The node of a block device says nothing of its content.
+        if (RandomAccess.GetLength(_file) == 0)
+            return DateTime.UnixEpoch;
+        DateTime written = File.GetLastWriteTimeUtc(_file), now = DateTime.UtcNow;
+        if (isReading || IsReadOnly || written == _stamp || now - written > CoarseTick)
+            return written;
+        File.SetLastWriteTimeUtc(_file, now);
+        return _stamp = File.GetLastWriteTimeUtc(_file);
+    }
 }

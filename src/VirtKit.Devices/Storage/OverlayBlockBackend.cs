@@ -133,7 +133,8 @@ public sealed class OverlayBlockBackend : IBlockBackend, ISnapshotable, IDisposa
         Forget();
     }
 
-    /// <summary>Passes over the written blocks. They fit an overlay over the same disk: that it is the same is the host's affair.</summary>
+    /// <summary>Passes over the written blocks, and what the disk below says of itself. They fit an overlay over the same disk: where that is no file, that it is the same is the host's
+    /// affair.</summary>
     /// <exception cref="InvalidSnapshotException">The saved blocks are not of a disk of this length, or more than the limit. The overlay has not changed.</exception>
     /// <exception cref="IOException">The temporary file cannot be read or written; when it was being restored, the overlay has lost what was written to it.</exception>
     public void Visit(StateVisitor visitor)
@@ -141,9 +142,11 @@ public sealed class OverlayBlockBackend : IBlockBackend, ISnapshotable, IDisposa
         ArgumentNullException.ThrowIfNull(visitor);
         ObjectDisposedException.ThrowIf(_disposed, this);
         long length = Length;
-        visitor.Version(1);
+        int version = visitor.Version(2);
         visitor.Field("length", ref length);
         visitor.Require(length == Length, "length", $"is {length}, and the disk has {Length} bytes");
+        if (version >= 2)
+            AttachedBackends.Visit(visitor, "origin", _origin);
         if (visitor.IsReading)
             Restore(visitor);
         else

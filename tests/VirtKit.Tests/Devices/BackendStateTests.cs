@@ -156,7 +156,7 @@ public sealed class BackendStateTests
     }
 
     [Fact]
-    public void VirtioBlock_OverAnOverlay_SavesItsBlocksAndOverAFileDoesNot()
+    public void VirtioBlock_OverAnOverlay_SavesItsBlocksAndOverMemoryDoesNot()
     {
         using var overlay = new OverlayBlockBackend(new MemoryBlockBackend(DiskSize));
         overlay.Write(0, [.. Enumerable.Repeat((byte)9, 512)]);
@@ -175,6 +175,53 @@ public sealed class BackendStateTests
         {
             using var disk = new VirtioBlock(backend);
             return StateWriter.Save(disk);
+        }
+    }
+
+    /// <summary>A machine's memory fits the file as it was: one that was written to since, by whomever, or is another one, is refused, also below an overlay.</summary>
+    [Theory]
+    [InlineData(BlockAccess.ReadWrite, false)]
+    [InlineData(BlockAccess.ReadOnly, false)]
+    [InlineData(BlockAccess.ReadOnly, true)]
+    public void File_WrittenSince_IsRefused(BlockAccess access, bool overlaid)
+    {
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "disk.img"), link = Path.Combine(folder.Path, "link.img");
+        File.WriteAllBytes(path, new byte[DiskSize]);
+        File.CreateSymbolicLink(link, path);
+        byte[] saved = [];
+        for (int round = 0; round < 20; round++)
+        {
+            With(path, disk =>
+            {
+                saved = StateWriter.Save(disk);
+                StateReader.Restore(disk, saved);
+                Assert.Equal(saved, StateWriter.Save(disk));
+            });
+            // The same file by another name, in another process perhaps.
+            With(link, disk => StateReader.Restore(disk, saved));
+            if (access == BlockAccess.ReadWrite)
+                With(path, disk => ((IBlockBackend)disk).Write(0, new byte[512]));
+            else
+                WriteByOther();
+            With(path, disk => Assert.Contains("has changed since", Assert.Throws<InvalidSnapshotException>(() => StateReader.Restore(disk, saved)).Message, StringComparison.Ordinal));
+        }
+
+        With(path, disk => StateReader.Restore(disk, saved), accepts: true);
+
+        void WriteByOther()
+        {
+            // A file that is only read cannot be given a time of its own: a write in the same tick of the host's coarse clock is not seen.
+            Thread.Sleep(20);
+            using FileStream file = File.OpenWrite(path);
+            file.Write(new byte[512]);
+        }
+
+        void With(string name, Action<ISnapshotable> action, bool accepts = false)
+        {
+            using var file = new FileBlockBackend(name, access) { AcceptsOtherContent = accepts };
+            using OverlayBlockBackend? overlay = overlaid ? new OverlayBlockBackend(file) : null;
+            action(overlay ?? (ISnapshotable)file);
         }
     }
 
