@@ -31,7 +31,7 @@ public sealed partial class Machine
     public MachineSnapshot Capture()
     {
         MachineSnapshot? snapshot = null;
-        DoBetweenSlices("Machine.Capture", () => snapshot = MachineSnapshot.Of(this));
+        DoBetweenSlices("Machine.Capture", () => snapshot = MachineSnapshot.Of(this, sharesCode: true));
         return snapshot!;
     }
 

@@ -4,18 +4,19 @@ namespace VirtKit.Accel.Translator;
 
 /// <summary>What translated code refers to by number.</summary>
 /// <param name="codeSize">Bytes of code that there may be.</param>
-internal sealed unsafe class CodeRecords(int codeSize) : IDisposable
+/// <param name="before">The records of frozen code, behind which these are numbered; <see langword="null"/> for none.</param>
+internal sealed unsafe class CodeRecords(int codeSize, CodeRecords? before = null) : IDisposable
 {
     private const int MaxSitesPerBlock = 2 * IrBlock.MaxInstructions, MaxExitsPerBlock = 8 + IrBlock.MaxInstructions / 2, MaxProbesPerBlock = IrBlock.MaxInstructions;
 
     /// <summary>Bytes of code for each.</summary>
     private const int CodePerSite = 32, CodePerExit = 48, CodePerProbe = 256;
 
-    public RecordTable<Site> Sites { get; } = new(codeSize / CodePerSite);
+    public RecordTable<Site> Sites { get; } = new(codeSize / CodePerSite, before?.Sites);
 
-    public RecordTable<ExitRecord> Exits { get; } = new(codeSize / CodePerExit);
+    public RecordTable<ExitRecord> Exits { get; } = new(codeSize / CodePerExit, before?.Exits);
 
-    public RecordTable<PageProbe> Probes { get; } = new(codeSize / CodePerProbe);
+    public RecordTable<PageProbe> Probes { get; } = new(codeSize / CodePerProbe, before?.Probes);
 
     /// <summary>Whether another block's fit.</summary>
     public bool HaveRoom => Sites.Room >= MaxSitesPerBlock && Exits.Room >= MaxExitsPerBlock && Probes.Room >= MaxProbesPerBlock;

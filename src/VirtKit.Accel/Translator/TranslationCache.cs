@@ -14,56 +14,55 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>Interval at which a vCPU that waits for the gate checks for a request to stop.</summary>
     private static readonly TimeSpan StopCheck = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>How often an exit of a page's frozen code may be left unlinked, and how many layers of frozen code a lookup passes.</summary>
+    private const int MostUnlinked = 32, MostLayers = 4;
+
     private readonly Lock _gate = new();
-    private readonly CodePages _pages;
     private readonly List<TranslatorCore> _cores = [];
-    private readonly ICodeMemory _memory;
-    private readonly IrBlock _block;
-    private readonly IHostCode _host;
-    private readonly BlockReader _reader;
-    private readonly CodeRecords _records;
+    private readonly GuestInstructions _set;
+    private readonly GuestRegisterFile _guest;
+    private readonly TranslatorOptions _options;
     private readonly TranslatorMetrics _metrics;
-    private readonly byte* _firstBlock;
 
     /// <summary>The length of each translation by its offset, kept for a cross-check's report.</summary>
     private readonly Dictionary<int, int>? _lengths;
 
+    /// <summary>What other machines share, below this one's own translations.</summary>
+    private FrozenCode? _frozen;
+    private CodeLayer _own;
+
+    /// <summary>By virtual page, how often its frozen code was left by an exit that cannot be linked any more. A page with many is translated anew.</summary>
+    private readonly Dictionary<ulong, int> _unlinked = [];
     private TranslationCounts _counts;
     private long _epoch;
 
     public TranslationCache(GuestInstructions set, GuestRegisterFile guest, TranslatorOptions options, MachineMetrics? metrics = null)
     {
-        _pages = new CodePages(set);
-        _block = new IrBlock(set.MaxLength);
-        _memory = CodeMemory.Allocate(options.CodeCacheSize);
-        _records = new CodeRecords(options.CodeCacheSize);
-        _host = HostCode.Create(_memory, guest, _block, _records, keepsLoops: !options.CrossCheck);
-        _firstBlock = _host.Cursor;
+        (_set, _guest, _options) = (set, guest, options);
+        _own = new CodeLayer(set, guest, options, before: null);
         _lengths = options.CrossCheck ? [] : null;
-        _reader = new BlockReader(set, set.Table<RecorderTable, RecorderTable>(static s => new(s)), new IrBuilder(_block, _host, guest)) { IsolatesEffects = options.CrossCheck };
         _metrics = new TranslatorMetrics(this, metrics);
-        Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)Executable(_host.Enter);
     }
 
     /// <summary>Runs translated code until it leaves.</summary>
-    public delegate* unmanaged<TranslatorContext*, byte*, void> Enter { get; }
+    public delegate* unmanaged<TranslatorContext*, byte*, void> Enter => (delegate* unmanaged<TranslatorContext*, byte*, void>)_own.Executable(_own.Host.Enter);
 
     /// <summary>Counts how often everything was dropped. A vCPU enters code only while this is what it was when the code was looked up.</summary>
     public long Epoch => Volatile.Read(ref _epoch);
 
-    /// <summary>The memory that translations stand in, from its beginning.</summary>
-    public ICodeMemory Memory => _memory;
+    /// <summary>The memory that the machine's own translations stand in, from its beginning.</summary>
+    public ICodeMemory Memory => _own.Memory;
 
     public ref readonly TranslationCounts Counts => ref _counts;
 
     /// <summary>Bytes of code.</summary>
-    public long CodeSize => _host.Cursor - _memory.Writable;
+    public long CodeSize => _own.CodeSize;
 
     /// <summary>Bytes that sites, exits and probes take.</summary>
-    public long RecordsSize => _records.Size;
+    public long RecordsSize => _own.Records.Size;
 
     /// <summary>Bytes that pages take.</summary>
-    public long PagesSize => _pages.Size;
+    public long PagesSize => _own.Pages.Size;
 
     /// <summary>Whether the calling thread looks up.</summary>
     public bool IsGateHeld => _gate.IsHeldByCurrentThread;
@@ -71,13 +70,13 @@ internal sealed unsafe class TranslationCache : IDisposable
     public void Add(TranslatorCore core) => _cores.Add(core);
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly Site SiteAt(int index) => ref _records.Sites[index];
+    public ref readonly Site SiteAt(int index) => ref _own.Records.Sites[index];
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly ExitRecord ExitAt(int index) => ref _records.Exits[index];
+    public ref readonly ExitRecord ExitAt(int index) => ref _own.Records.Exits[index];
 
     /// <summary>Code bytes may have changed: pages are compared with what they were before they are used again.</summary>
-    public void BytesChanged() => _pages.BytesChanged();
+    public void BytesChanged() => _own.Pages.BytesChanged();
 
     /// <summary>Begins looking up: takes the gate. A core that has to wait for it does not count as running guest code meanwhile, so it may serve fences before this
     /// returns: what the caller knew of mappings is then out of date.</summary>
@@ -110,17 +109,20 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         code = null;
         ulong virtualPage = pc & ~0xfffUL;
-        CodePage? page = _pages.Find(location.Page, virtualPage, location.Host);
+        if (_frozen is not null && !IsTranslatedAnew(virtualPage) && (code = _frozen.Find(location, pc, oneOff)) != null)
+            return true;
+        CodePages pages = _own.Pages;
+        CodePage? page = pages.Find(location.Page, virtualPage, location.Host);
         if (page is null)
         {
             // A page is kept even if nothing of it can be translated, so it is counted before it is made.
-            if (IsFull)
+            if (_own.IsFull)
             {
                 DropAll(caller);
                 return false;
             }
 
-            page = _pages.Add(location.Page, virtualPage, location.Host);
+            page = pages.Add(location.Page, virtualPage, location.Host);
         }
 
         int offset = (int)(pc & 0xfff);
@@ -132,14 +134,14 @@ internal sealed unsafe class TranslationCache : IDisposable
             page.ContinueWith(nextLocation.Page, nextLocation.Host);
         }
 
-        ref int block = ref oneOff ? ref _pages.OneOffBlockAt(page, offset) : ref page.BlockAt(offset);
+        ref int block = ref oneOff ? ref pages.OneOffBlockAt(page, offset) : ref page.BlockAt(offset);
         if (block != 0)
         {
-            code = _memory.Executable + block;
+            code = _own.Memory.Executable + block;
             return true;
         }
 
-        if (IsFull)
+        if (_own.IsFull)
         {
             DropAll(caller);
             return false;
@@ -151,8 +153,8 @@ internal sealed unsafe class TranslationCache : IDisposable
             _counts.Ticks += Stopwatch.GetTimestamp() - began;
         if (start != null)
         {
-            block = (int)(start - _memory.Writable);
-            code = Executable(start);
+            block = (int)(start - _own.Memory.Writable);
+            code = _own.Executable(start);
         }
 
         return true;
@@ -167,8 +169,8 @@ internal sealed unsafe class TranslationCache : IDisposable
             return "(not shown: another vCPU is translating)";
         try
         {
-            int start = (int)(code - _memory.Executable);
-            return _host.Disassemble(start, _lengths![start]);
+            int start = (int)(code - _own.Memory.Executable);
+            return _own.Host.Disassemble(start, _lengths![start]);
         }
         finally
         {
@@ -185,8 +187,12 @@ internal sealed unsafe class TranslationCache : IDisposable
             return;
         try
         {
-            if (epoch == _epoch)
-                _host.Link(_records.Exits[exit], code);
+            if (epoch != _epoch)
+                return;
+            if (exit >= _own.Records.Exits.First)
+                _own.Host.Link(_own.Records.Exits[exit], code);
+            else
+                NoteUnlinked(_own.Records.Exits[exit].Pc & ~0xfffUL, 1);
         }
         finally
         {
@@ -195,39 +201,98 @@ internal sealed unsafe class TranslationCache : IDisposable
     }
 
     /// <summary>Lets an access use the TLB at once, from now on. Called by a vCPU that is in the code, which therefore stays.</summary>
-    public void DisableProbe(int probe) => _host.DisableProbe(_records.Probes[probe]);
+    public void DisableProbe(int probe)
+    {
+        if (probe >= _own.Records.Probes.First)
+        {
+            _own.Host.DisableProbe(_own.Records.Probes[probe]);
+            return;
+        }
+
+        // In code nobody waits for the gate: the next misses ask again.
+        if (!_gate.TryEnter())
+            return;
+        try
+        {
+            NoteUnlinked(_own.Records.Sites[_own.Records.Probes[probe].Site].Pc & ~0xfffUL, MostUnlinked);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Freezes what was translated so far, for other machines to run. No vCPU is in the code.</summary>
+    /// <returns>All frozen code, held for the caller; <see langword="null"/> where there is none.</returns>
+    public FrozenCode? Freeze()
+    {
+        if (_lengths is not null)
+            return null;
+        if (_own.HasBlocks && (_frozen?.Depth ?? 0) < MostLayers)
+        {
+            var frozen = new FrozenCode(_set, _own, _frozen);
+            _own = new CodeLayer(_set, _guest, _options, frozen.Records);
+            _frozen = frozen;
+            _unlinked.Clear();
+        }
+
+        _frozen?.Hold();
+        return _frozen;
+    }
+
+    /// <summary>Runs frozen code of another machine in place of this one's translations. No vCPU is in the code.</summary>
+    public void Adopt(FrozenCode code)
+    {
+        if (_lengths is not null || !code.Fits(_set) || ReferenceEquals(code, _frozen))
+            return;
+        var own = new CodeLayer(_set, _guest, _options, code.Records);
+        code.Hold();
+        _own.Dispose();
+        _frozen?.Release();
+        (_frozen, _own) = (code, own);
+        _unlinked.Clear();
+        Interlocked.Increment(ref _epoch);
+    }
 
     /// <summary>Valid within the epoch.</summary>
-    public ref readonly PageProbe ProbeAt(int index) => ref _records.Probes[index];
+    public ref readonly PageProbe ProbeAt(int index) => ref _own.Records.Probes[index];
 
     public void Dispose()
     {
-        _pages.Dispose();
-        _records.Dispose();
-        _memory.Dispose();
+        _own.Dispose();
+        Interlocked.Exchange(ref _frozen, null)?.Release();
+    }
+
+    private bool IsTranslatedAnew(ulong virtualPage) => _unlinked.GetValueOrDefault(virtualPage) >= MostUnlinked;
+
+    /// <summary>Frozen code of a page is not as fast as it would be if it could be patched: the page is translated anew where that happens often. With the gate.</summary>
+    private void NoteUnlinked(ulong virtualPage, int times)
+    {
+        int before = _unlinked.GetValueOrDefault(virtualPage);
+        _unlinked[virtualPage] = before + times;
+        // Every core looks the page up again.
+        if (before < MostUnlinked && before + times >= MostUnlinked)
+            Interlocked.Increment(ref _epoch);
     }
 
     /// <returns>The code, or null where there is no instruction.</returns>
     private byte* Translate(CodePage page, ulong pc, int limit, bool oneOff)
     {
-        if (!_reader.Read(pc, limit, page, oneOff: oneOff))
+        (BlockReader reader, IHostCode host) = (_own.Reader, _own.Host);
+        if (!reader.Read(pc, limit, page, oneOff: oneOff))
             return null;
-        if (!_host.TryEmit(out byte* start))
+        if (!host.TryEmit(out byte* start))
         {
-            _reader.Read(pc, limit, page, ExpressionSize.OneInstruction, oneOff: true);
-            if (!_host.TryEmit(out start))
+            reader.Read(pc, limit, page, ExpressionSize.OneInstruction, oneOff: true);
+            if (!host.TryEmit(out start))
                 throw new InvalidOperationException("An instruction's own expression does not fit the scratch registers.");
         }
 
         _counts.Blocks++;
-        _counts.Instructions += _block.InstructionCount;
-        _lengths?.Add((int)(start - _memory.Writable), (int)(_host.Cursor - start));
+        _counts.Instructions += _own.Block.InstructionCount;
+        _lengths?.Add((int)(start - _own.Memory.Writable), (int)(host.Cursor - start));
         return start;
     }
-
-    private bool IsFull => _memory.Writable + _memory.Length - _host.Cursor < _host.MaxBlockSize || !_records.HaveRoom || PagesSize > _memory.Length;
-
-    private byte* Executable(byte* writable) => _memory.Executable + (writable - _memory.Writable);
 
     /// <summary>Drops everything, unless the caller is asked to stop while it waits for others to leave their translations.</summary>
     private void DropAll(TranslatorCore caller)
@@ -244,10 +309,8 @@ internal sealed unsafe class TranslationCache : IDisposable
         if (!isAlone)
             return;
         _counts.Evictions++;
-        _pages.Clear();
+        _own.Clear();
         _lengths?.Clear();
-        _records.Clear();
-        _host.Cursor = _firstBlock;
     }
 }
 

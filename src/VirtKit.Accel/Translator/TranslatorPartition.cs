@@ -18,6 +18,15 @@ internal sealed class TranslatorPartition(GuestSystem system, GuestRegisterFile 
     /// <summary>The translations.</summary>
     public TranslationCache Cache => _cache;
 
+    // Where stores into code are watched, a translation that another machine has made is one that nobody watches here.
+    public override SharedCode? ShareCode() => System.Watched is null ? _cache.Freeze() : null;
+
+    public override void AdoptCode(SharedCode code)
+    {
+        if (System.Watched is null && code is FrozenCode frozen)
+            _cache.Adopt(frozen);
+    }
+
     public override VcpuCore CreateVcpu(int index) => new TranslatorCore(System, index, _cache, _fallbacks, _handlers, _shadows is null ? null : CreateShadow(_shadows));
 
     private Shadow CreateShadow(ShadowTable table) => new(System.Instructions, table, new DifferenceReport(System.Instructions, _cache));

@@ -59,6 +59,15 @@ internal sealed unsafe class CodePage : ICodeSource, IDisposable
     /// <summary>As <see cref="BlockAt"/>, for the second block. After <see cref="AddOneOffBlocks"/>.</summary>
     public ref int OneOffBlockAt(int offset) => ref _oneOffs[offset >> _shift];
 
+    /// <summary>The block at an offset, or 0, of a page that changes no more. Any thread.</summary>
+    /// <param name="offset">The offset.</param>
+    /// <param name="oneOff">Whether the second block is meant.</param>
+    public int PeekBlock(int offset, bool oneOff) => oneOff ? _oneOffs == null ? 0 : OneOffBlockAt(offset) : BlockAt(offset);
+
+    /// <summary>Whether the blocks are of these bytes.</summary>
+    /// <param name="host">The page's bytes now.</param>
+    public bool Has(byte* host) => new ReadOnlySpan<byte>(host, 0x1000).SequenceEqual(new ReadOnlySpan<byte>(_bytes, 0x1000));
+
     /// <summary>Begins reading at an offset.</summary>
     /// <returns>Whether the instruction there reaches into the next page, of which <see cref="ContinueWith"/> has to tell first.</returns>
     public bool BeginAt(int offset)

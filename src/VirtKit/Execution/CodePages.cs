@@ -26,6 +26,9 @@ internal sealed unsafe class CodePages(GuestInstructions instructions) : IDispos
         return known;
     }
 
+    /// <summary>A page as it is, whatever its bytes are now. Any thread, while nobody adds one.</summary>
+    public CodePage? Peek(ulong page, ulong virtualPage) => _pages.GetValueOrDefault((page, virtualPage));
+
     /// <summary>Adds a page that <see cref="Find"/> does not find.</summary>
     public CodePage Add(ulong page, ulong virtualPage, byte* host)
     {

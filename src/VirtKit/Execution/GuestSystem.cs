@@ -61,4 +61,12 @@ internal abstract class GuestSystem(PartitionContext context) : IDisposable
 internal abstract class SoftwarePartition(GuestSystem system) : EnginePartition
 {
     public GuestSystem System => system;
+
+    /// <summary>What the engine has made of the guest's code so far, for machines that go on from the same state; it is changed no more. No vCPU runs.</summary>
+    /// <returns>The code, held for the caller; <see langword="null"/> where there is none to share.</returns>
+    public virtual SharedCode? ShareCode() => null;
+
+    /// <summary>Runs what another machine's engine of this kind has made, where the code is the same. No vCPU runs.</summary>
+    /// <param name="code">The code, which the caller holds; one that does not fit is left alone.</param>
+    public virtual void AdoptCode(SharedCode code) { }
 }

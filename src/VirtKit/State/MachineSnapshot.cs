@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
+using VirtKit.Execution;
 using VirtKit.Memory;
 
 namespace VirtKit.State;
@@ -23,6 +24,9 @@ public sealed partial class MachineSnapshot : IDisposable
     private readonly SnapshotRegion[] _regions;
     private readonly SnapshotHeader _header;
     private readonly Lock _gate = new();
+
+    /// <summary>What the machine's engine has made of its code, for machines that are restored from this; <see langword="null"/> where there is none.</summary>
+    private SharedCode? _code;
     private UInt128? _fingerprint;
     private int _isDisposed;
 
@@ -63,10 +67,17 @@ public sealed partial class MachineSnapshot : IDisposable
             region.ForgetFlattened();
             region.Release();
         }
+
+        SharedCode? code;
+        lock (_gate)
+            (code, _code) = (_code, null);
+        code?.Release();
     }
 
     /// <summary>Captures a machine that the current thread owns.</summary>
-    internal static MachineSnapshot Of(Machine machine)
+    /// <param name="machine">The machine.</param>
+    /// <param name="sharesCode">Whether other machines are to run what its engine has made of its code.</param>
+    internal static MachineSnapshot Of(Machine machine, bool sharesCode = false)
     {
         var writer = new StateWriter();
         machine.VisitOwned(writer);
@@ -82,7 +93,7 @@ public sealed partial class MachineSnapshot : IDisposable
             throw;
         }
 
-        return new MachineSnapshot(new SnapshotHeader(machine), [.. regions], writer.Written);
+        return new MachineSnapshot(new SnapshotHeader(machine), [.. regions], writer.Written) { _code = sharesCode ? (machine.Partition as SoftwarePartition)?.ShareCode() : null };
     }
 
     /// <summary>Restores a machine that the current thread owns.</summary>
@@ -110,6 +121,17 @@ public sealed partial class MachineSnapshot : IDisposable
         for (int i = 0; i < regions.Length; i++)
             _regions[i].GiveTo(regions[i], views[i]);
         machine.Memory.NoteReplaced();
+        if (HoldCode() is not { } code)
+            return;
+        (machine.Partition as SoftwarePartition)?.AdoptCode(code);
+        code.Release();
+    }
+
+    /// <summary>The code, unless the snapshot has been disposed of meanwhile.</summary>
+    private SharedCode? HoldCode()
+    {
+        lock (_gate)
+            return _code?.Hold();
     }
 
     /// <summary>Gives a machine a state.</summary>

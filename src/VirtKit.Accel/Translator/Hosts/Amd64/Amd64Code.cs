@@ -45,8 +45,12 @@ internal sealed unsafe class Amd64Code : IHostCode
 
     public void Link(in ExitRecord exit, byte* target)
     {
-        if (exit.Patch != null)
-            Volatile.Write(ref *(int*)exit.Patch, (int)(target - (_memory.Executable + (exit.Patch - _memory.Writable) + 4)));
+        if (exit.Patch == null)
+            return;
+        long distance = target - (_memory.Executable + (exit.Patch - _memory.Writable) + 4);
+        // Another memory's code may be out of a jump's reach.
+        if (distance == (int)distance)
+            Volatile.Write(ref *(int*)exit.Patch, (int)distance);
     }
 
     public void DisableProbe(in PageProbe probe)
