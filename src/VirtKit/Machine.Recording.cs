@@ -70,6 +70,8 @@ public sealed partial class Machine
         {
             if (Clock.Journal is not InputRecorder recorder)
                 throw new InvalidOperationException("The machine is not recorded.");
+            // What was announced before is in it.
+            _scheduler.Drain();
             InputLog log = recorder.End(Virtual.Moment);
             Clock.Journal = null;
             recording = new MachineRecording(Interlocked.Exchange(ref _recordedFrom, null)!, log, recorder.IsCut);

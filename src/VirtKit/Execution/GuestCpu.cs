@@ -69,6 +69,9 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>Whether the CPU takes traps and does nothing else. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
     public abstract bool TrapsWithoutEnd { get; }
 
+    /// <summary>Whether no instruction has retired since the last trap or interrupt was taken. Valid as <see cref="TrapsWithoutEnd"/> is.</summary>
+    public abstract bool HasJustTrapped { get; }
+
     /// <summary>The levels of the pins. Any thread.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
 

@@ -93,7 +93,9 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
     {
         if (Cpu.TakeExit() is { } asked)
             return asked;
-        if (Cpu.TakeExitRequest())
+        // A trap does not retire: a stop right behind one would be at the same count of instructions as a stop before it, and whoever repeats the run by that count could not tell
+        // which of the two it was. So the handler's first instruction comes first.
+        if (!Cpu.HasJustTrapped && Cpu.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
         if (_endSlice)
             return new VcpuExit(ExitReason.BudgetExhausted);

@@ -34,6 +34,7 @@ internal sealed unsafe class ToyCpu : GuestCpu
     private readonly Tlb _tlb = new(MemoryModes, MemoryModes);
     private ulong _cause;
     private ulong _misses;
+    private ulong _trapRetired = ulong.MaxValue;
     private ulong _trapsBefore;
 
     public ToyCpu(ToySystem system, int id)
@@ -53,6 +54,8 @@ internal sealed unsafe class ToyCpu : GuestCpu
     public override int CodeMode => (int)Slots[ToySlots.Mode];
 
     public override bool TrapsWithoutEnd => Traps - _trapsBefore > 30_000;
+
+    public override bool HasJustTrapped => _trapRetired == Context->Retired;
 
     private ulong Base => CodeMode == 0 ? 0 : Distance;
 
@@ -90,6 +93,7 @@ internal sealed unsafe class ToyCpu : GuestCpu
     public override void TakeTrap()
     {
         Traps++;
+        _trapRetired = Context->Retired;
         Slots[ToySlots.Cause] = _cause;
         Slots[ToySlots.ReturnTo] = Pc - Base + 1;
         Pc = Slots[ToySlots.Handler] + Base;

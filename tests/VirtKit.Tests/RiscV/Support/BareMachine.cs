@@ -104,5 +104,5 @@ internal sealed class BareMachine : IDisposable
 
     public delegate void StateChange<in T>(ref RiscVState state, T value);
 
-    private static string Describe(in RiscVState s) => $"pc {s.Pc:x} {s.Privilege} mcause {s.Mcause:x} mepc {s.Mepc:x} mtval {s.Mtval:x} scause {s.Scause:x}";
+    internal static string Describe(in RiscVState s) => $"pc {s.Pc:x} {s.Privilege} mcause {s.Mcause:x} mepc {s.Mepc:x} mtval {s.Mtval:x} scause {s.Scause:x}";
 }
