@@ -35,7 +35,8 @@ public sealed partial class Machine
         return snapshot!;
     }
 
-    /// <summary>Makes the machine the one that was captured, as it was then. Memory is shared with the snapshot until either is written to (copy on write), on hosts that can.</summary>
+    /// <summary>Makes the machine the one that was captured, as it was then, and tells the devices that are an <see cref="IRestoreObserver"/>. Memory is shared with the snapshot until
+    /// either is written to (copy on write), on hosts that can.</summary>
     /// <param name="snapshot">The state, of a machine that was composed like this one: architecture and extensions, vCPUs, memory and devices at their addresses. The engine may be
     /// another one. Disks that are files are as they are now.</param>
     /// <exception cref="InvalidSnapshotException">It is of a machine composed otherwise, or a value in it is damaged. Nothing has changed.</exception>
@@ -48,6 +49,7 @@ public sealed partial class Machine
         using MachineHold hold = Hold("Machine.Restore");
         RefuseWhileRecorded("Machine.Restore");
         snapshot.ApplyTo(this, RestoreKind.Live);
+        TellRestored();
     }
 
     /// <summary>Passes over the state of everything but memory. The machine stands.</summary>
@@ -66,6 +68,26 @@ public sealed partial class Machine
         try
         {
             VisitParts(visitor);
+        }
+        finally
+        {
+            _gate.TakeBack();
+        }
+    }
+
+    /// <summary>Tells the devices that ask for it; what they do to lines and timers is the owner's doing.</summary>
+    private void TellRestored()
+    {
+        _gate.Lend();
+        try
+        {
+            foreach (MemoryRegion region in Memory.Regions.Concat(Ports?.Regions ?? []))
+            {
+                if (region.Device is not IRestoreObserver observer)
+                    continue;
+                lock (region.Device)
+                    observer.OnRestored();
+            }
         }
         finally
         {

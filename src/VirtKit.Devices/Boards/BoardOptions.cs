@@ -55,6 +55,13 @@ public abstract record BoardOptions
     /// not secret.</summary>
     public int? Seed { get; init; }
 
+    /// <summary>Whether the guest can tell that it was restored: by a <see cref="VirtualMachineGenerationId"/>, which a restore changes or not. <see langword="null"/>, the default, for
+    /// <see cref="GenerationIdMode.Fresh"/> where the guest's random numbers are the host's (see <see cref="Seed"/>), and for <see cref="GenerationIdMode.Absent"/> where every run is the
+    /// same.</summary>
+    /// <remarks>Snapshots of <see cref="GenerationIdMode.Fresh"/> and <see cref="GenerationIdMode.Kept"/> are each other's: a guest that is prepared the same way every time is forked into others
+    /// where the board that restores says <see cref="GenerationIdMode.Fresh"/>. A board with <see cref="GenerationIdMode.Absent"/> has a device less, and restores only its like.</remarks>
+    public GenerationIdMode? GenerationId { get; init; }
+
     /// <summary>Checks what concerns every board.</summary>
     internal virtual void Validate()
     {
@@ -62,6 +69,8 @@ public abstract record BoardOptions
         Refuse(Machine!.Architecture is null, $"{nameof(Machine)}.{nameof(MachineOptions.Architecture)}");
         Refuse(Console is null, nameof(Console));
         Refuse(CommandLine is null, nameof(CommandLine));
+        if (GenerationId is { } mode && !Enum.IsDefined(mode))
+            throw Refusal($"{nameof(GenerationId)}: there is no {nameof(GenerationIdMode)} {mode}.");
         CheckElements(Disks, nameof(Disks));
         CheckElements(Networks, nameof(Networks));
         CheckElements(VirtioDevices, nameof(VirtioDevices));

@@ -20,6 +20,9 @@ internal sealed class GuestRandom : ISnapshotable
         _state = (uint)(seed ?? 0);
     }
 
+    /// <summary>Whether every run has the same numbers.</summary>
+    public bool IsSeeded => _seeded;
+
     public void Fill(Span<byte> destination)
     {
         if (!_seeded)
@@ -34,6 +37,13 @@ internal sealed class GuestRandom : ISnapshotable
             BinaryPrimitives.WriteUInt64LittleEndian(number, Next());
             number[..Math.Min(8, destination.Length)].CopyTo(destination);
         }
+    }
+
+    /// <summary>Begins other numbers than those that would have come, with a seed of the host's generator. Numbers that are the host's are others anyway.</summary>
+    public void Reseed()
+    {
+        if (_seeded)
+            _state = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
     }
 
     public void Visit(StateVisitor visitor)

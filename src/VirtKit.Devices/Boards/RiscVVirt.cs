@@ -11,12 +11,13 @@ namespace VirtKit.Devices.Boards;
 /// 0x0000_1000  boot ROM (holds what fw_dynamic firmware reads)     0x1000_0000  16550A serial port, source 10
 /// 0x0010_0000  test finisher, syscon                               0x1000_1000  eight virtio slots of 0x1000, sources 1 to 8
 /// 0x0010_1000  Goldfish real-time clock, source 11                 0x8000_0000  DRAM
+/// 0x0010_2000  generation ID, source 63, as GenerationId has it
 /// 0x0200_0000  CLINT
 /// 0x0c00_0000  PLIC, contexts M and S of each hart
 /// </code>
 /// Devices of the caller's own that name no address stand between 0x0400_0000 and 0x0600_0000, QEMU's platform bus, and those that name no interrupt have sources
-/// from 12 on. QEMU's flash, fw_cfg and PCI are not there. One thread at a time builds, loads and runs it. After a guest's reset the host calls
-/// <see cref="Machine.Reset"/> and loads again.
+/// from 12 on. QEMU's flash, fw_cfg and PCI are not there, and QEMU has nothing where the generation ID is. One thread at a time builds, loads and runs it. After a
+/// guest's reset the host calls <see cref="Machine.Reset"/> and loads again.
 /// </remarks>
 /// <example>
 /// Debian's kernel with a busybox:
@@ -35,9 +36,9 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
     public const int VirtioSlots = BoardVirtio.Slots;
 
     private const ulong BootRomSize = 0xf000, Megabyte = 1 << 20, Slot = 2 * Megabyte, LowTop = 0xc000_0000;
-    private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1, FirstFreeSource = 12;
+    private const int RtcSource = 11, UartSource = 10, FirstVirtioSource = 1, FirstFreeSource = 12, GenerationSource = 63;
     private const int MachineSoftware = 3, MachineTimer = 7, SupervisorExternal = 9, MachineExternal = 11;
-    private static readonly Gpa BootRom = new(0x1000), Test = new(0x10_0000), Rtc = new(0x10_1000), Clint = new(0x200_0000), PlicStart = new(0xc00_0000),
+    private static readonly Gpa BootRom = new(0x1000), Test = new(0x10_0000), Rtc = new(0x10_1000), Generation = new(0x10_2000), Clint = new(0x200_0000), PlicStart = new(0xc00_0000),
         Uart = new(0x1000_0000), Virtio = new(0x1000_1000), FreeStart = new(0x400_0000), Dram = new(0x8000_0000);
 
     private readonly RiscVVirtOptions _options;
@@ -290,6 +291,7 @@ public sealed class RiscVVirt : IDisposable, IAsyncDisposable
         _bus.Attach("the clock", new BoardDevice(slot => new GoldfishRtc(Machine.Clock, slot.TakeInterrupt(RtcSource))) { Address = Rtc });
         _bus.Attach("the serial port", new BoardDevice(slot => new Ns16550A(_options.Console, Machine.Clock, slot.TakeInterrupt(UartSource)) { Undeclared = UndeclaredAccess.Pad }) { Address = Uart });
         _virtio.Attach(_bus, Virtio, FirstVirtioSource);
+        BoardGeneration.Attach(_bus, _options, _random, Generation, GenerationSource);
         _bus.Attach(_options.Devices, nameof(BoardOptions.Devices));
     }
 

@@ -13,6 +13,8 @@ namespace VirtKit.Devices.Boards;
 /// 0x0000_0000  RAM, at most 3 GiB                         0x020, 0x0a0, 0x4d0  PIC      0x3f8  16550A serial port, interrupt 4
 /// 0xfe00_0000  eight virtio slots of 0x1000,              0x040, 0x061  PIT, 0          0x600  ACPI sleep control
 ///              interrupts 16 to 23                        0x064  keyboard reset         0xcf9  reset control
+/// 0xfe00_8000  generation ID, interrupt 9, as the
+///              option GenerationId has it
 /// 0xfec0_0000  I/O APIC    0xfee0_0000  local APIC        0x070  CMOS clock, 8          0x0f4  debug exit
 /// 0x1_0000_0000  RAM, the rest
 /// </code>
@@ -37,15 +39,16 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
 
     private const ulong Megabyte = 1 << 20, LowTop = 0xc000_0000, HighStart = 0x1_0000_0000, PortEnd = 0x1_0000, LargePage = 2 << 20;
     private const ulong ConventionalTop = 0x9_fc00, FirmwareStart = 0xe_0000, KernelStart = Megabyte, InitrdLimit = 0x7fff_ffff;
-    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, LastInput = 23, FirstFreeInput = 3, LastFreeInput = 15;
+    private const int FirstVirtioInput = 16, UartInput = 4, RtcInput = 8, GenerationInput = 9, LastInput = 23, FirstFreeInput = 3, LastFreeInput = 15;
     private const int LongestPortWindow = 255;
     private const ushort SleepPort = 0x600, ResetControl = 0xcf9, SerialPort = 0x3f8, CmosPort = 0x70;
     private const byte ResetValue = 6;
     private const ulong ApicEnabled = 0x800, BootProcessor = 0x100;
     private static readonly Gpa LocalApicPage = new(0xfee0_0000), IoApicPage = new(0xfec0_0000), FreeStart = new(0xfd00_0000), FreePorts = new(0xc000);
-    private static readonly Gpa Virtio = new(0xfe00_0000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
+    private static readonly Gpa Virtio = new(0xfe00_0000), Generation = new(0xfe00_8000), StartInfo = new(0x6000), ZeroPage = new(0x7000), CommandLine = new(0x2_0000), Tables = new(FirmwareStart);
 
     private readonly X64MicroVmOptions _options;
+    private readonly GuestRandom _random;
     private readonly BoardVirtio _virtio;
     private readonly BoardBus _bus;
     private readonly BoardBus _portBus;
@@ -70,7 +73,8 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         Machine = new Machine(options.Machine with { Architecture = architecture with { HasLocalApics = true } });
         try
         {
-            _virtio = new BoardVirtio(options, new GuestRandom(options.Seed, Machine.Scheduling));
+            _random = new GuestRandom(options.Seed, Machine.Scheduling);
+            _virtio = new BoardVirtio(options, _random);
             MapRam();
             _chips = new X64BoardChips(Machine, IoApicPage);
             var inputs = new InterruptInputs(_chips.Input, 0, LastInput, FirstFreeInput, LastFreeInput);
@@ -98,7 +102,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
     /// <summary>PIC, I/O APIC and PIT: the engine's or our models. With the vCPUs' states and the memory, their state makes the machine's.</summary>
     public IX64InterruptChips InterruptChips => _chips;
 
-    /// <summary>The memory-mapped devices with their addresses: virtio slots, then the caller's. The guest finds them in the DSDT.</summary>
+    /// <summary>The memory-mapped devices with their addresses: virtio slots, the generation ID, then the caller's. The guest finds them in the DSDT.</summary>
     public IReadOnlyList<AttachedDevice> Devices => _bus.Devices;
 
     /// <summary>The devices in port space with their addresses, the caller's last. The guest finds them in the DSDT as far as they describe themselves.</summary>
@@ -245,6 +249,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         Port("the sleep control", SleepPort, _ => new AcpiSleep(Machine.RequestShutdown));
         Port("the reset control", ResetControl, _ => new ResetPort(Machine.RequestReset));
         _virtio.Attach(_bus, Virtio, FirstVirtioInput);
+        BoardGeneration.Attach(_bus, _options, _random, Generation, GenerationInput);
         _bus.Attach(_options.Devices, nameof(_options.Devices));
         _portBus.Attach(_options.PortDevices, nameof(_options.PortDevices));
 
@@ -266,7 +271,7 @@ public sealed class X64MicroVm : IDisposable, IAsyncDisposable
         void Describe(AttachedDevice placed, AmlResources registers)
         {
             if (placed.Device is IAcpiNode node)
-                node.Describe(aml, new AcpiResources($"D{number:X3}", number++, registers, [.. placed.Interrupts.Select(input => (uint)input)]));
+                node.Describe(aml, new AcpiResources($"D{number:X3}", number++, registers, [.. placed.Interrupts.Select(input => (uint)input)]) { Address = placed.Address });
         }
     }
 

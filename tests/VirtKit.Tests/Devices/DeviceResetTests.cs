@@ -127,6 +127,11 @@ public sealed class DeviceResetTests
                 return d.Read(0x10, 4);
             },
         };
+        yield return new Subject("generation ID (a reset is no copy)", 8, w => new VirtualMachineGenerationId(new Guid("00112233-4455-6677-8899-aabbccddeeff"), w.Lines[0], id => id.Fill(0x5a)),
+            [new("ID, first half", 0, 1), new("ID, second half", 8, 1)])
+        {
+            Events = { ["restore"] = (d, _) => ((VirtualMachineGenerationId)d).OnRestored() },
+        };
         yield return new Subject("acpi-sleep", 1, _ => new AcpiSleep(_ => { }), [new("SLEEP_CONTROL", 0, 0x1c)]);
         yield return new Subject("reset", 1, _ => new ResetPort(() => { }), [new("RST_CNT", 0, 0x0a)]);
     }

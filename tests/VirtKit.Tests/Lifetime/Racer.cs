@@ -43,6 +43,7 @@ internal sealed class Racer
         MemoryRegion region = memory.Find(data)!;
         ExecutionEngine[] engines = [machine.Engine, .. isX64 ? [new KvmEngine(new KvmOptions { InterruptController = KvmInterruptController.Kernel })] : RiscVEngines.All.Select(RiscVEngines.Create)];
         MachineSnapshot? snapshot = null;
+        MachineRecording? recording = null;
         Action handler = () => { }, other = () => { };
         Action<IDevice, Exception> failed = (_, _) => { };
         _calls =
@@ -61,6 +62,16 @@ internal sealed class Racer
             ("SwitchEngine", () => machine.SwitchEngine(engines[Random.Shared.Next(engines.Length)])),
             ("Capture", () => { MachineSnapshot? before = Interlocked.Exchange(ref snapshot, machine.Capture()); before?.Dispose(); }),
             ("Restore", () => { if (Volatile.Read(ref snapshot) is { } captured) machine.Restore(captured); }),
+            ("StartRecording", () => machine.StartRecording()),
+            ("StopRecording", () => { MachineRecording? before = Interlocked.Exchange(ref recording, machine.StopRecording()); before?.Dispose(); }),
+            ("Replay", () => { if (Volatile.Read(ref recording) is { } recorded) machine.Replay(recorded); }),
+            ("EndReplay", machine.EndReplay),
+            ("GoTo", () => Limited(token => machine.GoTo((Volatile.Read(ref recording)?.FirstInstruction ?? 0) + (ulong)Random.Shared.Next(1000), token))),
+            ("StepBack", () => Limited(token => machine.StepBack(10, token))),
+            ("Retired", () => _ = machine.Retired),
+            ("IsRecording", () => _ = machine.IsRecording),
+            ("IsReplaying", () => _ = machine.IsReplaying),
+            ("CreateInput", () => machine.Clock.CreateInput(new object(), () => line.Set(true)).Announce()),
             ("Visit", () => StateWriter.Save(serial)),
             ("Visit", () => StateReader.Restore(port, StateWriter.Save(port))),
             ("Hypercalls", () => { machine.Hypercalls = null; _ = machine.Hypercalls; }),

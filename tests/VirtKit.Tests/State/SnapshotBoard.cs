@@ -29,7 +29,7 @@ internal static class SnapshotBoard
             j again
         """;
 
-    public static RiscVVirt Board(string engine, bool loads = true)
+    public static RiscVVirt Board(string engine, bool loads = true, GenerationIdMode? generationId = null)
     {
         var board = new RiscVVirt(new RiscVVirtOptions
         {
@@ -37,6 +37,7 @@ internal static class SnapshotBoard
             MemorySize = 16 << 20,
             Console = new MemoryConsole(),
             Seed = 1,
+            GenerationId = generationId,
         });
         if (loads)
         {

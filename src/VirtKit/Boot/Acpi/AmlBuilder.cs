@@ -3,12 +3,12 @@ using System.Text;
 
 namespace VirtKit.Boot.Acpi;
 
-/// <summary>Writes ACPI machine language: the scopes, devices and named values that describe a fixed board (ACPI 6.4 §20.2).</summary>
+/// <summary>Writes ACPI machine language: the scopes, devices, named values and notifying methods that describe a fixed board (ACPI 6.4 §20.2).</summary>
 public sealed class AmlBuilder
 {
     private const byte NameOp = 0x08, BytePrefix = 0x0a, WordPrefix = 0x0b, DWordPrefix = 0x0c, StringPrefix = 0x0d, ScopeOp = 0x10, BufferOp = 0x11, PackageOp = 0x12,
-        ExtendedPrefix = 0x5b, DeviceOp = 0x82, RootPrefix = 0x5c;
-    private const int LongestPackage = (1 << 20) - 1;
+        MethodOp = 0x14, NotifyOp = 0x86, ExtendedPrefix = 0x5b, DeviceOp = 0x82, RootPrefix = 0x5c;
+    private const int LongestPackage = (1 << 20) - 1, MaxArguments = 7, Serialized = 8;
 
     /// <summary>The deepest nesting. Closing a package moves its content by the length that precedes it, so that the depth bounds how often a byte is moved.</summary>
     private const int MaxDepth = 32;
@@ -22,7 +22,7 @@ public sealed class AmlBuilder
     /// <summary>Opens a scope that exists: <c>_SB_</c>, below the root.</summary>
     /// <param name="name">Four characters: capital letters, digits and <c>_</c>, no digit first (ACPI 6.4 §20.2.2, NameSeg).</param>
     /// <exception cref="ArgumentException">The name is another.</exception>
-    /// <exception cref="InvalidOperationException">Scopes and devices are nested more than 32 deep.</exception>
+    /// <exception cref="InvalidOperationException">Scopes, devices and methods are nested more than 32 deep.</exception>
     public AmlBuilder BeginScope(string name)
     {
         CheckSegment(name);
@@ -60,7 +60,38 @@ public sealed class AmlBuilder
         return Name("_UID", device.UniqueId).NameResources(resources);
     }
 
-    /// <summary>Closes the innermost scope or device.</summary>
+    /// <summary>Opens a method, which one processor at a time runs (ACPI 6.4 §19.6.85).</summary>
+    /// <param name="name">Four characters, as for a scope.</param>
+    /// <param name="arguments">How many arguments it takes, 0 to 7.</param>
+    /// <inheritdoc cref="BeginScope"/>
+    /// <exception cref="ArgumentOutOfRangeException">There are more than 7 arguments, or fewer than none.</exception>
+    public AmlBuilder BeginMethod(string name, int arguments)
+    {
+        CheckSegment(name);
+        ArgumentOutOfRangeException.ThrowIfNegative(arguments);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(arguments, MaxArguments);
+        CheckDepth();
+        _bytes.Add(MethodOp);
+        _open.Push(_bytes.Count);
+        Segment(name);
+        _bytes.Add((byte)(arguments | Serialized));
+        return this;
+    }
+
+    /// <summary>Notifies the operating system's driver of a device, inside a method (ACPI 6.4 §19.6.91).</summary>
+    /// <param name="device">The device's name, which is looked for in the method's scope and in those around it.</param>
+    /// <param name="value">What has happened: below 0x80 the same for all devices, from there on the device's own.</param>
+    /// <exception cref="ArgumentException">The name is none.</exception>
+    public AmlBuilder Notify(string device, byte value)
+    {
+        CheckSegment(device);
+        _bytes.Add(NotifyOp);
+        Segment(device);
+        Integer(value);
+        return this;
+    }
+
+    /// <summary>Closes the innermost scope, device or method.</summary>
     /// <exception cref="InvalidOperationException">None is open, or it has 1 MiB or more.</exception>
     public AmlBuilder End()
     {
@@ -181,7 +212,7 @@ public sealed class AmlBuilder
     private void CheckDepth()
     {
         if (_open.Count == MaxDepth)
-            throw new InvalidOperationException($"Scopes and devices nest at most {MaxDepth} deep.");
+            throw new InvalidOperationException($"Scopes, devices and methods nest at most {MaxDepth} deep.");
     }
 
     private void Integer(uint value)

@@ -14,4 +14,8 @@ public interface IAcpiNode
 /// <param name="UniqueId">The number that tells devices of one hardware ID apart, <c>_UID</c>.</param>
 /// <param name="Registers">Its register window, memory or ports.</param>
 /// <param name="Interrupts">The global system interrupts that its lines are, in the device's order.</param>
-public sealed record AcpiResources(string Name, uint UniqueId, AmlResources Registers, IReadOnlyList<uint> Interrupts);
+public sealed record AcpiResources(string Name, uint UniqueId, AmlResources Registers, IReadOnlyList<uint> Interrupts)
+{
+    /// <summary>The address of its register window, for a device that names it outside of its resources: a port in port space.</summary>
+    public Gpa Address { get; init; }
+}

@@ -18,6 +18,7 @@ internal static class DeviceCatalog
         ["plic"] = w => new Plic([w.Lines[0], w.Lines[1], w.Lines[2], w.Lines[3]]),
         ["test"] = _ => new TestFinisher(_ => { }, () => { }),
         ["rtc"] = w => new GoldfishRtc(w.Clock, w.Lines[0]),
+        ["generation-id"] = w => new VirtualMachineGenerationId(new Guid("00112233-4455-6677-8899-aabbccddeeff"), w.Lines[0], null),
         ["virtio-empty"] = w => new VirtioMmio(new EmptySlot(), w.Memory, w.Clock, w.Lines[0]),
     };
 
