@@ -109,10 +109,12 @@ public sealed partial class Machine
         catch
         {
             clock.Journal = before;
+            replay.PassedOver.ForEach(input => input.Announce());
             throw;
         }
 
         replay.IsHeld = false;
+        replay.PassedOver.Clear();
         _replay?.Dispose();
         _replay = new ReplaySession(this, replay, options);
         _replay.Keep();

@@ -29,6 +29,9 @@ internal sealed class InputReplay : InputJournal
     /// <summary>Whether the log waits, while the machine is brought to one of its places.</summary>
     public bool IsHeld { get; set; }
 
+    /// <summary>Inputs whose announcements were passed over while the log waited: they are announced again where the run is not repeated after all.</summary>
+    public List<MachineInput> PassedOver { get; } = [];
+
     /// <summary>Whether the log has been passed.</summary>
     public bool IsEnded { get; private set; }
 
@@ -51,6 +54,8 @@ internal sealed class InputReplay : InputJournal
     /// <summary>What inputs announce is in the log. What was posted without one is not, and runs.</summary>
     public override bool Admits(MachineInput? input, RunMoment now)
     {
+        if (input is not null && IsHeld)
+            PassedOver.Add(input);
         input?.Forget();
         return input is null;
     }
