@@ -205,6 +205,8 @@ public sealed partial class Machine
     private ulong Digest()
     {
         var writer = new StateWriter();
+        // Also in the middle of a capture, which has lent the machine already and needs it behind this.
+        bool wasLent = _gate.IsLentHere;
         _gate.Lend();
         try
         {
@@ -212,7 +214,8 @@ public sealed partial class Machine
         }
         finally
         {
-            _gate.TakeBack();
+            if (!wasLent)
+                _gate.TakeBack();
         }
 
         return XxHash3.HashToUInt64(writer.Written.Span);
