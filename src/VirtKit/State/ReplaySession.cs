@@ -70,7 +70,8 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
 
     private VcpuExit RunTo(ulong instruction, CancellationToken cancellationToken)
     {
-        while (true)
+        // Each vCPU and the machine can have one exit that waited here; more of them without an instruction are one that does not end.
+        for (int exitsHere = 0; ;)
         {
             RunMoment before = Clock.Moment;
             Checkpoint last = _checkpoints.FindLast(checkpoint => checkpoint.Moment.CompareTo(before) <= 0)!;
@@ -83,8 +84,9 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
 
             VcpuExit exit = machine.RunHeld(null, Math.Min(left, toNext), cancellationToken);
             bool isThere = exit.Reason == ExitReason.BudgetExhausted && Clock.Instructions >= instruction;
+            exitsHere = exit.Reason != ExitReason.BudgetExhausted && Clock.Moment == before ? exitsHere + 1 : 0;
             // The recorded run went on behind all others of the guest's exits, or ends there.
-            if (isThere || exit.Reason is ExitReason.Kicked or ExitReason.ReplayEnded or ExitReason.InternalError || (exit.Reason != ExitReason.BudgetExhausted && Clock.Moment == before))
+            if (isThere || exit.Reason is ExitReason.Kicked or ExitReason.ReplayEnded or ExitReason.InternalError || exitsHere > machine.Vcpus.Count + 1)
                 return exit;
         }
     }
