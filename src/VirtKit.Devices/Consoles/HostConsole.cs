@@ -26,7 +26,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
                 return new ConsoleSize(BinaryPrimitives.ReadUInt16LittleEndian(answer), BinaryPrimitives.ReadUInt16LittleEndian(answer[2..]));
             }
 
-            ConsoleSize size = backend.Size;
+            ConsoleSize size;
+            try
+            {
+                size = backend.Size;
+            }
+            catch
+            {
+                input.RecordFailure();
+                throw;
+            }
+
             BinaryPrimitives.WriteUInt16LittleEndian(answer, size.Columns);
             BinaryPrimitives.WriteUInt16LittleEndian(answer[2..], size.Rows);
             input.Record(answer);
@@ -47,7 +57,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
             return replayed;
         }
 
-        int taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+        int taken;
+        try
+        {
+            taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
         BinaryPrimitives.WriteInt32LittleEndian(answer, taken);
         input.Record(taken == bytes.Length ? [] : answer);
         return taken;
@@ -59,7 +79,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
         MachineInput input = source();
         if (input.IsReplayed)
             return input.Replay(buffer);
-        int count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
+        int count;
+        try
+        {
+            count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
         input.Record(buffer[..count]);
         return count;
     }

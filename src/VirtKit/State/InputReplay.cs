@@ -96,11 +96,15 @@ internal sealed class InputReplay : InputJournal
             return 0;
         }
 
+        if (recorded.Content.IsEmpty)
+            throw new VirtKitException("Outside failed here in the run that was recorded.");
         recorded.Content.CopyTo(answer);
         return recorded.Content.Length;
     }
 
     public override void Record(MachineInput input, ReadOnlySpan<byte> answer) { }
+
+    public override void RecordFailure(MachineInput input) { }
 
     /// <summary>All vCPUs wait, and no timer is set.</summary>
     public void FindIdle(RunMoment now)

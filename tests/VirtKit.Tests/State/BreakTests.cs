@@ -7,6 +7,7 @@ using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.State;
 
+#pragma warning disable xUnit1031
 /// <summary>What a tester found who tried to break snapshots and recordings.</summary>
 public sealed class BreakTests
 {
@@ -14,6 +15,15 @@ public sealed class BreakTests
     private const string Echo = """
             li s0, 0x80400000
             li s2, 0x10000000
+            la t0, skip
+            csrw stvec, t0
+            j again
+            .align 2
+        skip:
+            csrr t0, sepc
+            addi t0, t0, 4
+            csrw sepc, t0
+            sret
         again:
             addi s1, s1, 1
             lbu t0, 5(s2)
@@ -262,6 +272,92 @@ public sealed class BreakTests
         board.Machine.Memory.Write(new Gpa(0x8050_0000), [2]);
         board.Machine.Restore(snapshot);
         Assert.Equal(1, seen[0]);
+    }
+
+    /// <summary>A guest that crashes is what one records for.</summary>
+    [Theory]
+    [InlineData("interpreter")]
+    [InlineData("translator")]
+    public void Replay_OfAGuestThatCrashed_EndsWhereItDid(string engine)
+    {
+        const string Crashing = """
+                li s1, 500
+            again:
+                addi s1, s1, -1
+                bnez s1, again
+                csrw stvec, zero
+                .word 0
+            """;
+        using RiscVVirt board = Board(Crashing, new MemoryConsole(), engine), other = Board(Crashing, new MemoryConsole());
+        board.Machine.StartRecording();
+        Assert.Equal(ExitReason.Fault, board.Machine.Run(Cancellation).Reason);
+        using MachineRecording recording = board.Machine.StopRecording();
+        other.Machine.Replay(recording);
+        VcpuExit exit = other.Machine.Run(Cancellation);
+        if (exit.Reason == ExitReason.Fault)
+            exit = other.Machine.Run(Cancellation);
+        Assert.Equal(ExitReason.ReplayEnded, exit.Reason);
+    }
+
+    /// <summary>A trap retires nothing: what comes in between it and its handler's first instruction, and a recording that ends there, is behind it.</summary>
+    [Theory]
+    [InlineData("interpreter")]
+    [InlineData("translator")]
+    public void Replay_OfAGuestThatTrapsAllTheTime_IsTheSame(string engine)
+    {
+        const string Trapping = """
+                la t0, handler
+                csrw stvec, t0
+                li s2, 0x10000000
+            again:
+                addi s1, s1, 1
+                ebreak
+                j again
+                .align 2
+            handler:
+                lbu t0, 5(s2)
+                andi t0, t0, 1
+                beqz t0, none
+                lbu t1, 0(s2)
+                add s4, s4, s1
+            none:
+                csrr t0, sepc
+                addi t0, t0, 4
+                csrw sepc, t0
+                sret
+            """;
+        int different = 0;
+        string first = "";
+        for (int round = 0; round < 20; round++)
+        {
+            var console = new MemoryConsole();
+            using RiscVVirt board = Board(Trapping, console, engine), other = Board(Trapping, new MemoryConsole(), engine);
+            using var stop = new CancellationTokenSource();
+            Task<VcpuExit> run = board.Machine.RunAsync(stop.Token);
+            Thread.Sleep(2);
+            board.Machine.StartRecording();
+            for (int i = 0; i < 20; i++)
+            {
+                console.Type("x");
+                Thread.SpinWait(20_000);
+            }
+
+            using MachineRecording recording = board.Machine.StopRecording();
+            stop.Cancel();
+            run.Wait(Cancellation);
+            try
+            {
+                other.Machine.Replay(recording);
+                Assert.Equal(ExitReason.ReplayEnded, other.Machine.Run(Cancellation).Reason);
+            }
+            catch (ReplayMismatchException e)
+            {
+                different++;
+                first += e.Message;
+            }
+        }
+
+        Assert.True(different == 0, $"{different} of 20: {first}");
     }
 
     internal static RiscVVirt Board(string program, IConsoleBackend console, string engine = "interpreter", int vcpus = 1, IdleTime idle = IdleTime.Skipped, HaltPolicy halted = HaltPolicy.Wait)
