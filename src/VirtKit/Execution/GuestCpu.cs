@@ -69,6 +69,9 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>Whether the CPU takes traps and does nothing else. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
     public abstract bool TrapsWithoutEnd { get; }
 
+    /// <summary>Whether the CPU has taken a trap and no instruction since. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
+    public virtual bool IsBehindATrap => false;
+
     /// <summary>The levels of the pins. Any thread.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
 

@@ -93,11 +93,16 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
     {
         if (Cpu.TakeExit() is { } asked)
             return asked;
-        if (Cpu.TakeExitRequest())
+        // A trap retires nothing, and the moments of a run are told apart by what has retired: an end that a repetition is to find comes before the trap or behind the first
+        // instruction of its handler, as the end of a budget does.
+        bool mayEnd = !Cpu.IsBehindATrap;
+        if (mayEnd && Cpu.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
-        if (_endSlice)
+        if (mayEnd && _endSlice)
             return new VcpuExit(ExitReason.BudgetExhausted);
         Cpu.ServeAttention();
+        if (_endSlice)
+            Cpu.RequestAttention();
         return Cpu.CanRun() ? null : new VcpuExit(ExitReason.Halted);
     }
 }

@@ -13,6 +13,8 @@ internal sealed unsafe partial class Hart
 
     public override bool TrapsWithoutEnd => _chainLength > TrapLimit && _chainRetired == Context->Retired;
 
+    public override bool IsBehindATrap => _chainRetired == Context->Retired;
+
     public override VcpuExit TrapExit()
     {
         var first = new GuestTrap(_firstCause, new Gva(_firstPc), _firstValue, TrapName.Of(_firstCause));
