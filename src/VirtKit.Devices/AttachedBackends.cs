@@ -41,8 +41,13 @@ internal static class AttachedBackends
         visitor.Field($"{name} saved", ref isSaved);
         if (!isSaved)
             return;
-        visitor.Require(backend is ISnapshotable, name, $"was saved, and a {backend.GetType().Name} keeps no state");
-        visit(name, (ISnapshotable)backend);
+        visit(name, backend as ISnapshotable ?? new Stateless(name, backend));
+    }
+
+    /// <summary>A backend without state, which cannot be given any; a machine that repeats a recorded run does not ask for that.</summary>
+    private sealed class Stateless(string name, object backend) : ISnapshotable
+    {
+        public void Visit(StateVisitor visitor) => visitor.Require(false, name, $"was saved, and a {backend.GetType().Name} keeps no state");
     }
 
     /// <summary>Takes a backend back, if this device still has it.</summary>

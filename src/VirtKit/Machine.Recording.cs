@@ -111,10 +111,12 @@ public sealed partial class Machine
         catch
         {
             clock.Journal = before;
+            replay.PassedOver.ForEach(input => input.Announce());
             throw;
         }
 
         replay.IsHeld = false;
+        replay.PassedOver.Clear();
         _replay?.Dispose();
         _replay = new ReplaySession(this, replay, options);
         _replay.Keep();
@@ -205,6 +207,8 @@ public sealed partial class Machine
     private ulong Digest()
     {
         var writer = new StateWriter();
+        // Also in the middle of a capture, which has lent the machine already and needs it behind this.
+        bool wasLent = _gate.IsLentHere;
         _gate.Lend();
         try
         {
@@ -212,7 +216,8 @@ public sealed partial class Machine
         }
         finally
         {
-            _gate.TakeBack();
+            if (!wasLent)
+                _gate.TakeBack();
         }
 
         return XxHash3.HashToUInt64(writer.Written.Span);

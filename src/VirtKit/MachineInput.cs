@@ -73,11 +73,15 @@ public sealed class MachineInput
     /// <summary>The answer to the device's question in the run that is repeated.</summary>
     /// <param name="answer">Where it goes.</param>
     /// <returns>Its length in bytes; 0 for an empty one.</returns>
+    /// <exception cref="VirtKitException">Outside threw there (<see cref="RecordFailure"/>).</exception>
     public int Replay(Span<byte> answer) => _clock.Journal?.Replay(this, answer) ?? 0;
 
     /// <summary>Notes the answer to the device's question, if the machine is recorded.</summary>
     /// <param name="answer">The answer; an empty one, which is what a device expects, takes no room.</param>
     public void Record(ReadOnlySpan<byte> answer) => _clock.Journal?.Record(this, answer);
+
+    /// <summary>Notes that outside threw instead of an answer, if the machine is recorded: <see cref="Replay"/> then throws at this question. Called before the exception is passed on.</summary>
+    public void RecordFailure() => _clock.Journal?.RecordFailure(this);
 
     /// <summary>Runs the handler, under the gate.</summary>
     internal void Arrive()

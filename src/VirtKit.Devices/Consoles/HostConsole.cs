@@ -10,6 +10,9 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
     /// <summary>How long output of a repeated run waits for a backend that has no room; what is left then is lost.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
+    /// <summary>Whether the backend took nothing for that long.</summary>
+    private bool _isStuck;
+
     /// <inheritdoc cref="IConsoleBackend.Size"/>
     public ConsoleSize Size
     {
@@ -23,7 +26,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
                 return new ConsoleSize(BinaryPrimitives.ReadUInt16LittleEndian(answer), BinaryPrimitives.ReadUInt16LittleEndian(answer[2..]));
             }
 
-            ConsoleSize size = backend.Size;
+            ConsoleSize size;
+            try
+            {
+                size = backend.Size;
+            }
+            catch
+            {
+                input.RecordFailure();
+                throw;
+            }
+
             BinaryPrimitives.WriteUInt16LittleEndian(answer, size.Columns);
             BinaryPrimitives.WriteUInt16LittleEndian(answer[2..], size.Rows);
             input.Record(answer);
@@ -44,7 +57,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
             return replayed;
         }
 
-        int taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+        int taken;
+        try
+        {
+            taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
         BinaryPrimitives.WriteInt32LittleEndian(answer, taken);
         input.Record(taken == bytes.Length ? [] : answer);
         return taken;
@@ -56,7 +79,17 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
         MachineInput input = source();
         if (input.IsReplayed)
             return input.Replay(buffer);
-        int count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
+        int count;
+        try
+        {
+            count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
         input.Record(buffer[..count]);
         return count;
     }
@@ -64,12 +97,30 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
     /// <summary>Passes output on that the guest is rid of already.</summary>
     private void Show(ReadOnlySpan<byte> bytes)
     {
-        for (long start = Environment.TickCount64; !bytes.IsEmpty && Environment.TickCount64 - start < Patience.TotalMilliseconds;)
+        for (long start = Environment.TickCount64; !bytes.IsEmpty;)
         {
-            int taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+            int taken = Offer(bytes);
             bytes = bytes[taken..];
+            // A backend that was waited for in vain is not waited for again until it takes something: a guest writes byte by byte.
+            _isStuck &= taken == 0;
+            if (_isStuck)
+                return;
             if (taken == 0)
                 Thread.Sleep(1);
+            _isStuck = taken == 0 && Environment.TickCount64 - start >= Patience.TotalMilliseconds;
+        }
+    }
+
+    /// <summary>Output of a repeated run that the backend fails on is lost: the run is the recorded one, whatever becomes of it outside.</summary>
+    private int Offer(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            return Math.Clamp(backend.Write(bytes), 0, bytes.Length);
+        }
+        catch (Exception)
+        {
+            return bytes.Length;
         }
     }
 }

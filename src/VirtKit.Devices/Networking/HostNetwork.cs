@@ -14,7 +14,17 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
             Span<byte> answer = stackalloc byte[1];
             if (input.IsReplayed)
                 return input.Replay(answer) != 0;
-            bool isConnected = backend.IsConnected;
+            bool isConnected;
+            try
+            {
+                isConnected = backend.IsConnected;
+            }
+            catch
+            {
+                input.RecordFailure();
+                throw;
+            }
+
             input.Record(isConnected ? answer : []);
             return isConnected;
         }
@@ -23,8 +33,24 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
     /// <summary>Sends a frame; one of a repeated run goes nowhere, as the outside has had it.</summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
-        if (!source().IsReplayed)
+        MachineInput input = source();
+        if (input.IsReplayed)
+        {
+            input.Replay([]);
+            return;
+        }
+
+        try
+        {
             backend.Send(frame);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
+        input.Record([]);
     }
 
     /// <inheritdoc cref="INetworkBackend.TryReceive"/>
@@ -37,7 +63,17 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
             return length != 0;
         }
 
-        bool isThere = backend.TryReceive(frame, out length);
+        bool isThere;
+        try
+        {
+            isThere = backend.TryReceive(frame, out length);
+        }
+        catch
+        {
+            input.RecordFailure();
+            throw;
+        }
+
         length = isThere ? Math.Clamp(length, 0, frame.Length) : 0;
         input.Record(frame[..length]);
         return isThere;

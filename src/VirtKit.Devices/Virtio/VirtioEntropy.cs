@@ -54,7 +54,16 @@ public sealed class VirtioEntropy : VirtioDevice
             return;
         }
 
-        _source(span);
+        try
+        {
+            _source(span);
+        }
+        catch when (_random is null)
+        {
+            Outside.RecordFailure();
+            throw;
+        }
+
         if (_random is null)
             Outside.Record(span);
     }

@@ -93,13 +93,16 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
     {
         if (Cpu.TakeExit() is { } asked)
             return asked;
-        // A trap does not retire: a stop right behind one would be at the same count of instructions as a stop before it, and whoever repeats the run by that count could not tell
-        // which of the two it was. So the handler's first instruction comes first.
-        if (!Cpu.HasJustTrapped && Cpu.TakeExitRequest())
+        // A trap retires nothing, and the moments of a run are told apart by what has retired: an end that a repetition is to find comes before the trap or behind the first
+        // instruction of its handler, as the end of a budget does.
+        bool mayEnd = !Cpu.HasJustTrapped;
+        if (mayEnd && Cpu.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);
-        if (_endSlice)
+        if (mayEnd && _endSlice)
             return new VcpuExit(ExitReason.BudgetExhausted);
         Cpu.ServeAttention();
+        if (_endSlice)
+            Cpu.RequestAttention();
         return Cpu.CanRun() ? null : new VcpuExit(ExitReason.Halted);
     }
 }

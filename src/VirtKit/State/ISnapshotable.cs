@@ -5,7 +5,8 @@ namespace VirtKit.State;
 /// <remarks>
 /// <para>The order of names is the format: <see cref="StateWriter"/> writes them so, <see cref="StateReader"/> demands them so. A field that comes later is guarded by
 /// <see cref="StateVisitor.Version"/>.</para>
-/// <para>Called while the machine stands, under the device's gate. A restore sets the device's timers, and its lines to the levels that the state gives them.</para>
+/// <para>Called while the machine stands, under the device's gate. A restore sets the device's timers, and its lines to the levels that the state gives them. Memory is
+/// restored behind all parts, so that a restore that is refused changes nothing: a part does not look at it while it is read.</para>
 /// </remarks>
 public interface ISnapshotable
 {

@@ -28,4 +28,7 @@ internal abstract class InputJournal
 
     /// <inheritdoc cref="MachineInput.Record"/>
     public abstract void Record(MachineInput input, ReadOnlySpan<byte> answer);
+
+    /// <inheritdoc cref="MachineInput.RecordFailure"/>
+    public abstract void RecordFailure(MachineInput input);
 }

@@ -29,7 +29,7 @@ internal readonly record struct InputEvent(RunMoment Moment, InputEventKind Kind
 /// <summary>What outside answered to a device's question.</summary>
 /// <param name="question">The question's number, from 1.</param>
 /// <param name="input">Who asked.</param>
-/// <param name="content">The answer, not empty.</param>
+/// <param name="content">The answer; empty where outside threw.</param>
 internal readonly ref struct InputAnswer(ulong question, int input, ReadOnlySpan<byte> content)
 {
     public ulong Question { get; } = question;

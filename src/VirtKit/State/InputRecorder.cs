@@ -80,6 +80,16 @@ internal sealed class InputRecorder : InputJournal
         }
     }
 
+    public override void RecordFailure(MachineInput input)
+    {
+        lock (_gate)
+        {
+            _question++;
+            if (!_isEnded)
+                _log.Add(new InputAnswer(_question, input.Number, []));
+        }
+    }
+
     private void Check(RunMoment now)
     {
         _log.Add(new InputEvent(now, InputEventKind.Check, 0, _digest()));

@@ -49,15 +49,16 @@ public sealed class MachineRecording : IDisposable
     internal InputLog Log { get; }
 
     /// <summary>Writes the recording to a file, as <see cref="MachineSnapshot.SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/> does.</summary>
+    /// <exception cref="ArgumentException"><see cref="SnapshotOptions.Since"/> is set: a recording stands alone.</exception>
     /// <inheritdoc cref="MachineSnapshot.SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/>
     public Task SaveAsync(string path, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default) =>
-        Start.SaveAsync(path, options, Log, progress, cancellationToken);
+        Start.SaveAsync(path, Alone(options), Log, progress, cancellationToken);
 
     /// <summary>Writes the recording to a stream, from where that stands.</summary>
     /// <param name="stream">The stream, which stays open and is not flushed.</param>
     /// <inheritdoc cref="SaveAsync(string, SnapshotOptions?, IProgress{double}?, CancellationToken)"/>
     public Task SaveAsync(Stream stream, SnapshotOptions? options = null, IProgress<double>? progress = null, CancellationToken cancellationToken = default) =>
-        Start.SaveAsync(stream, options, Log, progress, cancellationToken);
+        Start.SaveAsync(stream, Alone(options), Log, progress, cancellationToken);
 
     /// <summary>Reads a recording from a file.</summary>
     /// <param name="path">The file.</param>
@@ -86,4 +87,7 @@ public sealed class MachineRecording : IDisposable
 
     /// <summary>Releases the snapshot at the beginning. A machine that repeats the recording goes on with it.</summary>
     public void Dispose() => Start.Dispose();
+
+    private static SnapshotOptions? Alone(SnapshotOptions? options) =>
+        options?.Since is null ? options : throw new ArgumentException($"A recording stands alone, and is not saved with {nameof(SnapshotOptions)}.{nameof(SnapshotOptions.Since)}.", nameof(options));
 }

@@ -18,7 +18,17 @@ internal sealed class RecordedHypercalls(MachineInput host, Func<IHypercallHandl
         }
 
         result = 0;
-        bool isAnswered = handler()?.TryAnswer(vcpu, call, out result) ?? false;
+        bool isAnswered;
+        try
+        {
+            isAnswered = handler()?.TryAnswer(vcpu, call, out result) ?? false;
+        }
+        catch
+        {
+            host.RecordFailure();
+            throw;
+        }
+
         BinaryPrimitives.WriteUInt64LittleEndian(answer, result);
         host.Record(isAnswered ? answer : []);
         return isAnswered;

@@ -8,6 +8,9 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
     private readonly List<Checkpoint> _checkpoints = [];
     private ulong _distance = options.CheckpointDistance;
 
+    /// <summary>The last place that was gone to.</summary>
+    private RunMoment? _place;
+
     /// <summary>Where the recording begins.</summary>
     public ulong First => _checkpoints[0].Moment.Instructions;
 
@@ -38,8 +41,10 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
     public VcpuExit GoTo(ulong instruction, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(instruction, First);
-        Checkpoint nearest = _checkpoints.FindLast(checkpoint => checkpoint.Moment.Instructions <= instruction)!;
-        if (Clock.Instructions > instruction || nearest.Moment.Instructions > Clock.Instructions || replay.Difference is not null)
+        // Behind one instruction there are many moments where idle time is skipped; the place is the first of them, which a checkpoint or a run may have left behind.
+        Checkpoint nearest = _checkpoints.FindLast(checkpoint => checkpoint.Moment.Instructions < instruction) ?? _checkpoints[0];
+        bool isPast = Clock.Instructions > instruction || (Clock.Instructions == instruction && Clock.Moment != _place && Clock.Moment != _checkpoints[0].Moment);
+        if (isPast || nearest.Moment.Instructions > Clock.Instructions || replay.Difference is not null)
             Restore(nearest);
         IsMoving = true;
         try
@@ -70,7 +75,8 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
 
     private VcpuExit RunTo(ulong instruction, CancellationToken cancellationToken)
     {
-        while (true)
+        // Each vCPU and the machine can have one exit that waited here; more of them without an instruction are one that does not end.
+        for (int exitsHere = 0; ;)
         {
             RunMoment before = Clock.Moment;
             Checkpoint last = _checkpoints.FindLast(checkpoint => checkpoint.Moment.CompareTo(before) <= 0)!;
@@ -83,8 +89,11 @@ internal sealed class ReplaySession(Machine machine, InputReplay replay, ReplayO
 
             VcpuExit exit = machine.RunHeld(null, Math.Min(left, toNext), cancellationToken);
             bool isThere = exit.Reason == ExitReason.BudgetExhausted && Clock.Instructions >= instruction;
+            exitsHere = exit.Reason != ExitReason.BudgetExhausted && Clock.Moment == before ? exitsHere + 1 : 0;
+            if (isThere)
+                _place = Clock.Moment;
             // The recorded run went on behind all others of the guest's exits, or ends there.
-            if (isThere || exit.Reason is ExitReason.Kicked or ExitReason.ReplayEnded or ExitReason.InternalError || (exit.Reason != ExitReason.BudgetExhausted && Clock.Moment == before))
+            if (isThere || exit.Reason is ExitReason.Kicked or ExitReason.ReplayEnded or ExitReason.InternalError || exitsHere > machine.Vcpus.Count + 1)
                 return exit;
         }
     }
