@@ -130,6 +130,8 @@ internal sealed class RecordingBoard : IDisposable
             Machine.Run(piece, cancellationToken);
         stop.Cancel();
         typist.Join();
+        // What was typed last is in the recording, rather than behind its end.
+        Machine.Run(1, cancellationToken);
     }
 
     /// <summary>Answers with a number that no second run would give.</summary>
