@@ -49,6 +49,7 @@ public sealed partial class Machine
     {
         options ??= new RecordingOptions();
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxLogSize, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.MaxLogSize, 1L << 30, nameof(options));
         DoBetweenSlices("Machine.StartRecording", () =>
         {
             VirtualClock clock = Virtual;

@@ -76,6 +76,6 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
 
         length = isThere ? Math.Clamp(length, 0, frame.Length) : 0;
         input.Record(frame[..length]);
-        return isThere;
+        return length != 0;
     }
 }

@@ -3,7 +3,7 @@ namespace VirtKit.State;
 /// <summary>How a machine is recorded.</summary>
 public sealed record RecordingOptions
 {
-    /// <summary>The most bytes of the log in memory, 1 or more; 256 MiB. A recording whose log becomes longer ends there (<see cref="MachineRecording.IsCut"/>), and the machine goes on.</summary>
+    /// <summary>The most bytes of the log in memory, from 1 to 1 GiB; 256 MiB. A recording whose log becomes longer ends there (<see cref="MachineRecording.IsCut"/>), and the machine goes on.</summary>
     public long MaxLogSize { get; init; } = 256 << 20;
 }
 

@@ -118,56 +118,6 @@ public sealed class MachineSnapshotTests
             fork.Dispose();
     }
 
-    /// <summary>Forks, snapshots of forks and those that nobody disposes of give back their descriptors and their addresses.</summary>
-    [Fact]
-    public void Forks_OneAfterTheOther_LeaveNothingBehind()
-    {
-        if (!OperatingSystem.IsLinux())
-            Assert.Skip("The mappings of a process are counted on Linux.");
-        using RiscVVirt origin = Board("interpreter");
-        origin.Machine.Run(200_000, Cancellation);
-        Round(10);
-        (int files, int mappings) before = Count();
-        Round(200);
-        (int files, int mappings) after = Count();
-        Assert.True(after.files <= before.files + 4 && after.mappings <= before.mappings + 4, $"{before} became {after}");
-
-        void Round(int count)
-        {
-            for (int i = 0; i < count; i++)
-                ForkOnce(i);
-        }
-
-        void ForkOnce(int number)
-        {
-            MachineSnapshot snapshot = origin.Machine.Capture();
-            RiscVVirt fork = Board("interpreter", loads: false);
-            fork.Machine.Restore(snapshot);
-            fork.Machine.Run(1000, Cancellation);
-            MachineSnapshot second = fork.Machine.Capture();
-            fork.Machine.Restore(second);
-            // In each order, and by the collector.
-            if (number % 3 != 0)
-                snapshot.Dispose();
-            if (number % 2 == 0)
-                fork.Dispose();
-            if (number % 3 == 1)
-                second.Dispose();
-        }
-
-        static (int Files, int Mappings) Count()
-        {
-            for (int i = 0; i < 5; i++)
-            {
-                GC.Collect();
-                GC.WaitForPendingFinalizers();
-            }
-
-            return (Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(path => (new FileInfo(path).LinkTarget ?? "").Contains("memfd:virtkit", StringComparison.Ordinal)),
-                File.ReadLines("/proc/self/maps").Count(line => line.Contains("memfd:virtkit", StringComparison.Ordinal)));
-        }
-    }
-
     /// <summary>Captured again and again while its vCPUs run on threads, in the host's time; what is captured goes on.</summary>
     [Theory]
     [MemberData(nameof(Engines))]

@@ -20,16 +20,15 @@ public sealed class SnapshotStressTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(false, IdleTime.Skipped, 2)]
-    [InlineData(true, IdleTime.RealTime, 4)]
-    public void Threads_ThatDoEverything_GetRecordingsThatRepeat(bool idle, IdleTime time, int vcpus)
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Threads_ThatDoEverything_GetRecordingsThatRepeat(bool idle)
     {
         Random random = Seed.Random();
         List<MachineRecording> recordings = [];
         List<Exception> failures = [];
         using (var recorded = new RecordingBoard("translator", idle))
         {
-            _ = (time, vcpus);
             recorded.Machine.Hypercalls = new RecordingBoard.Answers(random);
             using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(6));
             ExecutionEngine[] engines = [RiscVEngines.Create("interpreter"), RiscVEngines.Create("translator")];
@@ -224,75 +223,6 @@ public sealed class SnapshotStressTests
         return $"{board.Machine.Retired} {Convert.ToHexString(SHA256.HashData(memory))} {board.Machine.Vcpus[0].GetState<RiscVState>().X[20]} {board.Machine.Vcpus[1].GetState<RiscVState>().X[9]}";
     }
 
-    /// <summary>Thousands of captures, restores and disposals in any order leave no descriptor and no mapping behind.</summary>
-    [Fact]
-    public void Cycles_InAnyOrder_LeaveNothing()
-    {
-        Random random = Seed.Random();
-        Cycle(200);
-        (int descriptors, int maps, long bytes) before = Count();
-        Cycle(4000);
-        (int descriptors, int maps, long bytes) after = Count();
-        Assert.True(after.descriptors <= before.descriptors + 10 && after.maps <= before.maps + 60 && after.bytes < before.bytes + (150 << 20), $"{before} {after}");
-
-        void Cycle(int count)
-        {
-            Machine[] machines = [.. Enumerable.Range(0, 3).Select(_ => Small())];
-            List<MachineSnapshot> snapshots = [];
-            for (int i = 0; i < count; i++)
-            {
-                Machine machine = machines[random.Next(3)];
-                switch (random.Next(8))
-                {
-                    case 0 or 1:
-                        byte[] bytes = new byte[random.Next(1, 300_000)];
-                        bytes.AsSpan().Fill((byte)random.Next(4));
-                        machine.Memory.Write(new Gpa(0x8000_0000 + (ulong)random.Next(3 << 20)), bytes);
-                        break;
-                    case 2 or 3:
-                        snapshots.Add(machine.Capture());
-                        break;
-                    case 4 or 5 when snapshots.Count > 0:
-                        machine.Restore(snapshots[random.Next(snapshots.Count)]);
-                        break;
-                    case 6 when snapshots.Count > 0:
-                        int gone = random.Next(snapshots.Count);
-                        if (random.Next(4) != 0)
-                            snapshots[gone].Dispose();
-                        snapshots.RemoveAt(gone);
-                        break;
-                    case 7 when random.Next(10) == 0:
-                        int index = random.Next(3);
-                        if (random.Next(2) == 0)
-                            machines[index].Dispose();
-                        machines[index] = Small();
-                        break;
-                }
-
-                while (snapshots.Count > 12)
-                {
-                    snapshots[0].Dispose();
-                    snapshots.RemoveAt(0);
-                }
-            }
-
-            Array.ForEach(machines, machine => machine.Dispose());
-            snapshots.ForEach(snapshot => snapshot.Dispose());
-        }
-
-        static (int, int, long) Count()
-        {
-            for (int i = 0; i < 4; i++)
-            {
-                GC.Collect();
-                GC.WaitForPendingFinalizers();
-            }
-
-            using Process self = Process.GetCurrentProcess();
-            return (Directory.GetFiles("/proc/self/fd").Length, File.ReadAllLines("/proc/self/maps").Count(line => line.Contains("virtkit", StringComparison.Ordinal)), self.WorkingSet64);
-        }
-    }
-
     private static Machine Small()
     {
         var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
@@ -389,29 +319,21 @@ public sealed class SnapshotStressTests
         }
     }
 
+    /// <summary>Of a memory with little in it little is kept.</summary>
     [Fact]
-    public void Capture_OfSparse64GiB_IsQuick()
+    public void Capture_OfSparse64GiB_KeepsWhatIsThere()
     {
         using var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
         machine.Memory.MapRam(new Gpa(0x8000_0000), 64UL << 30);
         for (ulong i = 0; i < 64; i++)
             machine.Memory.Write(new Gpa(0x8000_0000 + (i << 30)), [1, 2, 3]);
-        var times = new List<long>();
-        List<MachineSnapshot> snapshots = [];
-        for (int i = 0; i < 4; i++)
-        {
-            long start = Stopwatch.GetTimestamp();
-            snapshots.Add(machine.Capture());
-            times.Add((long)Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-            machine.Memory.Write(new Gpa(0x8000_0000 + ((ulong)i << 33)), [4, 5, 6]);
-            start = Stopwatch.GetTimestamp();
-            machine.Restore(snapshots[0]);
-            times.Add((long)Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-        }
-
-        snapshots.ForEach(snapshot => snapshot.Dispose());
-        Assert.True(times.Max() < 3000, string.Join(' ', times));
-        TestContext.Current.TestOutputHelper?.WriteLine(string.Join(' ', times));
+        using MachineSnapshot first = machine.Capture();
+        machine.Memory.Write(new Gpa(0x8000_0000 + (7UL << 30)), [4, 5, 6]);
+        using MachineSnapshot second = machine.Capture();
+        Assert.Equal(4096, second.OwnBytes - second.State.Length);
+        machine.Restore(first);
+        Assert.True(machine.Memory.TryGetSpan(new Gpa(0x8000_0000 + (7UL << 30)), 3, out Span<byte> found));
+        Assert.Equal([1, 2, 3], found.ToArray());
     }
 
     /// <summary>Captures in a chain of a guest on KVM that writes all the time, with a host thread that writes as well.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using VirtKit.Accel.Translator;
 using VirtKit.Devices.Boards;
 using VirtKit.RiscV;
@@ -143,54 +142,7 @@ public sealed class SharedCodeTests
         fork.Dispose();
     }
 
-    /// <summary>Captures without end keep a bounded number of code memories, and give them back.</summary>
-    [Fact]
-    public void Captures_OneAfterTheOther_LeaveNoCodeBehind()
-    {
-        Translators.Require();
-        if (!OperatingSystem.IsLinux())
-            Assert.Skip("The mappings of a process are counted on Linux.");
-        Rounds(2);
-        int before = Count();
-        Rounds(40);
-        Assert.InRange(Count(), 0, before + 4);
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        static void Rounds(int count)
-        {
-            (RiscVVirt first, _) = Board();
-            for (int i = 0; i < count; i++)
-                Round(first, i);
-            first.Dispose();
-        }
-
-        [MethodImpl(MethodImplOptions.NoInlining)]
-        static void Round(RiscVVirt first, int number)
-        {
-            first.Machine.Run((ulong)(number * 100), Cancellation);
-            MachineSnapshot snapshot = first.Machine.Capture();
-            (RiscVVirt fork, _) = Board(loads: false);
-            fork.Machine.Restore(snapshot);
-            fork.Machine.Run(1000, Cancellation);
-            if (number % 2 == 0)
-                snapshot.Dispose();
-            if (number % 3 == 0)
-                fork.Dispose();
-        }
-
-        static int Count()
-        {
-            for (int i = 0; i < 5; i++)
-            {
-                GC.Collect();
-                GC.WaitForPendingFinalizers();
-            }
-
-            return File.ReadLines("/proc/self/maps").Count(line => line.Contains("memfd:virtkit-code", StringComparison.Ordinal));
-        }
-    }
-
-    private static (RiscVVirt Board, OpenTranslator Engine) Board(bool loads = true)
+    internal static (RiscVVirt Board, OpenTranslator Engine) Board(bool loads = true)
     {
         var engine = new OpenTranslator(new TranslatorOptions { CodeCacheSize = TranslatorOptions.MinCodeCacheSize });
         var board = new RiscVVirt(new RiscVVirtOptions
