@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using VirtKit.Accel.Translator.Code;
 using VirtKit.Accel.Translator.Guests;
 using VirtKit.Accel.Translator.Ir;
@@ -39,13 +40,13 @@ internal sealed unsafe class TranslationCache : IDisposable
     public TranslationCache(GuestInstructions set, GuestRegisterFile guest, TranslatorOptions options, MachineMetrics? metrics = null)
     {
         (_set, _guest, _options) = (set, guest, options);
-        _own = new CodeLayer(set, guest, options, before: null);
+        Use(new CodeLayer(set, guest, options, before: null));
         _lengths = options.CrossCheck ? [] : null;
         _metrics = new TranslatorMetrics(this, metrics);
     }
 
     /// <summary>Runs translated code until it leaves.</summary>
-    public delegate* unmanaged<TranslatorContext*, byte*, void> Enter => (delegate* unmanaged<TranslatorContext*, byte*, void>)_own.Executable(_own.Host.Enter);
+    public delegate* unmanaged<TranslatorContext*, byte*, void> Enter { get; private set; }
 
     /// <summary>Counts how often everything was dropped. A vCPU enters code only while this is what it was when the code was looked up.</summary>
     public long Epoch => Volatile.Read(ref _epoch);
@@ -231,7 +232,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         if (_own.HasBlocks && (_frozen?.Depth ?? 0) < MostLayers)
         {
             var frozen = new FrozenCode(_set, _own, _frozen);
-            _own = new CodeLayer(_set, _guest, _options, frozen.Records);
+            Use(new CodeLayer(_set, _guest, _options, frozen.Records));
             _frozen = frozen;
             _unlinked.Clear();
         }
@@ -249,7 +250,8 @@ internal sealed unsafe class TranslationCache : IDisposable
         code.Hold();
         _own.Dispose();
         _frozen?.Release();
-        (_frozen, _own) = (code, own);
+        _frozen = code;
+        Use(own);
         _unlinked.Clear();
         Interlocked.Increment(ref _epoch);
     }
@@ -261,6 +263,13 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         _own.Dispose();
         Interlocked.Exchange(ref _frozen, null)?.Release();
+    }
+
+    [MemberNotNull(nameof(_own))]
+    private void Use(CodeLayer layer)
+    {
+        _own = layer;
+        Enter = (delegate* unmanaged<TranslatorContext*, byte*, void>)layer.Executable(layer.Host.Enter);
     }
 
     private bool IsTranslatedAnew(ulong virtualPage) => _unlinked.GetValueOrDefault(virtualPage) >= MostUnlinked;
