@@ -24,13 +24,10 @@ public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
 {
     private static readonly byte[] Zeroes = new byte[64 << 10];
 
-    /// <summary>A file system may count in ticks of the host, of a few milliseconds: a later write could leave the time as it is.</summary>
-    private static readonly TimeSpan CoarseTick = TimeSpan.FromMilliseconds(50);
-
     private readonly SafeFileHandle _file;
 
-    /// <summary>The time of the last write that this object gave the file, which no write has since.</summary>
-    private DateTime _stamp;
+    /// <summary>Whether the time of the last write was saved, and nothing was written since.</summary>
+    private bool _isSaved;
 
     /// <summary>Opens an image and locks it.</summary>
     /// <param name="path">A regular file of one sector or more, whole sectors of 512 bytes, or a block device. The length is taken once, here.</param>
@@ -82,6 +79,7 @@ public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
     {
         BlockRange.ThrowIfNotWritable(this, offset, source.Length);
         HostFile.Write(_file, offset, source);
+        NoteWritten();
     }
 
     /// <inheritdoc/>
@@ -90,6 +88,7 @@ public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
         BlockRange.ThrowIfNotWritable(this, offset, length);
         for (long done = 0; done < length; done += Zeroes.Length)
             HostFile.Write(_file, offset + done, Zeroes.AsSpan(0, (int)Math.Min(Zeroes.Length, length - done)));
+        NoteWritten();
     }
 
     /// <summary>Keeps the bytes: the host's files have no portable way to give them back.</summary>
@@ -107,11 +106,12 @@ public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
     public void Visit(StateVisitor visitor)
     {
         ArgumentNullException.ThrowIfNull(visitor);
-        (long length, long now) = (Length, LastWrite(visitor.IsReading).Ticks);
+        (long length, long now) = (Length, LastWrite().Ticks);
         long written = now;
         visitor.Version(1);
         visitor.Field("length", ref length);
         visitor.Field("written", ref written);
+        _isSaved |= !visitor.IsReading;
         visitor.Require(length == Length, "length", $"is {length}, and the disk has {Length} bytes");
         visitor.Require(AcceptsOtherContent || written == now, "written", "is not when the image was written to last: it has changed since the snapshot, or is another one");
     }
@@ -119,16 +119,16 @@ public sealed class FileBlockBackend : IBlockBackend, ISnapshotable, IDisposable
     /// <summary>Closes the file and gives its lock back.</summary>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>When the file was written to last; when that is saved, as a time that no later write has.</summary>
-    private DateTime LastWrite(bool isReading)
+    /// <summary>When the file was written to last. The node of a block device says nothing of its content.</summary>
+    private DateTime LastWrite() => RandomAccess.GetLength(_file) == 0 ? DateTime.UnixEpoch : File.GetLastWriteTimeUtc(_file);
+
+    /// <summary>The first write behind a save shows in the file's time, also where the file system counts in ticks of some milliseconds.</summary>
+    private void NoteWritten()
     {
-        // The node of a block device says nothing of its content.
-        if (RandomAccess.GetLength(_file) == 0)
-            return DateTime.UnixEpoch;
-        DateTime written = File.GetLastWriteTimeUtc(_file), now = DateTime.UtcNow;
-        if (isReading || IsReadOnly || written == _stamp || now - written > CoarseTick)
-            return written;
-        File.SetLastWriteTimeUtc(_file, now);
-        return _stamp = File.GetLastWriteTimeUtc(_file);
+        if (!_isSaved)
+            return;
+        _isSaved = false;
+        if (RandomAccess.GetLength(_file) != 0)
+            File.SetLastWriteTimeUtc(_file, DateTime.UtcNow);
     }
 }

@@ -20,13 +20,23 @@ public sealed class StateReader(ReadOnlyMemory<byte> bytes) : StateVisitor
     /// <summary>Restores one part on its own.</summary>
     /// <param name="part">The part.</param>
     /// <param name="bytes">What <see cref="StateWriter.Save"/> gave for one of its kind.</param>
-    /// <exception cref="InvalidSnapshotException">The bytes are no state of such a part. It has not changed, unless they have more behind it than the part has fields.</exception>
+    /// <exception cref="InvalidSnapshotException">The bytes are no state of such a part, which is as it was.</exception>
     public static void Restore(ISnapshotable part, ReadOnlyMemory<byte> bytes)
     {
         ArgumentNullException.ThrowIfNull(part);
-        var reader = new StateReader(bytes);
-        part.Visit(reader);
-        reader.End();
+        byte[] before = StateWriter.Save(part);
+        try
+        {
+            var reader = new StateReader(bytes);
+            part.Visit(reader);
+            reader.End();
+        }
+        catch (InvalidSnapshotException)
+        {
+            // What stands behind the last field shows only when the part has taken all of them.
+            part.Visit(new StateReader(before));
+            throw;
+        }
     }
 
     /// <summary>The names of a state's parts, those within parts not among them, in their order.</summary>
