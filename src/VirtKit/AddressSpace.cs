@@ -291,6 +291,9 @@ public sealed unsafe partial class AddressSpace
 
     private MemoryRegion[] Map() => _regions ?? throw new ObjectDisposedException(nameof(AddressSpace), "The machine of this memory has been disposed of.");
 
+    /// <summary>Maps memory that exists already, from 0 on. It goes over to the space.</summary>
+    internal MemoryRegion Map(HostMemory memory, string name) => Insert(new MemoryRegion(name, default, memory.Length, memory, null, writable: true));
+
     private MemoryRegion MapMemory(Gpa start, ulong size, string name, bool writable)
     {
         ArgumentNullException.ThrowIfNull(name);

@@ -8,9 +8,9 @@ using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The translations of one machine, shared by its vCPUs. Looking up and translating is done under a lock, running translations is not: they are only taken
+/// <summary>The translations of one machine, or of several that run the same code, shared by their vCPUs. Looking up and translating is done under a lock, running translations is not: they are only taken
 /// away as a whole, when memory is full, and then every vCPU has left them before. Who waits for whom: <see cref="WaitRules"/>.</summary>
-internal sealed unsafe class TranslationCache : IDisposable
+internal sealed unsafe class TranslationCache
 {
     /// <summary>Interval at which a vCPU that waits for the gate checks for a request to stop.</summary>
     private static readonly TimeSpan StopCheck = TimeSpan.FromMilliseconds(10);
@@ -36,6 +36,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly Dictionary<ulong, int> _unlinked = [];
     private TranslationCounts _counts;
     private long _epoch;
+    private int _holders = 1;
 
     public TranslationCache(GuestInstructions set, GuestRegisterFile guest, TranslatorOptions options, MachineMetrics? metrics = null)
     {
@@ -68,7 +69,29 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>Whether the calling thread looks up.</summary>
     public bool IsGateHeld => _gate.IsHeldByCurrentThread;
 
-    public void Add(TranslatorCore core) => _cores.Add(core);
+    /// <summary>Another machine runs this code, until <see cref="Release"/>.</summary>
+    public void Hold() => Interlocked.Increment(ref _holders);
+
+    /// <summary>Ends what <see cref="Hold"/> or the maker began: with the last one everything is given back.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _holders) != 0)
+            return;
+        _own.Dispose();
+        Interlocked.Exchange(ref _frozen, null)?.Release();
+    }
+
+    public void Add(TranslatorCore core)
+    {
+        lock (_gate)
+            _cores.Add(core);
+    }
+
+    public void Remove(TranslatorCore core)
+    {
+        lock (_gate)
+            _cores.Remove(core);
+    }
 
     /// <summary>Valid within the epoch.</summary>
     public ref readonly Site SiteAt(int index) => ref _own.Records.Sites[index];
@@ -258,12 +281,6 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     /// <summary>Valid within the epoch.</summary>
     public ref readonly PageProbe ProbeAt(int index) => ref _own.Records.Probes[index];
-
-    public void Dispose()
-    {
-        _own.Dispose();
-        Interlocked.Exchange(ref _frozen, null)?.Release();
-    }
 
     [MemberNotNull(nameof(_own))]
     private void Use(CodeLayer layer)

@@ -135,6 +135,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             foreach (JumpCache? space in _spaces)
                 space?.Dispose();
             _stepper.Dispose();
+            _cache.Remove(this);
         }
 
         if (_self.IsAllocated)

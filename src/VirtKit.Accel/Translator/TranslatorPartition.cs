@@ -7,13 +7,28 @@ using VirtKit.Interpreter;
 namespace VirtKit.Accel.Translator;
 
 /// <summary>What the vCPUs of one machine share: the translations and the tables of instructions.</summary>
-internal sealed class TranslatorPartition(GuestSystem system, GuestRegisterFile guest, TranslatorOptions options) : SoftwarePartition(system)
+internal sealed class TranslatorPartition : SoftwarePartition
 {
-    private readonly TranslationCache _cache = new(system.Instructions, guest, options, system.Metrics);
-    private readonly FallbackTable _fallbacks = system.Instructions.Table<FallbackTable, FallbackTable>(static set => new(set));
-    private readonly HandlerTable _handlers = HandlerTable.Of<LoopDispatch>(system.Instructions);
+    private readonly TranslationCache _cache;
+    private readonly FallbackTable _fallbacks ;
+    private readonly HandlerTable _handlers;
+    private readonly ShadowTable? _shadows;
 
-    private readonly ShadowTable? _shadows = options.CrossCheck ? system.Instructions.Table<ShadowTable, ShadowTable>(static set => new(set)) : null;
+    public TranslatorPartition(GuestSystem system, GuestRegisterFile guest, TranslatorOptions options)
+        : this(system, new TranslationCache(system.Instructions, guest, options, system.Metrics))
+    {
+        if (options.CrossCheck)
+            _shadows = system.Instructions.Table<ShadowTable, ShadowTable>(static set => new(set));
+    }
+
+    /// <param name="cache">Whose hold goes over to the partition.</param>
+    private TranslatorPartition(GuestSystem system, TranslationCache cache)
+        : base(system)
+    {
+        _cache = cache;
+        _fallbacks = system.Instructions.Table<FallbackTable, FallbackTable>(static set => new(set));
+        _handlers = HandlerTable.Of<LoopDispatch>(system.Instructions);
+    }
 
     /// <summary>The translations.</summary>
     public TranslationCache Cache => _cache;
@@ -27,6 +42,15 @@ internal sealed class TranslatorPartition(GuestSystem system, GuestRegisterFile 
             _cache.Adopt(frozen);
     }
 
+    // A cross-check looks at memory that one machine alone has.
+    public override SoftwarePartition Sibling(GuestSystem other)
+    {
+        if (_shadows is not null)
+            throw new InvalidOperationException("Translations are not shared while they are checked.");
+        _cache.Hold();
+        return new TranslatorPartition(other, _cache);
+    }
+
     public override VcpuCore CreateVcpu(int index) => new TranslatorCore(System, index, _cache, _fallbacks, _handlers, _shadows is null ? null : CreateShadow(_shadows));
 
     private Shadow CreateShadow(ShadowTable table) => new(System.Instructions, table, new DifferenceReport(System.Instructions, _cache));
@@ -34,7 +58,7 @@ internal sealed class TranslatorPartition(GuestSystem system, GuestRegisterFile 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-            _cache.Dispose();
+            _cache.Release();
         base.Dispose(disposing);
     }
 }

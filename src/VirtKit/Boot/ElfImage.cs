@@ -14,18 +14,21 @@ namespace VirtKit.Boot;
 ///     Console.WriteLine(symbol);
 /// </code>
 /// </example>
-public sealed class ElfImage
+public sealed partial class ElfImage
 {
     private const int HeaderSize = 64, ProgramHeaderSize = 56, SectionHeaderSize = 64;
     private const uint LoadSegment = 1, SymbolTable = 2;
     private const int ExtendedCount = 0xffff;
 
+    private readonly ReadOnlyMemory<byte> _file;
     private readonly ElfSegment[] _segments;
     private readonly ElfSymbolTable _symbols;
 
-    private ElfImage(ElfMachine machine, Gva entry, ElfSegment[] segments, ElfSymbolTable symbols)
+    private ElfImage(ReadOnlyMemory<byte> file, ElfMachine machine, Gva entry, ElfSegment[] segments, ElfSymbolTable symbols)
     {
+        _file = file;
         Machine = machine;
+        VirtualEntry = entry;
         _segments = segments;
         _symbols = symbols;
         Entry = ToPhysical(entry);
@@ -49,7 +52,10 @@ public sealed class ElfImage
     /// <param name="machine">The instruction set that the file has to be for.</param>
     /// <exception cref="InvalidImageException">Not such a file, truncated, without a loadable segment, or with an entry point outside all of them.</exception>
     /// <remarks>Time and memory are proportional to the file's length.</remarks>
-    public static ElfImage Parse(ReadOnlyMemory<byte> file, ElfMachine machine)
+    public static ElfImage Parse(ReadOnlyMemory<byte> file, ElfMachine machine) => ParseProgram(file, machine, mustBegin: true);
+
+    /// <param name="mustBegin">Whether it has to have an entry point; a file whose functions are called by name may have none, which is 0 (gABI 4.1, "ELF Header").</param>
+    internal static ElfImage ParseProgram(ReadOnlyMemory<byte> file, ElfMachine machine, bool mustBegin)
     {
         ReadOnlySpan<byte> header = file.Span;
         if (!IsElf(header))
@@ -70,9 +76,9 @@ public sealed class ElfImage
             throw new InvalidImageException($"The ELF file is for machine {actual}, not for {machine} ({(ushort)machine}).");
         ElfSegment[] segments = ReadSegments(file);
         ulong entry = U64(header, 24);
-        if (!Contain(segments, entry))
+        if (!Contain(segments, entry) && (mustBegin || entry != 0))
             throw new InvalidImageException($"The ELF file's entry point, 0x{entry:x}, lies in none of its segments.");
-        return new ElfImage(machine, new Gva(entry), segments, ReadSymbolTable(file));
+        return new ElfImage(file, machine, new Gva(entry), segments, ReadSymbolTable(file));
     }
 
     /// <summary>Looks a symbol up by name. Takes time proportional to the size of the symbol table.</summary>

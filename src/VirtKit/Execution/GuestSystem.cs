@@ -66,6 +66,10 @@ internal abstract class SoftwarePartition(GuestSystem system) : EnginePartition
     /// <returns>The code, held for the caller; <see langword="null"/> where there is none to share.</returns>
     public virtual SharedCode? ShareCode() => null;
 
+    /// <summary>The same engine for the CPUs of another machine with the same instructions: what is made of the guest's code is common to both, while they run. Any thread.</summary>
+    /// <param name="other">The other machine's CPUs.</param>
+    public abstract SoftwarePartition Sibling(GuestSystem other);
+
     /// <summary>Runs what another machine's engine of this kind has made, where the code is the same. No vCPU runs.</summary>
     /// <param name="code">The code, which the caller holds; one that does not fit is left alone.</param>
     public virtual void AdoptCode(SharedCode code) { }

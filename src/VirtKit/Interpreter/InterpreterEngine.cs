@@ -49,5 +49,8 @@ internal sealed class InterpreterPartition(GuestSystem system, InterpreterDispat
         ? HandlerTable.Of<LoopDispatch>(system.Instructions)
         : HandlerTable.Of<TailDispatch>(system.Instructions);
 
+    // Each vCPU has predecoded code of its own.
+    public override SoftwarePartition Sibling(GuestSystem other) => new InterpreterPartition(other, dispatch, codeLimit);
+
     public override VcpuCore CreateVcpu(int index) => new InterpreterCore(System, index, _handlers, dispatch, codeLimit);
 }

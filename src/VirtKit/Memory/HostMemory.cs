@@ -36,6 +36,9 @@ internal sealed unsafe class HostMemory : SafeHandle
 
     public byte* Pointer => (byte*)handle;
 
+    /// <summary>The length in bytes.</summary>
+    public ulong Length => _length;
+
     /// <summary>The memfd, or -1 where the host has none or the content was given back.</summary>
     public int FileDescriptor => Volatile.Read(ref _descriptor);
 
@@ -122,6 +125,44 @@ internal sealed unsafe class HostMemory : SafeHandle
         image.Hold();
         _origin = image;
         return image;
+    }
+
+    /// <summary>Other memory with the same content. Nobody writes meanwhile.</summary>
+    /// <exception cref="VirtKitException">The host has no such memory.</exception>
+    public HostMemory Copy()
+    {
+        HostMemory copy = Allocate(_length);
+        copy.CopyFrom(this);
+        return copy;
+    }
+
+    /// <summary>Zeroes whole pages, and gives those back that nothing else shows.</summary>
+    public void Zero(long offset, long length)
+    {
+        long end = offset + length;
+        if (_mapped && _origin is { } origin)
+        {
+            // What the other memory has there shows again when the own pages go, and has to be overwritten.
+            if (madvise(handle + (nint)offset, (nuint)length, MadvDontNeed) != 0)
+                throw CannotMap((nuint)length);
+            foreach ((long start, long size) in FileRanges(origin.FileDescriptor, offset, end))
+                new Span<byte>(Pointer + start, checked((int)size)).Clear();
+            return;
+        }
+
+        for (; offset < end; offset += 1 << 30)
+            new Span<byte>(Pointer + offset, (int)Math.Min(end - offset, 1 << 30)).Clear();
+    }
+
+    /// <summary>Shows the content of the other memory again, without what was written since (<see cref="ViewOf"/>). Nobody uses the addresses meanwhile.</summary>
+    public void Revert()
+    {
+        if (_origin is not { } origin)
+            throw new InvalidOperationException("The memory shows no other.");
+        // SAFETY: the range is this object's own private mapping.
+        if (madvise(handle, _length, MadvDontNeed) != 0)
+            throw CannotMap(_length);
+        GC.KeepAlive(origin);
     }
 
     /// <summary>Whether these addresses show the content of other memory, but for what was written since.</summary>
@@ -219,12 +260,12 @@ internal sealed unsafe class HostMemory : SafeHandle
         Interlocked.Exchange(ref _origin, null)?.Release();
     }
 
-    private static IEnumerable<(long Offset, long Length)> FileRanges(int descriptor)
+    private static IEnumerable<(long Offset, long Length)> FileRanges(int descriptor, long from = 0, long to = long.MaxValue)
     {
-        for (long end = 0; lseek(descriptor, end, SeekData) is >= 0 and var start;)
+        for (long end = from; lseek(descriptor, end, SeekData) is >= 0 and var start && start < to;)
         {
             end = lseek(descriptor, start, SeekHole);
-            yield return (start, end - start);
+            yield return (start, Math.Min(end, to) - start);
         }
     }
 

@@ -8,6 +8,7 @@ internal static partial class LinuxMemory
     // Linux ABI, <sys/mman.h>; the values are the same on x86-64, Arm64 and RISC-V.
     public const int ProtRead = 1, ProtWrite = 2, ProtExec = 4, MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, MapNoReserve = 0x4000;
     public const int MremapMayMove = 1, MremapFixed = 2;
+    public const int MadvDontNeed = 4;
     public const uint MfdCloexec = 1;
     public const int SeekData = 3, SeekHole = 4;
 
@@ -19,6 +20,9 @@ internal static partial class LinuxMemory
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mmap(nint address, nuint length, int protection, int flags, int descriptor, long offset);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int madvise(nint address, nuint length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mremap(nint address, nuint oldLength, nuint newLength, int flags, nint newAddress);

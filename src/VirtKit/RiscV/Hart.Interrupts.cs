@@ -54,6 +54,12 @@ internal sealed unsafe partial class Hart
     private void EnterHandler(ulong cause, bool isInterrupt, ulong value)
     {
         Traps++;
+        if (System.User is not null)
+        {
+            ExitWithTrap(cause, value);
+            return;
+        }
+
         Wake();
         ref RiscVState state = ref State;
         ulong delegated = isInterrupt ? state.Mideleg : state.Medeleg;

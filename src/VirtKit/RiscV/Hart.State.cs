@@ -9,8 +9,8 @@ namespace VirtKit.RiscV;
 /// <summary>The state as a whole, to and from the host: reset, snapshots, debuggers.</summary>
 internal sealed unsafe partial class Hart
 {
-    /// <summary>What a hart is at power-on: in M-mode at address 0 (RV-Priv §3.4).</summary>
-    private static RiscVState ResetState => new()
+    /// <summary>What a hart is at power-on: in M-mode at address 0 (RV-Priv §3.4); one that has user mode alone, there.</summary>
+    private RiscVState ResetState => System.User is not null ? UserState : new()
     {
         Privilege = PrivilegeMode.Machine, Mstatus = Mstatus.Fixed, Started = true, Reservation = ulong.MaxValue, Stimecmp = ulong.MaxValue,
     };

@@ -1,3 +1,4 @@
+using VirtKit.Boot;
 using VirtKit.Execution;
 
 namespace VirtKit.RiscV;
@@ -21,7 +22,11 @@ internal sealed unsafe class Mmu : IDisposable
     /// <summary>How often a walk tries to set A or D of an entry that other harts keep changing, before it gives the guest a page fault.</summary>
     private const int MaxEntryUpdates = 1000;
 
+    /// <summary>Above so many pages everything is flushed rather than each.</summary>
+    private const int MostPages = 64;
+
     private readonly AddressSpace _memory;
+    private readonly UserSpace? _user;
     private readonly bool _enforcePmp;
     private readonly bool _napot;
     private readonly Tlb?[] _spaces = new Tlb?[Spaces];
@@ -39,11 +44,14 @@ internal sealed unsafe class Mmu : IDisposable
         _context = context;
         _state = state;
         _memory = system.Memory;
+        _user = system.User;
         _enforcePmp = system.Sbi is null;
         _napot = system.Instructions.Extensions.Contains("svnapot");
         _spaces[0] = _tlb = CreateTlb();
         SelectMode();
         _memory.Changed += OnMapChanged;
+        if (_user is not null)
+            _user.Changed += OnUserSpaceChanged;
     }
 
     public Pmp Pmp { get; } = new();
@@ -244,6 +252,8 @@ internal sealed unsafe class Mmu : IDisposable
     public void Dispose()
     {
         _memory.Changed -= OnMapChanged;
+        if (_user is not null)
+            _user.Changed -= OnUserSpaceChanged;
         foreach (Tlb? space in _spaces)
             space?.Dispose();
     }
@@ -302,6 +312,8 @@ internal sealed unsafe class Mmu : IDisposable
     {
         physical = address;
         cacheable = true;
+        if (_user is not null)
+            return _user.Allows(address, UserAccess(access)) ? null : PageFault(access);
         int mode = privilege == PrivilegeMode.Machine ? Bare : (int)(_state->Satp >> 60);
         if (mode != Bare)
         {
@@ -433,7 +445,31 @@ internal sealed unsafe class Mmu : IDisposable
         _engine?.CodeBytesChanged();
     }
 
-    private static Tlb CreateTlb() => new((int)DataMode.Machine + 1, CodeModes);
+    /// <summary>The host has changed access to pages, and may have changed their bytes; the CPU does not run.</summary>
+    private void OnUserSpaceChanged(UserRange changed)
+    {
+        if (changed.End - changed.Start > MostPages * AddressSpace.PageSize)
+        {
+            Flush();
+        }
+        else
+        {
+            for (ulong page = changed.Start; page < changed.End; page += AddressSpace.PageSize)
+                Flush(page);
+        }
+
+        if ((changed.Access & ElfAccess.Execute) != 0)
+            _engine?.CodeBytesChanged();
+    }
+
+    private Tlb CreateTlb() => new(1 + (int)(_user is null ? DataMode.Machine : DataMode.User), CodeModes);
+
+    private static ElfAccess UserAccess(MemoryAccess access) => access switch
+    {
+        MemoryAccess.Load => ElfAccess.Read,
+        MemoryAccess.Store => ElfAccess.Write,
+        _ => ElfAccess.Execute,
+    };
 
     private static TrapCause PageFault(MemoryAccess access) => access switch
     {

@@ -7,6 +7,12 @@ internal static class PrivilegedInstructions
 {
     public static bool Ecall(Hart hart, in Operands o)
     {
+        if (hart.System.User is not null)
+        {
+            hart.ExitWithCall();
+            return true;
+        }
+
         PrivilegeMode privilege = hart.State.Privilege;
         if (privilege == PrivilegeMode.Supervisor && hart.System.Sbi is { } sbi)
         {

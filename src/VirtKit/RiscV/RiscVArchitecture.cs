@@ -23,7 +23,11 @@ public sealed record RiscVArchitecture : GuestArchitecture
     /// has no code. When <see langword="null"/>, the guest brings its firmware.</summary>
     public SbiOptions? Sbi { get; init; }
 
-    internal override string Identity => $"{Name} {Isa}, {TimebaseFrequency} Hz, {(Sbi is null ? "firmware" : Sbi.Hypercalls ? "SBI with hypercalls" : "SBI")}";
+    /// <summary>Whether the hart runs a program in user mode and nothing else: the host is its supervisor, and environment calls and exceptions leave the engine
+    ///. The platform has its address space (<see cref="RiscVPlatform.User"/>).</summary>
+    internal bool UserOnly { get; init; }
+
+    internal override string Identity => $"{Name} {Isa}, {TimebaseFrequency} Hz, {(UserOnly ? "user mode" : Sbi is null ? "firmware" : Sbi.Hypercalls ? "SBI with hypercalls" : "SBI")}";
 
     internal override string? SoftwareObjection
     {

@@ -1,4 +1,5 @@
 using VirtKit.Engines;
+using VirtKit.Execution;
 using VirtKit.State;
 
 namespace VirtKit.RiscV;
@@ -8,7 +9,12 @@ public sealed class RiscVPlatform : IGuestPlatform
 {
     private ISbiConsole? _debugConsole;
 
-    internal RiscVPlatform(PartitionContext context, RiscVArchitecture architecture) => Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
+    internal RiscVPlatform(PartitionContext context, RiscVArchitecture architecture)
+    {
+        Timebase = new RiscVTimebase(context.Clock, architecture.TimebaseFrequency);
+        if (architecture.UserOnly)
+            User = new UserSpace(context.Memory.Find(default) is { IsMemory: true } ram ? ram.Size : 0);
+    }
 
     /// <summary>What <c>time</c> reads; a board's timer device shows it to the guest as <c>mtime</c>.</summary>
     public RiscVTimebase Timebase { get; }
@@ -20,6 +26,10 @@ public sealed class RiscVPlatform : IGuestPlatform
         get => Volatile.Read(ref _debugConsole);
         set => Volatile.Write(ref _debugConsole, value);
     }
+
+    /// <summary>The address space of a program without a supervisor, as large as the memory at 0 was when the platform was made; <see langword="null"/> where the harts have
+    /// privileged modes.</summary>
+    internal UserSpace? User { get; }
 
     /// <summary>The platform of a machine, for who composes it.</summary>
     /// <param name="machine">A machine of the RISC-V architecture.</param>

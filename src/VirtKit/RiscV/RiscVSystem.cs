@@ -34,6 +34,9 @@ internal sealed class RiscVSystem : GuestSystem
     /// <summary>The supervisor execution environment, where VirtKit is it.</summary>
     public Sbi.SbiFirmware? Sbi { get; }
 
+    /// <summary>The address space of a program without a supervisor; <see langword="null"/> where the harts have privileged modes.</summary>
+    public UserSpace? User => Platform.User;
+
     public bool HasStimecmp { get; }
 
     /// <summary>Whether cycle, time and instret can be read (Zicntr).</summary>

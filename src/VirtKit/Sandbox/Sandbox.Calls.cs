@@ -1,0 +1,238 @@
+using System.Diagnostics;
+using VirtKit.Boot;
+using VirtKit.RiscV;
+
+namespace VirtKit.Sandboxing;
+
+/// <summary>Calls into the guest and out of it.</summary>
+public sealed partial class Sandbox
+{
+    /// <summary>Time and cancellation are looked at after so many instructions.</summary>
+    private const ulong Slice = 1 << 20;
+
+    /// <summary>What precedes the ECALL of a call to a function of the host (virtkit.h): <c>slti zero, zero, 0x564</c>, which does nothing (RV-Unpriv, "HINT Instructions").</summary>
+    private const uint CallHint = 0x5640_2013;
+
+    private const int T0 = 5, Sp = 2;
+
+    /// <summary>What the calls that are under way have to put back: registers, and how much memory was mapped for arguments.</summary>
+    private readonly List<(RiscVUserRegisters Registers, int Memory)> _outer = [];
+    private int _depth;
+    private ulong _budgetLeft, _outputLeft, _output, _calls, _hostCalls;
+    private long _began;
+
+    /// <summary>Looks a function of the guest up: of those that it exports (virtkit.h), else a symbol of the program. What was found is remembered.</summary>
+    /// <param name="name">Its name in C.</param>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    public SandboxFunction GetFunction(string name) =>
+        TryGetFunction(name, out SandboxFunction? function) ? function : throw new ArgumentException($"The guest has no function {name}.", nameof(name));
+
+    /// <summary>As <see cref="GetFunction"/>, where there may be none.</summary>
+    public bool TryGetFunction(string name, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SandboxFunction? function)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        lock (_byName)
+        {
+            if (_byName.TryGetValue(name, out function))
+                return true;
+            if (!_program.Image.TryFindFunction(name, out ulong address))
+                return false;
+            _byName[name] = function = new SandboxFunction(this, name, address);
+            return true;
+        }
+    }
+
+    /// <summary>Calls a function of the guest. <see cref="SandboxFunction"/> is faster where it is called often, and says how types correspond to those of C.</summary>
+    /// <param name="function">Its name.</param>
+    /// <param name="a">The first argument; others follow.</param>
+    /// <exception cref="ArgumentException">The guest has no such function, or an argument does not fit.</exception>
+    /// <inheritdoc cref="SandboxFunction.Invoke{TResult}()"/>
+    public TResult Call<TResult>(string function, scoped SandboxArgument a = default, scoped SandboxArgument b = default, scoped SandboxArgument c = default, scoped SandboxArgument d = default,
+        scoped SandboxArgument e = default, scoped SandboxArgument f = default) where TResult : allows ref struct =>
+        GetFunction(function).Invoke<TResult, SandboxArgument, SandboxArgument, SandboxArgument, SandboxArgument, SandboxArgument, SandboxArgument>(a, b, c, d, e, f);
+
+    /// <summary>Calls a function of the guest that returns nothing.</summary>
+    /// <inheritdoc cref="Call{TResult}"/>
+    public void Call(string function, scoped SandboxArgument a = default, scoped SandboxArgument b = default, scoped SandboxArgument c = default, scoped SandboxArgument d = default,
+        scoped SandboxArgument e = default, scoped SandboxArgument f = default) => Call<Nothing>(function, a, b, c, d, e, f);
+
+    /// <summary>Begins a call.</summary>
+    /// <returns>The stack pointer.</returns>
+    internal ulong Enter()
+    {
+        int thread = Environment.CurrentManagedThreadId;
+        if (_owner == thread && _depth > 0)
+            return EnterAgain();
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Interlocked.CompareExchange(ref _owner, thread, Nobody) != Nobody)
+            throw Busy();
+        if (_failure is not null)
+        {
+            Disown();
+            ThrowIfFailed();
+        }
+
+        _depth = 1;
+        _calls++;
+        _budgetLeft = Budget;
+        _began = Deadline == Timeout.InfiniteTimeSpan ? 0 : Stopwatch.GetTimestamp();
+        return Layout.StackTop;
+    }
+
+    /// <summary>Ends a call.</summary>
+    internal void Leave()
+    {
+        // Disposed of while the call was parked.
+        if (_cpu is null)
+            return;
+        if (_depth > 1)
+        {
+            LeaveInner();
+            return;
+        }
+
+        if (_callMemory.Count != 0)
+            FreeCallMemory(0);
+        _depth = 0;
+        Disown();
+    }
+
+    /// <summary>Runs the guest until the function that was called returns.</summary>
+    internal void RunToReturn()
+    {
+        if (Advance() is not null)
+            throw Fail(new SandboxException("The guest called a function of the host that takes its time: call into the sandbox by CallAsync."));
+    }
+
+    /// <summary>Runs the guest until the function that was called returns, or until a function of the host has to complete first.</summary>
+    /// <returns>What has to complete; <see langword="null"/> where the function has returned.</returns>
+    internal PendingCall? Advance()
+    {
+        SandboxCpu cpu = _cpu!;
+        Hart hart = Hart;
+        ulong returned = Layout.Gate + 4;
+        while (true)
+        {
+            ulong before = cpu.Retired;
+            VcpuExit exit = cpu.Run(Math.Min(_budgetLeft, Slice));
+            _budgetLeft -= cpu.Retired - before;
+            if (exit.Reason == ExitReason.BudgetExhausted)
+                // A call that ends with the very last instruction has ended.
+                exit = hart.TakeExit() ?? exit;
+            switch (exit.Reason)
+            {
+                case ExitReason.Hypercall when hart.Pc == returned:
+                    return null;
+                case ExitReason.Hypercall:
+                    if (CallHost() is { } pending)
+                        return pending;
+                    break;
+                case ExitReason.BudgetExhausted or ExitReason.Kicked:
+                    CheckLimits();
+                    break;
+                case ExitReason.Fault:
+                    throw Trap(exit.FirstTrap!.Value, null);
+                default:
+                    throw Fail(new SandboxException($"The engine failed: {exit.Reason}. {exit.Detail}"));
+            }
+        }
+    }
+
+    /// <summary>Counts bytes that the guest writes to the host.</summary>
+    /// <exception cref="SandboxLimitException">There are too many.</exception>
+    internal void CountOutput(int bytes)
+    {
+        if ((ulong)bytes > _outputLeft)
+            throw new SandboxLimitException(SandboxLimit.Output, $"The guest has written its {_program.Options.Output} bytes to the host.");
+        _outputLeft -= (ulong)bytes;
+        _output += (ulong)bytes;
+    }
+
+    private ulong EnterAgain()
+    {
+        if (_failure is { } failure)
+            throw failure;
+        if (_depth > _program.Options.Reentry)
+            throw Fail(new SandboxLimitException(SandboxLimit.Reentry, $"Functions of the host have called into the guest {_program.Options.Reentry} deep, which is the limit."));
+        _outer.Add((Hart.UserRegisters, _callMemory.Count));
+        _depth++;
+        _calls++;
+        return Hart.State.X[Sp] & ~15UL;
+    }
+
+    private void LeaveInner()
+    {
+        (RiscVUserRegisters registers, int memory) = _outer[^1];
+        _outer.RemoveAt(_outer.Count - 1);
+        FreeCallMemory(memory);
+        // The reservation and the exit of the inner call are gone with it; what it returned has been read.
+        Hart.UserRegisters = registers;
+        _depth--;
+    }
+
+    private void CheckLimits()
+    {
+        if (_budgetLeft == 0)
+            throw Fail(new SandboxLimitException(SandboxLimit.Budget, $"The call has used up its {Budget} instructions."));
+        if (_began != 0 && Stopwatch.GetElapsedTime(_began) >= Deadline)
+            throw Fail(new SandboxLimitException(SandboxLimit.Deadline, $"The call has taken longer than {Deadline}."));
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Cancellation.IsCancellationRequested)
+        {
+            _ = Fail(new SandboxException("The call was cancelled."));
+            Cancellation.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>The guest has executed ECALL: a function of the host, or nothing that there is.</summary>
+    private PendingCall? CallHost()
+    {
+        ulong call = Hart.Pc - 4, import = Hart.State.X[T0] - _program.Image.ImportTable;
+        bool isImport = Space.Allows(call - 4, 4, ElfAccess.Execute) && BitConverter.ToUInt32(Bytes(call - 4, 4)) == CallHint && import % 16 == 0 && import / 16 < (ulong)_program.Image.Imports.Length;
+        if (!isImport)
+            throw Trap(CallTrap(call), "The guest made an environment call, and there is no system.");
+        if (_program.FunctionOf((int)(import / 16)) is not { } function)
+            throw Trap(CallTrap(call), $"The guest called {_program.Image.Imports[import / 16]}, which the host does not expose.");
+        _hostCalls++;
+        PendingCall? pending;
+        try
+        {
+            pending = function.Invoke(this);
+        }
+        catch (GuestPointerException e)
+        {
+            TrapCause cause = e.Access.HasFlag(ElfAccess.Write) ? TrapCause.StorePageFault : TrapCause.LoadPageFault;
+            throw Trap(new GuestTrap((ulong)cause, new Gva(call), e.Address, TrapName.Of((ulong)cause)), $"The guest passed {function.Name} a pointer to what is not its memory, 0x{e.Address:x}.");
+        }
+        catch (SandboxException e)
+        {
+            _ = Fail(e);
+            throw;
+        }
+        catch (Exception e)
+        {
+            _ = Fail(new SandboxException($"{function.Name}, a function of the host, threw: {e.Message}", e));
+            throw;
+        }
+
+        if (_failure is { } failure)
+            throw failure;
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return pending;
+    }
+
+    private static GuestTrap CallTrap(ulong pc) => new((ulong)TrapCause.EcallFromUser, new Gva(pc), 0, TrapName.Of((ulong)TrapCause.EcallFromUser));
+
+    /// <summary>The exception of a guest that has trapped.</summary>
+    private SandboxException Trap(GuestTrap trap, string? reason) =>
+        Fail(new SandboxTrapException(trap, reason ?? $"The guest trapped: {trap.Description} at {trap.Pc}, value 0x{trap.Value:x}.", [Frame(trap.Pc.Value)]));
+
+    private SandboxFrame Frame(ulong address) => new(new Gva(address), _program.Image.TryFindSymbol(address, out ElfSymbol symbol) ? symbol.ToString() : null, null);
+
+    /// <summary>No call is possible until the next reset.</summary>
+    private SandboxException Fail(SandboxException failure)
+    {
+        _failure ??= failure;
+        return failure;
+    }
+}
