@@ -9,5 +9,14 @@ public readonly record struct VcpuExit(ExitReason Reason, ulong Code = 0, string
 {
     /// <summary>For <see cref="ExitReason.Fault"/>, the trap that began it, where the engine knows it: a guest whose handler cannot be fetched traps again and again,
     /// and its registers only show the last time. Otherwise <see langword="null"/>.</summary>
-    public GuestTrap? FirstTrap { get; init; }
+    public GuestTrap? FirstTrap
+    {
+        get => _firstTrap?.Trap;
+        init => _firstTrap = value is { } trap ? new TrapBox(trap) : null;
+    }
+
+    /// <summary>Apart, because few exits have one and every run returns an exit.</summary>
+    private readonly TrapBox? _firstTrap;
+
+    private sealed record TrapBox(GuestTrap Trap);
 }

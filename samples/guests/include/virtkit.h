@@ -22,12 +22,12 @@ typedef struct {
     ".pushsection .rodata.virtkit,\"a\",@progbits\n" label "_name: .asciz \"" #name "\"\n.popsection\n" \
     ".pushsection .virtkit." kind ",\"awR\",@progbits\n.balign 8\n"
 
-/* The host sees the instruction that does nothing, in front of the call, and the table's entry in t0. */
+/* The host has put the address at which it is called into the entry, and finds the entry in t0. */
 #define VIRTKIT_IMPORT(type, name, parameters) \
     type name parameters; \
     __asm__(VIRTKIT_NAME(name, "imports", ".Lvirtkit_import_" #name) ".Lvirtkit_import_" #name ": .dword .Lvirtkit_import_" #name "_name, 0\n.popsection\n" \
             ".pushsection .text." #name ",\"ax\",@progbits\n.weak " #name "\n.type " #name ",@function\n" #name ":\n" \
-            "lla t0, .Lvirtkit_import_" #name "\nslti zero, zero, 0x564\necall\nret\n.size " #name ", .-" #name "\n.popsection\n")
+            "lla t0, .Lvirtkit_import_" #name "\nld t1, 8(t0)\njr t1\n.size " #name ", .-" #name "\n.popsection\n")
 
 #define VIRTKIT_EXPORT(type, name, parameters) \
     __attribute__((used, visibility("default"))) type name parameters; \

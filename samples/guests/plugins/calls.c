@@ -136,9 +136,11 @@ VIRTKIT_EXPORT(long, log_from, (const char *text, size_t length))
 
 VIRTKIT_EXPORT(long, recurse, (long depth))
 {
-    volatile char frame[1024];
-    frame[0] = (char)depth;
-    return depth == 0 ? frame[0] : 1 + recurse(depth - 1) + frame[0] * 0;
+    char frame[1024];
+    __asm__ volatile("sb zero, %0" : "=m"(frame[0]));
+    long deeper = depth == 0 ? 0 : 1 + recurse(depth - 1);
+    __asm__ volatile("" ::"m"(frame));
+    return deeper;
 }
 
 VIRTKIT_EXPORT(long, map, (size_t bytes))

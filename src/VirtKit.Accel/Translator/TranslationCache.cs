@@ -323,8 +323,10 @@ internal sealed unsafe class TranslationCache
     /// <summary>Drops everything, unless the caller is asked to stop while it waits for others to leave their translations.</summary>
     private void DropAll(TranslatorCore caller)
     {
-        // TIMING POINT 4: a core says that it is in code and looks at the epoch then; here the epoch changes and the cores are looked at then.
+        // TIMING POINT 4: a core says that it is in code and reads the epoch then; here the epoch changes and the cores are asked then. The barrier is every core's: evictions are
+        // rare, and entering code is not.
         Interlocked.Increment(ref _epoch);
+        Interlocked.MemoryBarrierProcessWide();
         caller.LeaveForOthers();
         WaitRules.Check(!caller.IsInCode && !caller.IsInGuest, "who evicts is neither in the guest nor in code");
         bool isAlone = true;

@@ -142,6 +142,32 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
             _self.Free();
     }
 
+    public override bool TryRunToStop(ulong budget)
+    {
+        TranslatorContext* c = _context;
+        ref CpuContext cpu = ref c->Interpreter.Cpu;
+        if (c->Jumps == null || Shadow is not null || Volatile.Read(ref cpu.Attention) != 0)
+            return false;
+        // The table of the last lookup: a CPU that runs alone has one address space and one mode.
+        var entry = (CodeEntry*)((byte*)c->Jumps + CodeEntry.OffsetOf(cpu.Pc));
+        if (entry->Pc != cpu.Pc)
+            return false;
+        // TIMING POINT 4: as in Enter.
+        Volatile.Write(ref _inCode, 1);
+        if (_epoch == _cache.Epoch)
+        {
+            c->Budget = (long)Math.Min(budget, long.MaxValue / 2);
+            c->Interpreter.RetiredAtZero = cpu.Retired + (ulong)c->Budget;
+            _cache.Enter(c, entry->Code);
+            cpu.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
+            if (c->ExitKind != ExitKind.Stopped)
+                TakeExit();
+        }
+
+        Volatile.Write(ref _inCode, 0);
+        return cpu.Pc >= Cpu.StopsFrom && _failure is null;
+    }
+
     protected override VcpuExit RunBlocks(long budget)
     {
         TranslatorContext* c = _context;
@@ -150,19 +176,21 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         c->Interpreter.RetiredAtZero = Retired + (ulong)budget;
         while (true)
         {
+            if (_failure is not null)
+                return TakeFailure();
             // An end comes before the interrupts that are due with it: they are taken when the hart goes on, from among all that are pending then.
             if (c->Budget <= 0)
                 return new VcpuExit(ExitReason.BudgetExhausted);
             if (Volatile.Read(ref cpu.Attention) != 0 && ServeAttention() is { } exit)
                 return exit;
+            if (cpu.Pc >= Cpu.StopsFrom)
+                return new VcpuExit(ExitReason.Breakpoint);
             byte* code = Find(cpu.Pc, out bool stepsOnce);
             if (code != null)
                 Enter(code);
             else if (stepsOnce)
                 c->Budget = _stepper.Run(cpu.Pc, 1, c->Budget);
             cpu.Retired = c->Interpreter.RetiredAtZero - (ulong)c->Budget;
-            if (_failure is not null)
-                return TakeFailure();
             if (Cpu.TrapsWithoutEnd)
                 return Cpu.TrapExit();
         }
@@ -255,8 +283,8 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
     private void Enter(byte* code)
     {
         TranslatorContext* c = _context;
+        // TIMING POINT 4: who evicts orders this write before the reading of the epoch.
         Volatile.Write(ref _inCode, 1);
-        Interlocked.MemoryBarrier();
         if (_epoch == _cache.Epoch)
         {
             Shadow?.Predict(Cpu);

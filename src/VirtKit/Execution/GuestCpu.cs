@@ -45,6 +45,10 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; what returns from a trap changes it.</summary>
     public ulong NextPc { get; set; }
 
+    /// <summary>An engine does not run the instructions from this address on, but comes back with <see cref="ExitReason.Breakpoint"/> in front of them. Beyond every address unless set;
+    /// set before anything has run.</summary>
+    public ulong StopsFrom { get; set; } = ulong.MaxValue;
+
     /// <summary>Runs that came back to the host.</summary>
     public ulong Exits { get; private set; }
 

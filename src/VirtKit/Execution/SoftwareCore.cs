@@ -63,6 +63,23 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
         }
     }
 
+    /// <summary>As <see cref="Run"/>, of a CPU that is the only one and takes no interrupts: nobody fences it, and it never waits.</summary>
+    public VcpuExit RunAlone(ulong budget)
+    {
+        try
+        {
+            return RunBlocks((long)Math.Min(budget, long.MaxValue / 2));
+        }
+        finally
+        {
+            LeaveCode();
+        }
+    }
+
+    /// <summary>Runs a CPU as <see cref="RunAlone"/> does where that is short: from code that is known already to where it stops (<see cref="GuestCpu.StopsFrom"/>).</summary>
+    /// <returns>Whether it has stopped there; if not, it may have got on, and <see cref="RunAlone"/> goes on.</returns>
+    public virtual bool TryRunToStop(ulong budget) => false;
+
     public abstract bool HoldsLock { get; }
 
     public abstract void DataMappingChanged();

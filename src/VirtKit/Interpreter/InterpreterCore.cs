@@ -73,6 +73,8 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
                 return new VcpuExit(ExitReason.BudgetExhausted);
             if (Volatile.Read(ref c->Cpu.Attention) != 0 && ServeAttention() is { } exit)
                 return exit;
+            if (c->Cpu.Pc >= Cpu.StopsFrom)
+                return new VcpuExit(ExitReason.Breakpoint);
             Op* op = Find(left);
             if (op != null)
                 left = Execute(op, left - Op.MaxBlockLength) + Op.MaxBlockLength;

@@ -31,6 +31,17 @@ internal sealed unsafe partial class Hart
         }
     }
 
+    /// <summary>Whether floating-point registers are in use, so that engines keep them at hand; one that is used anyway sets it.</summary>
+    public bool UsesFloat
+    {
+        get => Context->FloatReady != 0;
+        set
+        {
+            State.Mstatus = value ? State.Mstatus | Mstatus.FsDirty : State.Mstatus & ~Mstatus.Fs | Mstatus.FsInitial;
+            Context->FloatReady = value ? 1 : 0;
+        }
+    }
+
     /// <summary>The counters that the program reads begin anew.</summary>
     public void RestartCounters()
     {

@@ -38,7 +38,7 @@ internal static class Mstatus
         Tvm = 1 << 20, Tw = 1 << 21, Tsr = 1 << 22, Uxl = 3UL << 32, Sxl = 3UL << 34, Sd = 1UL << 63;
 
     public const int MppShift = 11;
-    public const ulong FsDirty = Fs;
+    public const ulong FsInitial = 1 << 13, FsDirty = Fs;
 
     /// <summary>UXL and SXL, which are fixed to 64 bits.</summary>
     public const ulong Fixed = 2UL << 32 | 2UL << 34;

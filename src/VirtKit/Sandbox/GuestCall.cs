@@ -18,8 +18,9 @@ internal struct GuestCall
     private readonly Hart _hart;
     private int _integers, _floats, _onStack, _copiedBack, _copied;
     private ulong _stack, _result;
-    private OverflowArguments _overflow;
-    private CopiedBack _back;
+
+    /// <summary>What seldom is needed: the arguments on the stack, and where what is copied back lies.</summary>
+    private ulong[]? _overflow, _back;
 
     /// <summary>Whether the caller does not wait.</summary>
     public bool IsAsync { get; set; }
@@ -32,10 +33,15 @@ internal struct GuestCall
         _hart = sandbox.Hart;
     }
 
-    /// <summary>Makes room for a result that is returned through a pointer, before any argument.</summary>
-    public void ReserveResult(int size)
+    /// <summary>Checks the type of the result, and makes room for one that is returned through a pointer. Before any argument.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Begin<TResult>() where TResult : allows ref struct
     {
-        _result = _sandbox.AllocateForCall(ref _stack, (ulong)size);
+        if (typeof(TResult) == typeof(Nothing) || GuestTypes.IsInteger<TResult>() || GuestTypes.IsFloat<TResult>() || GuestTypes.IsText<TResult>() || GuestTypes.IsSpan<TResult>())
+            return;
+        if (GuestTypes.Check<TResult>() is { } objection)
+            throw new ArgumentException(objection, nameof(TResult));
+        _result = _sandbox.AllocateForCall(ref _stack, (ulong)Unsafe.SizeOf<TResult>());
         AddInteger(_result);
     }
 
@@ -63,29 +69,29 @@ internal struct GuestCall
     }
 
     /// <summary>Runs the function.</summary>
-    public void Run(ulong address)
+    public void Run(SandboxFunction function)
     {
-        Prepare(address);
+        Prepare(function);
         _sandbox.RunToReturn();
+        function.UsesFloat |= _hart.UsesFloat;
     }
 
     /// <summary>Puts the guest in front of the function.</summary>
-    public void Prepare(ulong address)
+    public void Prepare(SandboxFunction function)
     {
         ref RiscVState state = ref _hart.State;
-        SandboxLayout layout = _sandbox.Layout;
         if (_onStack != 0)
         {
             _stack = _sandbox.AllocateForCall(ref _stack, (ulong)_onStack * 8);
-            MemoryMarshal.AsBytes(((ReadOnlySpan<ulong>)_overflow)[.._onStack]).CopyTo(_sandbox.Bytes(_stack, (ulong)_onStack * 8));
+            MemoryMarshal.AsBytes(_overflow.AsSpan(0, _onStack)).CopyTo(_sandbox.Bytes(_stack, (ulong)_onStack * 8));
         }
 
-        state.X[Ra] = layout.Gate;
+        state.X[Ra] = _hart.StopsFrom;
         state.X[Sp] = _stack;
+        state.X[Gp] = _sandbox.GlobalPointer;
         state.X[S0] = 0;
-        if (_sandbox.GlobalPointer is not 0 and var pointer)
-            state.X[Gp] = pointer;
-        _hart.Pc = address;
+        _hart.Pc = function.Address.Value;
+        _hart.UsesFloat = function.UsesFloat;
     }
 
     /// <summary>Copies what the guest left of an argument that it may change.</summary>
@@ -161,7 +167,7 @@ internal struct GuestCall
         if (_integers < Registers)
             _hart.State.X[A0 + _integers++] = value;
         else if (_onStack < MaxOnStack)
-            _overflow[_onStack++] = value;
+            (_overflow ??= new ulong[MaxOnStack])[_onStack++] = value;
         else
             throw new ArgumentException("A call has at most 8 integers in registers and 16 values on the stack.");
     }
@@ -215,26 +221,14 @@ internal struct GuestCall
     {
         if (IsAsync)
             throw new ArgumentException("Nothing can be copied back to a span once the method has returned that was given it: pass what the guest only reads.");
-        _back[_copiedBack++] = at;
+        (_back ??= new ulong[MaxCopiedBack])[_copiedBack++] = at;
     }
 
     private void CopyNextTo(scoped Span<byte> target)
     {
         // In the order in which they were noted.
-        ulong at = _back[_copied++];
+        ulong at = _back![_copied++];
         _sandbox.Checked(at, (ulong)target.Length, ElfAccess.Read).CopyTo(target);
-    }
-
-    [InlineArray(MaxOnStack)]
-    private struct OverflowArguments
-    {
-        private ulong _first;
-    }
-
-    [InlineArray(MaxCopiedBack)]
-    private struct CopiedBack
-    {
-        private ulong _first;
     }
 }
 

@@ -7,6 +7,7 @@ namespace VirtKit.Sandboxing;
 internal static class GuestTypes
 {
     /// <summary>Why no register and no pointer can stand for a type; <see langword="null"/> where one can.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static string? Check<T>() where T : allows ref struct =>
         IsInteger<T>() || IsFloat<T>() || IsText<T>() || IsSpan<T>() || typeof(T) == typeof(Sandbox) || !RuntimeHelpers.IsReferenceOrContainsReferences<T>()
             ? null : $"{typeof(T)} has no meaning in a guest: numbers, Gva, string, spans of numbers and structures without references have.";
@@ -15,20 +16,25 @@ internal static class GuestTypes
     public static string? CheckResult<T>() =>
         !RuntimeHelpers.IsReferenceOrContainsReferences<T>() ? null : $"{typeof(T)} cannot be returned to a guest, which has no memory for it: let the guest pass a span to fill.";
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsInteger<T>() where T : allows ref struct =>
         typeof(T) == typeof(bool) || typeof(T) == typeof(byte) || typeof(T) == typeof(sbyte) || typeof(T) == typeof(short) || typeof(T) == typeof(ushort) || typeof(T) == typeof(char)
         || typeof(T) == typeof(int) || typeof(T) == typeof(uint) || typeof(T) == typeof(long) || typeof(T) == typeof(ulong) || typeof(T) == typeof(Gva) || typeof(T).IsEnum;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsFloat<T>() where T : allows ref struct => typeof(T) == typeof(float) || typeof(T) == typeof(double);
 
     /// <summary>Strings, and arrays and memory of bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsText<T>() where T : allows ref struct => typeof(T) == typeof(string) || typeof(T) == typeof(byte[]) || typeof(T) == typeof(ReadOnlyMemory<byte>);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsSpan<T>() where T : allows ref struct =>
         IsSpanOf<T, byte>() || IsSpanOf<T, sbyte>() || IsSpanOf<T, short>() || IsSpanOf<T, ushort>() || IsSpanOf<T, int>() || IsSpanOf<T, uint>()
         || IsSpanOf<T, long>() || IsSpanOf<T, ulong>() || IsSpanOf<T, float>() || IsSpanOf<T, double>();
 
     /// <summary>Whether it is a span through which is written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsWritableSpan<T>() where T : allows ref struct =>
         typeof(T) == typeof(Span<byte>) || typeof(T) == typeof(Span<sbyte>) || typeof(T) == typeof(Span<short>) || typeof(T) == typeof(Span<ushort>) || typeof(T) == typeof(Span<int>)
         || typeof(T) == typeof(Span<uint>) || typeof(T) == typeof(Span<long>) || typeof(T) == typeof(Span<ulong>) || typeof(T) == typeof(Span<float>) || typeof(T) == typeof(Span<double>);
@@ -93,5 +99,6 @@ internal static class GuestTypes
     /// <summary>A structure as bytes.</summary>
     public static Span<byte> BytesOf<T>(ref T value) where T : allows ref struct => MemoryMarshal.CreateSpan(ref Unsafe.As<T, byte>(ref value), Unsafe.SizeOf<T>());
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool IsSpanOf<T, TElement>() where T : allows ref struct => typeof(T) == typeof(Span<TElement>) || typeof(T) == typeof(ReadOnlySpan<TElement>);
 }

@@ -10,10 +10,7 @@ public sealed partial class Sandbox
     /// <summary>Time and cancellation are looked at after so many instructions.</summary>
     private const ulong Slice = 1 << 20;
 
-    /// <summary>What precedes the ECALL of a call to a function of the host (virtkit.h): <c>slti zero, zero, 0x564</c>, which does nothing (RV-Unpriv, "HINT Instructions").</summary>
-    private const uint CallHint = 0x5640_2013;
-
-    private const int T0 = 5, Sp = 2;
+    private const int Ra = 1, Sp = 2, T0 = 5;
 
     /// <summary>What the calls that are under way have to put back: registers, and how much memory was mapped for arguments.</summary>
     private readonly List<(RiscVUserRegisters Registers, int Memory)> _outer = [];
@@ -60,10 +57,10 @@ public sealed partial class Sandbox
     /// <returns>The stack pointer.</returns>
     internal ulong Enter()
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         int thread = Environment.CurrentManagedThreadId;
         if (_owner == thread && _depth > 0)
             return EnterAgain();
-        ObjectDisposedException.ThrowIf(_disposed, this);
         if (Interlocked.CompareExchange(ref _owner, thread, Nobody) != Nobody)
             throw Busy();
         if (_failure is not null)
@@ -110,23 +107,35 @@ public sealed partial class Sandbox
     {
         SandboxCpu cpu = _cpu!;
         Hart hart = Hart;
-        ulong returned = Layout.Gate + 4;
+        ulong gate = hart.StopsFrom;
         while (true)
         {
-            ulong before = cpu.Retired;
-            VcpuExit exit = cpu.Run(Math.Min(_budgetLeft, Slice));
+            ulong before = cpu.Retired, slice = Math.Min(_budgetLeft, Slice);
+            if (cpu.TryRunToStop(slice))
+            {
+                _budgetLeft -= cpu.Retired - before;
+                if (hart.Pc == gate)
+                    return null;
+                if (CallHost() is { } waiting)
+                    return waiting;
+                continue;
+            }
+
+            VcpuExit exit = cpu.Run(slice - (cpu.Retired - before));
             _budgetLeft -= cpu.Retired - before;
+            // What ends with the very last instruction has ended.
             if (exit.Reason == ExitReason.BudgetExhausted)
-                // A call that ends with the very last instruction has ended.
-                exit = hart.TakeExit() ?? exit;
+                exit = hart.TakeExit() ?? (hart.Pc >= gate ? new VcpuExit(ExitReason.Breakpoint) : exit);
             switch (exit.Reason)
             {
-                case ExitReason.Hypercall when hart.Pc == returned:
+                case ExitReason.Breakpoint when hart.Pc == gate:
                     return null;
-                case ExitReason.Hypercall:
+                case ExitReason.Breakpoint:
                     if (CallHost() is { } pending)
                         return pending;
                     break;
+                case ExitReason.Hypercall:
+                    throw Trap(Trapped(TrapCause.EcallFromUser, hart.Pc - 4, 0), "The guest made a call of an operating system, and there is none.");
                 case ExitReason.BudgetExhausted or ExitReason.Kicked:
                     CheckLimits();
                     break;
@@ -184,15 +193,17 @@ public sealed partial class Sandbox
         }
     }
 
-    /// <summary>The guest has executed ECALL: a function of the host, or nothing that there is.</summary>
+    /// <summary>The guest has jumped to the host's addresses.</summary>
     private PendingCall? CallHost()
     {
-        ulong call = Hart.Pc - 4, import = Hart.State.X[T0] - _program.Image.ImportTable;
-        bool isImport = Space.Allows(call - 4, 4, ElfAccess.Execute) && BitConverter.ToUInt32(Bytes(call - 4, 4)) == CallHint && import % 16 == 0 && import / 16 < (ulong)_program.Image.Imports.Length;
-        if (!isImport)
-            throw Trap(CallTrap(call), "The guest made an environment call, and there is no system.");
+        ref RiscVState state = ref Hart.State;
+        ulong caller = state.X[Ra], import = state.X[T0] - _program.Image.ImportTable;
+        if (Hart.Pc != Layout.HostGate || import % 16 != 0 || import / 16 >= (ulong)_program.Image.Imports.Length)
+            throw Trap(Trapped(TrapCause.InstructionPageFault, Hart.Pc, Hart.Pc), null);
         if (_program.FunctionOf((int)(import / 16)) is not { } function)
-            throw Trap(CallTrap(call), $"The guest called {_program.Image.Imports[import / 16]}, which the host does not expose.");
+            throw Trap(Trapped(TrapCause.EcallFromUser, caller, 0), $"The guest called {_program.Image.Imports[import / 16]}, which the host does not expose.");
+        // The function returns as one of the guest's would.
+        Hart.Pc = caller;
         _hostCalls++;
         PendingCall? pending;
         try
@@ -202,7 +213,7 @@ public sealed partial class Sandbox
         catch (GuestPointerException e)
         {
             TrapCause cause = e.Access.HasFlag(ElfAccess.Write) ? TrapCause.StorePageFault : TrapCause.LoadPageFault;
-            throw Trap(new GuestTrap((ulong)cause, new Gva(call), e.Address, TrapName.Of((ulong)cause)), $"The guest passed {function.Name} a pointer to what is not its memory, 0x{e.Address:x}.");
+            throw Trap(Trapped(cause, caller, e.Address), $"The guest passed {function.Name} a pointer to what is not its memory, 0x{e.Address:x}.");
         }
         catch (SandboxException e)
         {
@@ -221,7 +232,7 @@ public sealed partial class Sandbox
         return pending;
     }
 
-    private static GuestTrap CallTrap(ulong pc) => new((ulong)TrapCause.EcallFromUser, new Gva(pc), 0, TrapName.Of((ulong)TrapCause.EcallFromUser));
+    private static GuestTrap Trapped(TrapCause cause, ulong pc, ulong value) => new((ulong)cause, new Gva(pc), value, TrapName.Of((ulong)cause));
 
     /// <summary>The exception of a guest that has trapped.</summary>
     private SandboxException Trap(GuestTrap trap, string? reason) =>

@@ -61,6 +61,7 @@ public sealed partial class Sandbox : IDisposable
 
         Hart = _cpu.Hart;
         Space = _cpu.Space;
+        GlobalPointer = _program.Image.GlobalPointer;
         HeapBreak = state.HeapBreak;
         _startedAt = _cpu.Retired;
         _outputLeft = _program.Options.Output;
@@ -107,7 +108,7 @@ public sealed partial class Sandbox : IDisposable
 
     internal SandboxLayout Layout => _program.Layout;
 
-    internal ulong GlobalPointer => _program.Image.GlobalPointer;
+    internal ulong GlobalPointer { get; }
 
     /// <summary>Takes the state as that to which <see cref="Reset()"/> goes back. Takes time proportional to the memory that is in use.</summary>
     /// <returns>The state, for other sandboxes; dispose of it.</returns>

@@ -16,13 +16,14 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
     private readonly ExecutionEngine _engine;
     private readonly SandboxClock _clock = new();
     private SoftwarePartition _partition;
-    private VcpuCore _core;
+    private SoftwareCore _core;
     private bool _sharesCode = true;
 
     /// <param name="engine">What runs it.</param>
     /// <param name="window">Its memory, from address 0 on, which goes over to it.</param>
     /// <param name="code">What translations are shared with, from <see cref="Sibling"/> of a CPU that runs the same code; <see langword="null"/> for nothing.</param>
-    public SandboxCpu(ExecutionEngine engine, HostMemory window, SoftwarePartition? code)
+    /// <param name="gate">Where the host's addresses begin, at which the program leaves.</param>
+    public SandboxCpu(ExecutionEngine engine, HostMemory window, ulong gate, SoftwarePartition? code)
     {
         _engine = engine;
         _window = window;
@@ -31,7 +32,7 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
         try
         {
             _partition = code?.Sibling(_context.System) ?? CreatePartition();
-            _core = _partition.CreateVcpu(0);
+            _core = (SoftwareCore)_partition.CreateVcpu(0);
             _core.Attach();
         }
         catch
@@ -41,6 +42,7 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
         }
 
         Hart = (Hart)_context.System.Cpu(0);
+        Hart.StopsFrom = gate;
         Space = ((RiscVPlatform)_context.Platform!).User!;
         _clock.Retired = () => Hart.Context->Retired;
     }
@@ -62,7 +64,11 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
     public ulong Retired => Hart.Context->Retired;
 
     /// <summary>Runs the program until it calls the host, traps, or the budget is used up.</summary>
-    public VcpuExit Run(ulong budget) => _core.Run(budget);
+    public VcpuExit Run(ulong budget) => _core.RunAlone(budget);
+
+    /// <summary>Runs the program as <see cref="Run"/> does, where it soon calls the host or returns to it.</summary>
+    /// <returns>Whether it stands at one of the host's addresses; if not, <see cref="Run"/> goes on.</returns>
+    public bool TryRunToStop(ulong budget) => _core.TryRunToStop(budget);
 
     /// <summary>Makes <see cref="Run"/> come back. Any thread.</summary>
     public void RequestExit() => _core.RequestExit();
@@ -83,10 +89,10 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
         if (!_sharesCode)
             return;
         SoftwarePartition partition = CreatePartition();
-        VcpuCore core;
+        SoftwareCore core;
         try
         {
-            core = partition.CreateVcpu(0);
+            core = (SoftwareCore)partition.CreateVcpu(0);
         }
         catch
         {

@@ -9,11 +9,11 @@ public sealed partial class SandboxFunction
     /// <inheritdoc cref="Invoke{TResult}()"/>
     public ValueTask<TResult> InvokeAsync<TResult>()
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
-            call.Prepare(_address);
+            call.Begin<TResult>();
+            call.Prepare(this);
         }
         catch
         {
@@ -28,12 +28,12 @@ public sealed partial class SandboxFunction
     public ValueTask<TResult> InvokeAsync<TResult, T1>(scoped T1 argument1)
         where T1 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {
@@ -49,13 +49,13 @@ public sealed partial class SandboxFunction
         where T1 : allows ref struct
         where T2 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {
@@ -72,14 +72,14 @@ public sealed partial class SandboxFunction
         where T2 : allows ref struct
         where T3 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {
@@ -97,15 +97,15 @@ public sealed partial class SandboxFunction
         where T3 : allows ref struct
         where T4 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {
@@ -124,16 +124,16 @@ public sealed partial class SandboxFunction
         where T4 : allows ref struct
         where T5 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
             call.Add(argument5);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {
@@ -153,17 +153,17 @@ public sealed partial class SandboxFunction
         where T5 : allows ref struct
         where T6 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
-        call.IsAsync = true;
+        var call = new GuestCall(_sandbox) { IsAsync = true };
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
             call.Add(argument5);
             call.Add(argument6);
-            call.Prepare(_address);
+            call.Prepare(this);
         }
         catch
         {

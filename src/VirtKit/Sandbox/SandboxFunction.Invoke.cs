@@ -14,10 +14,11 @@ public sealed partial class SandboxFunction
     public TResult Invoke<TResult>()
         where TResult : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
-            call.Run(_address);
+            call.Begin<TResult>();
+            call.Run(this);
             return call.Result<TResult>();
         }
         finally
@@ -31,11 +32,12 @@ public sealed partial class SandboxFunction
         where TResult : allows ref struct
         where T1 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             return call.Result<TResult>();
         }
@@ -51,12 +53,13 @@ public sealed partial class SandboxFunction
         where T1 : allows ref struct
         where T2 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             call.CopyBack(ref argument2);
             return call.Result<TResult>();
@@ -74,13 +77,14 @@ public sealed partial class SandboxFunction
         where T2 : allows ref struct
         where T3 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             call.CopyBack(ref argument2);
             call.CopyBack(ref argument3);
@@ -100,14 +104,15 @@ public sealed partial class SandboxFunction
         where T3 : allows ref struct
         where T4 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             call.CopyBack(ref argument2);
             call.CopyBack(ref argument3);
@@ -129,15 +134,16 @@ public sealed partial class SandboxFunction
         where T4 : allows ref struct
         where T5 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
             call.Add(argument5);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             call.CopyBack(ref argument2);
             call.CopyBack(ref argument3);
@@ -161,16 +167,17 @@ public sealed partial class SandboxFunction
         where T5 : allows ref struct
         where T6 : allows ref struct
     {
-        GuestCall call = Begin<TResult>();
+        var call = new GuestCall(_sandbox);
         try
         {
+            call.Begin<TResult>();
             call.Add(argument1);
             call.Add(argument2);
             call.Add(argument3);
             call.Add(argument4);
             call.Add(argument5);
             call.Add(argument6);
-            call.Run(_address);
+            call.Run(this);
             call.CopyBack(ref argument1);
             call.CopyBack(ref argument2);
             call.CopyBack(ref argument3);

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace VirtKit.Sandboxing;
 
 /// <summary>A function of a sandbox's guest, looked up once, for calls that have to be fast.</summary>
@@ -20,12 +18,11 @@ namespace VirtKit.Sandboxing;
 public sealed partial class SandboxFunction
 {
     private readonly Sandbox _sandbox;
-    private readonly ulong _address;
 
     internal SandboxFunction(Sandbox sandbox, string name, ulong address)
     {
         _sandbox = sandbox;
-        _address = address;
+        Address = new Gva(address);
         Name = name;
     }
 
@@ -33,15 +30,8 @@ public sealed partial class SandboxFunction
     public string Name { get; }
 
     /// <summary>Where it lies.</summary>
-    public Gva Address => new(_address);
+    public Gva Address { get; }
 
-    private GuestCall Begin<TResult>() where TResult : allows ref struct
-    {
-        if (GuestTypes.Check<TResult>() is { } objection)
-            throw new ArgumentException(objection, nameof(TResult));
-        var call = new GuestCall(_sandbox);
-        if (typeof(TResult) != typeof(Nothing) && !GuestTypes.IsInteger<TResult>() && !GuestTypes.IsFloat<TResult>() && !GuestTypes.IsText<TResult>() && !GuestTypes.IsSpan<TResult>())
-            call.ReserveResult(Unsafe.SizeOf<TResult>());
-        return call;
-    }
+    /// <summary>Whether it has used floating-point registers: a call that does not is spared saving them.</summary>
+    internal bool UsesFloat { get; set; }
 }

@@ -12,9 +12,6 @@ internal sealed unsafe class SandboxImage
     /// <summary>The longest name of a function, in bytes.</summary>
     private const int LongestName = 255;
 
-    /// <summary>ECALL, with which a function returns to the host.</summary>
-    private const uint GateInstruction = 0x0000_0073;
-
     private readonly Dictionary<string, ulong> _exports = new(StringComparer.Ordinal);
 
     /// <param name="elf">The program.</param>
@@ -67,9 +64,6 @@ internal sealed unsafe class SandboxImage
         if (Elf.IsPositionIndependent)
             ElfRelocations.Apply(Elf.Dynamic, new Span<byte>(bytes, (int)Math.Min(Layout.HeapStart, int.MaxValue)), Layout.Bias);
         space.Map(Layout.StackStart, Layout.StackTop - Layout.StackStart, ElfAccess.Read | ElfAccess.Write);
-        // SAFETY: the gate is the window's last page.
-        *(uint*)(bytes + Layout.Gate) = GateInstruction;
-        space.Map(Layout.Gate, AddressSpace.PageSize, ElfAccess.Execute);
         ReadNames(window, space);
         return space.Ranges;
     }
@@ -93,6 +87,9 @@ internal sealed unsafe class SandboxImage
             _exports[name] = value;
         Imports = [.. ReadTable(window, space, ".virtkit.imports"u8, out ulong table).Select(entry => entry.Name)];
         ImportTable = table;
+        // SAFETY: the table was read, so that all of it is there.
+        for (int i = 0; i < Imports.Length; i++)
+            *(ulong*)(window.Pointer + table + (ulong)i * 16 + 8) = Layout.HostGate;
         GlobalPointer = TryFindFunction("__global_pointer$", out ulong pointer) ? pointer : 0;
     }
 

@@ -2,7 +2,8 @@ using VirtKit.Boot;
 
 namespace VirtKit.Sandboxing;
 
-/// <summary>Where everything lies in a sandbox's addresses: the program, room for its heap and for large arguments, the stack, and the page through which calls return.</summary>
+/// <summary>Where everything lies in a sandbox's addresses: the program, room for its heap and for large arguments, the stack, and behind it the
+/// addresses at which the program leaves for the host.</summary>
 internal sealed record SandboxLayout
 {
     /// <summary>Nothing is mapped below, so that small numbers are no pointers.</summary>
@@ -38,15 +39,15 @@ internal sealed record SandboxLayout
         Bias = image.IsPositionIndependent ? Lowest - Math.Min(lowest, Lowest) : 0;
         if (lowest + Bias < AddressSpace.PageSize)
             throw new InvalidImageException($"The program lies at 0x{lowest:x}, where null pointers point to. Link it at 0x{Lowest:x} or above.");
-        if (taken + stack + AddressSpace.PageSize > memory)
+        if (taken + stack > memory)
             throw new ArgumentException($"{memory} bytes of memory do not hold the program ({taken} bytes) and its stack ({stack}).", nameof(memory));
         HeapStart = end + Bias + Guard;
-        ulong size = HeapStart + RoundUp(memory) + 2 * Guard + AddressSpace.PageSize;
+        ulong size = HeapStart + RoundUp(memory) + 2 * Guard;
         if (size > Limit)
             throw new ArgumentException($"{memory} bytes of memory behind the program, which ends at 0x{end:x}, do not lie below 0x{Limit:x}.", nameof(memory));
         Size = size;
-        Gate = size - AddressSpace.PageSize;
-        StackTop = Gate - Guard;
+        Gate = size;
+        StackTop = size - Guard;
         StackStart = StackTop - RoundUp(stack);
         HeapEnd = StackStart - Guard;
     }
@@ -69,8 +70,11 @@ internal sealed record SandboxLayout
     /// <summary>The end of the stack, from which it grows down.</summary>
     public ulong StackTop { get; }
 
-    /// <summary>The page whose first instruction is where functions return to.</summary>
+    /// <summary>Where functions return to. Nothing is mapped here, and no instruction runs.</summary>
     public ulong Gate { get; }
+
+    /// <summary>Where functions of the host are called at, with their entry of the table of imports in t0.</summary>
+    public ulong HostGate => Gate + 16;
 
     public static ulong PageOf(ulong address) => address & ~(ulong)(AddressSpace.PageSize - 1);
 

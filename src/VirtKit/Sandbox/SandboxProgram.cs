@@ -89,7 +89,7 @@ internal sealed class SandboxProgram
     {
         // Code that a guest can write is each sandbox's own: what one has made of it is wrong for another.
         bool shares = !Array.Exists(ranges, range => (range.Access & WriteAndExecute) == WriteAndExecute);
-        var cpu = new SandboxCpu(_engine, window, shares ? Volatile.Read(ref _code) : null) { Space = { Ranges = ranges } };
+        var cpu = new SandboxCpu(_engine, window, Layout.Gate, shares ? Volatile.Read(ref _code) : null) { Space = { Ranges = ranges } };
         if (shares && _code is null)
             ShareCodeOf(cpu);
         return cpu;
