@@ -26,3 +26,6 @@ ending spin -DSPIN
 plugin="-march=rv64gc -mabi=lp64d -mcmodel=medany -O2 -g -ffile-prefix-map=$here=. -ffreestanding -fno-stack-protector -Wall -Wextra -Werror -Iinclude -nostdlib -Wl,--build-id=none -Wl,-e,0"
 riscv64-linux-gnu-gcc $plugin -static -o "$output/calls.elf" plugins/calls.c
 riscv64-linux-gnu-gcc $plugin -fPIE -static-pie -Wl,--no-dynamic-linker -Wl,--strip-all -o "$output/calls-pie.elf" plugins/calls.c
+for name in words caesar hostile; do
+    riscv64-linux-gnu-gcc $plugin -Wno-infinite-recursion -Wno-array-bounds -static -o "$output/$name.elf" "plugins/$name.c"
+done

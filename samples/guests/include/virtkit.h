@@ -40,6 +40,7 @@ __asm__(VIRTKIT_NAME(__global_pointer$, "exports", ".Lvirtkit_gp") ".weak __glob
 /* Every host has these. */
 VIRTKIT_IMPORT(void *, virtkit_map, (size_t bytes));                  /* zeroed pages, or a null pointer */
 VIRTKIT_IMPORT(void, virtkit_unmap, (void *pages, size_t bytes));
+VIRTKIT_IMPORT(void, virtkit_log, (const char *text, size_t length)); /* to the host's log, if it has one; there is a limit */
 VIRTKIT_IMPORT(void, virtkit_panic, (const char *reason));            /* ends the call; does not return */
 
 #endif

@@ -165,6 +165,12 @@ VIRTKIT_EXPORT(long, map_again, (size_t bytes))
     return again == pages ? again[0] : -1;
 }
 
+VIRTKIT_EXPORT(void, flood, (long times))
+{
+    while (times-- > 0)
+        virtkit_log("0123456789", 10);
+}
+
 VIRTKIT_EXPORT(void, panics, (void)) { virtkit_panic("enough"); }
 
 VIRTKIT_EXPORT(void, calls_the_system, (void)) { __asm__ volatile("li a7, 64\necall" ::: "a0", "a7", "memory"); }

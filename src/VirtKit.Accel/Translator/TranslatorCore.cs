@@ -165,7 +165,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
         }
 
         Volatile.Write(ref _inCode, 0);
-        return cpu.Pc >= Cpu.StopsFrom && _failure is null;
+        return Cpu.StopsAt(cpu.Pc) && _failure is null;
     }
 
     protected override VcpuExit RunBlocks(long budget)
@@ -183,7 +183,7 @@ internal sealed unsafe class TranslatorCore : SoftwareCore
                 return new VcpuExit(ExitReason.BudgetExhausted);
             if (Volatile.Read(ref cpu.Attention) != 0 && ServeAttention() is { } exit)
                 return exit;
-            if (cpu.Pc >= Cpu.StopsFrom)
+            if (Cpu.StopsAt(cpu.Pc))
                 return new VcpuExit(ExitReason.Breakpoint);
             byte* code = Find(cpu.Pc, out bool stepsOnce);
             if (code != null)

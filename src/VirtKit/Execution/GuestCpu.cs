@@ -45,9 +45,11 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; what returns from a trap changes it.</summary>
     public ulong NextPc { get; set; }
 
-    /// <summary>An engine does not run the instructions from this address on, but comes back with <see cref="ExitReason.Breakpoint"/> in front of them. Beyond every address unless set;
-    /// set before anything has run.</summary>
-    public ulong StopsFrom { get; set; } = ulong.MaxValue;
+    /// <summary>Where the addresses begin at which an engine runs no instruction, but comes back with <see cref="ExitReason.Breakpoint"/>.</summary>
+    public ulong StopsFrom { get; private set; }
+
+    /// <summary>How many addresses there are from <see cref="StopsFrom"/> on; none unless set.</summary>
+    public ulong Stops { get; private set; }
 
     /// <summary>Runs that came back to the host.</summary>
     public ulong Exits { get; private set; }
@@ -78,6 +80,14 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
 
     /// <summary>The levels of the pins. Any thread.</summary>
     public ulong Pins => (uint)Volatile.Read(ref _pins);
+
+    /// <summary>Whether an engine stops in front of the instruction at an address.</summary>
+    public bool StopsAt(ulong address) => address - StopsFrom < Stops;
+
+    /// <summary>Sets where engines stop. Before anything has run there.</summary>
+    /// <param name="start">The first address.</param>
+    /// <param name="length">How many addresses there are.</param>
+    public void SetStops(ulong start, ulong length) => (StopsFrom, Stops) = (start, length);
 
     /// <summary>Memory for an engine that is to run this CPU.</summary>
     public CpuMemory CreateMemory(ContextSize size) => new(size, _slotBytes);

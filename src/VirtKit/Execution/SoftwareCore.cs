@@ -76,7 +76,7 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
         }
     }
 
-    /// <summary>Runs a CPU as <see cref="RunAlone"/> does where that is short: from code that is known already to where it stops (<see cref="GuestCpu.StopsFrom"/>).</summary>
+    /// <summary>Runs a CPU as <see cref="RunAlone"/> does where that is short: from code that is known already to where it stops (<see cref="GuestCpu.StopsAt"/>).</summary>
     /// <returns>Whether it has stopped there; if not, it may have got on, and <see cref="RunAlone"/> goes on.</returns>
     public virtual bool TryRunToStop(ulong budget) => false;
 

@@ -73,7 +73,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
                 return new VcpuExit(ExitReason.BudgetExhausted);
             if (Volatile.Read(ref c->Cpu.Attention) != 0 && ServeAttention() is { } exit)
                 return exit;
-            if (c->Cpu.Pc >= Cpu.StopsFrom)
+            if (Cpu.StopsAt(c->Cpu.Pc))
                 return new VcpuExit(ExitReason.Breakpoint);
             Op* op = Find(left);
             if (op != null)

@@ -11,6 +11,9 @@ internal static class GuestServices
         // void virtkit_unmap(void *pages, size_t bytes)
         new HostAction<Sandbox, Gva, ulong>("virtkit_unmap", static (sandbox, pages, bytes) => sandbox.Unmap(pages.Value, bytes)),
 
+        // void virtkit_log(const char *text, size_t length)
+        new HostAction<Sandbox, ReadOnlySpan<byte>>("virtkit_log", static (sandbox, text) => sandbox.Log(text)),
+
         // _Noreturn void virtkit_panic(const char *reason)
         new HostAction<string>("virtkit_panic", static reason => throw new SandboxException($"The guest ended itself: {reason}")),
     }.ToDictionary(function => function.Name, StringComparer.Ordinal);

@@ -125,7 +125,7 @@ public sealed partial class Sandbox
             _budgetLeft -= cpu.Retired - before;
             // What ends with the very last instruction has ended.
             if (exit.Reason == ExitReason.BudgetExhausted)
-                exit = hart.TakeExit() ?? (hart.Pc >= gate ? new VcpuExit(ExitReason.Breakpoint) : exit);
+                exit = hart.TakeExit() ?? (hart.StopsAt(hart.Pc) ? new VcpuExit(ExitReason.Breakpoint) : exit);
             switch (exit.Reason)
             {
                 case ExitReason.Breakpoint when hart.Pc == gate:
@@ -147,14 +147,15 @@ public sealed partial class Sandbox
         }
     }
 
-    /// <summary>Counts bytes that the guest writes to the host.</summary>
-    /// <exception cref="SandboxLimitException">There are too many.</exception>
-    internal void CountOutput(int bytes)
+    /// <summary>What the guest logs, as far as it may.</summary>
+    /// <exception cref="SandboxLimitException">It is too much.</exception>
+    internal void Log(ReadOnlySpan<byte> text)
     {
-        if ((ulong)bytes > _outputLeft)
+        if ((ulong)text.Length > _outputLeft)
             throw new SandboxLimitException(SandboxLimit.Output, $"The guest has written its {_program.Options.Output} bytes to the host.");
-        _outputLeft -= (ulong)bytes;
-        _output += (ulong)bytes;
+        _outputLeft -= (ulong)text.Length;
+        _output += (ulong)text.Length;
+        _program.Options.Log?.Invoke(System.Text.Encoding.UTF8.GetString(text));
     }
 
     private ulong EnterAgain()

@@ -87,7 +87,17 @@ public sealed partial class SandboxBuilder
         return this;
     }
 
-    /// <summary>Limits the bytes that the guest may write to the host's streams and logs until it is reset. 1 MiB unless set.</summary>
+    /// <summary>Takes what the guest logs (<c>virtkit_log</c>), a text a call, within <see cref="WithOutputLimit"/>. It goes nowhere unless set.</summary>
+    /// <param name="log">Called on the thread that called into the guest.</param>
+    /// <exception cref="ArgumentNullException">It is null.</exception>
+    public SandboxBuilder WithLog(Action<string> log)
+    {
+        ArgumentNullException.ThrowIfNull(log);
+        _options = _options with { Log = log };
+        return this;
+    }
+
+    /// <summary>Limits the bytes that the guest may write to the host's log until it is reset. 1 MiB unless set.</summary>
     /// <param name="bytes">The most bytes, 0 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">It is negative.</exception>
     public SandboxBuilder WithOutputLimit(long bytes)

@@ -42,7 +42,7 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
         }
 
         Hart = (Hart)_context.System.Cpu(0);
-        Hart.StopsFrom = gate;
+        Hart.SetStops(gate, SandboxLayout.GateLength);
         Space = ((RiscVPlatform)_context.Platform!).User!;
         _clock.Retired = () => Hart.Context->Retired;
     }

@@ -83,7 +83,7 @@ public enum SandboxLimit
     /// <summary>Calls that host functions make into the guest that called them (<see cref="SandboxBuilder.WithReentry"/>).</summary>
     Reentry,
 
-    /// <summary>Bytes that the guest may write to the host's streams and logs (<see cref="SandboxBuilder.WithOutputLimit"/>).</summary>
+    /// <summary>Bytes that the guest may write to the host's log (<see cref="SandboxBuilder.WithOutputLimit"/>).</summary>
     Output,
 }
 

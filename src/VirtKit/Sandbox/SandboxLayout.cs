@@ -12,6 +12,9 @@ internal sealed record SandboxLayout
     /// <summary>A window ends here at the latest.</summary>
     public const ulong Limit = 1UL << 32;
 
+    /// <summary>How many addresses there are from <see cref="Gate"/> on.</summary>
+    public const ulong GateLength = 0x1000;
+
     private const ulong Guard = 0x1_0000;
 
     /// <param name="image">The program.</param>

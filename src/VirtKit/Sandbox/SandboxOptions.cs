@@ -17,5 +17,7 @@ internal sealed record SandboxOptions
 
     public ulong Output { get; init; } = 1 << 20;
 
+    public Action<string>? Log { get; init; }
+
     public ExecutionEngine? Engine { get; init; }
 }

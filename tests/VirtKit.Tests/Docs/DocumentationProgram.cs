@@ -48,6 +48,7 @@ public sealed class DocumentationProgram : IAsyncLifetime
     {
         using var folder = new TemporaryFolder();
         File.Copy(guest, folder.File("guest.elf"));
+        File.Copy(Samples.SampleProgram.Guest("words.elf"), folder.File("plugin.elf"));
         return (await HostProcess.RunAsync("dotnet", [_folder.File("out/Docs.dll"), page.Name], folder.Path, Hang.Limit)).ReplaceLineEndings("\n");
     }
 

@@ -43,6 +43,8 @@ public sealed partial class DocumentationTests(DocumentationProgram program) : I
     [Theory]
     [InlineData("T:VirtKit.Machine")]
     [InlineData("T:VirtKit.MachineOptions")]
+    [InlineData("T:VirtKit.Sandboxing.Sandbox")]
+    [InlineData("T:VirtKit.Sandboxing.SandboxBuilder")]
     [InlineData("T:VirtKit.Vcpu")]
     [InlineData("T:VirtKit.AddressSpace")]
     [InlineData("T:VirtKit.IDevice")]

@@ -18,8 +18,8 @@ internal static class XmlExamples
 
     private static readonly string[] Usings =
     [
-        "Microsoft.Extensions.Logging", "VirtKit", "VirtKit.Boot", "VirtKit.Boot.Linux", "VirtKit.Devices", "VirtKit.Devices.Boards", "VirtKit.Devices.Consoles", "VirtKit.Devices.Networking",
-        "VirtKit.Devices.Storage", "VirtKit.Devices.Virtio", "VirtKit.Engines", "VirtKit.RiscV", "VirtKit.X86",
+        "Microsoft.Extensions.Logging", "System.Text", "VirtKit", "VirtKit.Boot", "VirtKit.Boot.Linux", "VirtKit.Devices", "VirtKit.Devices.Boards", "VirtKit.Devices.Consoles", "VirtKit.Devices.Networking",
+        "VirtKit.Devices.Storage", "VirtKit.Devices.Virtio", "VirtKit.Engines", "VirtKit.RiscV", "VirtKit.Sandboxing", "VirtKit.X86",
     ];
 
     /// <summary>The member that an example belongs to, as documentation names it, and its code.</summary>

@@ -47,6 +47,18 @@ public sealed partial class SampleProgramTests
     }
 
     [Fact]
+    public void Sandbox_Run_ContainsTheHostilePlugin()
+    {
+        (int code, string output, string errors) = SampleProgram.Run("Sandbox");
+        Assert.True(code == 0, output + errors);
+        Assert.Contains("words: 30,", output, StringComparison.Ordinal);
+        Assert.Contains("caesar: nggnpx ng qnja", output, StringComparison.Ordinal);
+        for (int attack = 0; attack <= 10; attack++)
+            Assert.Contains($"attack {attack}: contained.", output, StringComparison.Ordinal);
+        Assert.Contains("hostile afterwards: 42", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void RunElf_EndlessProgram_StopsExactlyAtTheBudget()
     {
         (int code, _, string errors) = SampleProgram.Run("RunElf", "--budget", "1234567", SampleProgram.Guest("spin.elf"));

@@ -127,7 +127,7 @@ public class SandboxLimitTests
         ulong gate = sandbox.Layout.Gate;
         // Where functions return to, as if it had returned.
         sandbox.Call("jump", gate);
-        foreach (ulong offset in (ulong[])[2, 4, 8, 16, 32, 4096])
+        foreach (ulong offset in (ulong[])[2, 4, 8, 16, 32, 4094, 4096])
         {
             Assert.Throws<SandboxTrapException>(() => sandbox.Call("jump", gate + offset));
             sandbox.Reset();
@@ -148,6 +148,21 @@ public class SandboxLimitTests
 
         Assert.Equal(0, sandbox.Call<long>("log_from", 0UL, 0UL));
         Assert.Throws<SandboxTrapException>(() => sandbox.Call<long>("text_to_host", 8UL));
+    }
+
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public void Output_OverItsLimit_EndsTheCall(string engine)
+    {
+        var lines = new List<string>();
+        using Sandbox sandbox = Plain(engine).WithLog(lines.Add).WithOutputLimit(1000).Build();
+        sandbox.Call("flood", 10L);
+        Assert.Equal(Enumerable.Repeat("0123456789", 10), lines);
+        Assert.Equal(100UL, sandbox.Usage.OutputBytes);
+        Assert.Equal(SandboxLimit.Output, Assert.Throws<SandboxLimitException>(() => sandbox.Call("flood", 1000L)).Limit);
+        Assert.Equal(100, lines.Count);
+        sandbox.Reset();
+        sandbox.Call("flood", 100L);
     }
 
     [Theory]
