@@ -55,7 +55,7 @@ internal struct SpilledValues
 [StructLayout(LayoutKind.Sequential)]
 internal struct FloatMasks
 {
-    /// <summary>What boxes a single.</summary>
+    /// <summary>What stands above a boxed single.</summary>
     public UInt128 Box;
     public UInt128 SignOfSingle;
     public UInt128 SignOfDouble;
@@ -66,7 +66,7 @@ internal struct FloatMasks
     /// <summary>Where the flags are stored to look at them.</summary>
     public uint Control;
 
-    public static FloatMasks Create() => new() { Box = 0xffffffff_00000000, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63, ControlAtEntry = 0x1f80 };
+    public static FloatMasks Create() => new() { Box = FloatFormats.AboveBoxed, SignOfSingle = 1UL << 31, SignOfDouble = 1UL << 63, ControlAtEntry = 0x1f80 };
 }
 
 /// <summary>How translated code was left.</summary>

@@ -63,10 +63,21 @@ internal enum AtomicOperation : byte
     MaxUnsigned,
 }
 
+/// <summary>A format, and how a register of 64 bits holds it: the ISA's definitions say which.</summary>
 internal enum FloatFormat : byte
 {
-    Single,
+    /// <summary>A single with ones above (<see cref="FloatFormats.AboveBoxed"/>); a register with anything else above holds none.</summary>
+    BoxedSingle,
     Double,
+
+    /// <summary>A single whatever stands above; above a result stand zeroes.</summary>
+    Single,
+}
+
+internal static class FloatFormats
+{
+    /// <summary>What stands above a <see cref="FloatFormat.BoxedSingle"/>.</summary>
+    public const ulong AboveBoxed = 0xffffffff_00000000;
 }
 
 internal enum FloatOperation : byte
@@ -98,8 +109,11 @@ internal enum FloatOperation : byte
     LessOrEqual,
     Classify,
 
-    /// <summary>From the other format.</summary>
+    /// <summary>A double to a single of this format, or a <see cref="FloatFormat.Single"/> to a double.</summary>
     Convert,
+
+    /// <summary>A <see cref="FloatFormat.BoxedSingle"/> to a double.</summary>
+    ConvertBoxed,
     ToInt32,
     ToUInt32,
     ToInt64,

@@ -146,9 +146,12 @@ internal readonly unsafe struct FastPath : IExecutionPath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Float(
         GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
-        format == FloatFormat.Double
-            ? HostFloat<double>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result)
-            : HostFloat<float>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result);
+        format switch
+        {
+            FloatFormat.Double => HostFloat<double, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
+            FloatFormat.BoxedSingle => HostFloat<float, Boxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
+            _ => HostFloat<float, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
+        };
 
     public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => false;
 }

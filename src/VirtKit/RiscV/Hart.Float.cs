@@ -38,7 +38,7 @@ internal sealed unsafe partial class Hart
         return true;
     }
 
-    private static ulong Double(FloatOperation operation, RoundingMode mode, ulong a, ulong b, ulong c, ref uint flags) => operation == FloatOperation.Convert
+    private static ulong Double(FloatOperation operation, RoundingMode mode, ulong a, ulong b, ulong c, ref uint flags) => operation == FloatOperation.ConvertBoxed
         ? SoftFloat<Binary64>.FromFormat<Binary32>(NanBox.Unbox(a), mode, ref flags)
         : Compute<Binary64>(operation, mode, a, b, c, ref flags);
 

@@ -10,14 +10,14 @@ namespace VirtKit.Tests.Toy;
 /// <summary>The slots of the toy CPU.</summary>
 internal static class ToySlots
 {
-    /// <summary>r0 to r15 come first; v0 to v3 have two slots each, the low half first.</summary>
-    public const int Registers = 16, Zero = 16, Carry = 17, Negative = 18, Less = 19, Vectors = 20, Mode = 28, Cause = 29, ReturnTo = 30, Handler = 31, Count = 32;
+    /// <summary>r0 to r15 come first; v0 to v3 have two slots each, the low half first; f0 to f3 hold a double, or a single with zeroes above.</summary>
+    public const int Registers = 16, Zero = 16, Carry = 17, Negative = 18, Less = 19, Vectors = 20, Floats = 28, Mode = 32, Cause = 33, ReturnTo = 34, Handler = 35, Status = 36, Count = 37;
 
-    public static readonly string[] Names = [.. Enumerable.Range(0, Registers).Select(i => $"r{i}"), "zero", "carry", "negative", "less", .. Enumerable.Range(0, 8).Select(i => $"v{i / 2}{(i % 2 == 0 ? "low" : "high")}"), "mode", "cause", "return", "handler"];
+    public static readonly string[] Names = [.. Enumerable.Range(0, Registers).Select(i => $"r{i}"), "zero", "carry", "negative", "less", .. Enumerable.Range(0, 8).Select(i => $"v{i / 2}{(i % 2 == 0 ? "low" : "high")}"), "f0", "f1", "f2", "f3", "mode", "cause", "return", "handler", "status"];
 
     public static readonly GuestRegisterFile File = new()
     {
-        Integers = 28, Floats = 0, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [], FloatStatus = 8 * Count, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
+        Integers = 28, Floats = 4, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [Floats, Floats + 2], FloatStatus = 8 * Status, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
     };
 }
 
@@ -41,6 +41,9 @@ internal sealed unsafe class ToyCpu : GuestCpu
         : base(system, id, 8 * ToySlots.Count)
     {
         _system = system;
+        // There is one rounding mode, and no flag that says that something was rounded.
+        Context->FloatReady = 1;
+        Context->HostRounding = 1;
         SelectMode();
         Reset();
     }
@@ -182,9 +185,28 @@ internal sealed unsafe class ToyCpu : GuestCpu
 
     public override bool Atomic(AtomicOperation operation, ulong address, int size, ulong operand, out ulong old) => throw new NotSupportedException();
 
-    public override bool UseFloat() => throw new NotSupportedException();
+    public override bool UseFloat() => true;
 
-    public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) => throw new NotSupportedException();
+    public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result)
+    {
+        result = (operation, format) switch
+        {
+            (FloatOperation.Add, FloatFormat.Single) => Arithmetic(a, b, Number(a) + Number(b)),
+            (FloatOperation.Multiply, FloatFormat.Single) => Arithmetic(a, b, Number(a) * Number(b)),
+            (FloatOperation.FromInt32, FloatFormat.Single) => BitConverter.SingleToUInt32Bits((int)a),
+            (FloatOperation.SignCopy, FloatFormat.Single) => (uint)(a & int.MaxValue | b & 1u << 31),
+            (FloatOperation.Convert, FloatFormat.Double) => BitConverter.DoubleToUInt64Bits(Number(a)),
+            (FloatOperation.Convert, FloatFormat.Single) => BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(a)),
+            _ => throw new NotSupportedException(),
+        };
+        return true;
+    }
+
+    /// <summary>A NaN is the first operand that is one, made quiet, or the negative one of a host that has none.</summary>
+    private static ulong Arithmetic(ulong a, ulong b, float result) =>
+        !float.IsNaN(result) ? BitConverter.SingleToUInt32Bits(result) : float.IsNaN(Number(a)) ? (uint)a | 1u << 22 : float.IsNaN(Number(b)) ? (uint)b | 1u << 22 : 0xffc0_0000;
+
+    private static float Number(ulong bits) => BitConverter.UInt32BitsToSingle((uint)bits);
 
     protected override void Attached(ICpuEngine engine)
     {

@@ -38,6 +38,16 @@ internal sealed unsafe class ToyInstructions : GuestInstructions
         Row.Of<LoadVector>(0x14, InstructionForm.Plain, registers: true, immediate: 1),
         Row.Of<StoreVector>(0x15, InstructionForm.Plain, registers: true, immediate: 1),
         Row.Of<ExclusiveOrVector>(0x16, InstructionForm.Plain, registers: true),
+        Row.Of<SingleArithmetic<OfSum>>(0x17, InstructionForm.Complex, registers: true),
+        Row.Of<SingleArithmetic<OfProduct>>(0x18, InstructionForm.Complex, registers: true),
+        Row.Of<SingleArithmetic<OfSign>>(0x19, InstructionForm.Complex, registers: true),
+        Row.Of<SingleOfInteger>(0x1a, InstructionForm.Complex, registers: true),
+        Row.Of<Widen>(0x1b, InstructionForm.Complex, registers: true),
+        Row.Of<Narrow>(0x1c, InstructionForm.Complex, registers: true),
+        Row.Of<LoadSingle>(0x1d, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<StoreFloat>(0x1e, InstructionForm.Plain, registers: true, immediate: 1),
+        Row.Of<MoveToFloat>(0x1f, InstructionForm.Plain, registers: true),
+        Row.Of<MoveFromFloat>(0x20, InstructionForm.Plain, registers: true),
     ];
 
     public override int MaxRows => Rows.Length;
@@ -285,6 +295,77 @@ internal readonly struct ExclusiveOrVector : IInstruction
         int x = LoadVector.Low(o.Rd), y = LoadVector.Low(o.Rs1);
         return b.Write(x, b.Xor(b.Read(x), b.Read(y))) && b.Write(x + 1, b.Xor(b.Read(x + 1), b.Read(y + 1)));
     }
+}
+
+internal readonly struct OfSum : IConstant { public static FloatOperation Value => FloatOperation.Add; }
+internal readonly struct OfProduct : IConstant { public static FloatOperation Value => FloatOperation.Multiply; }
+internal readonly struct OfSign : IConstant { public static FloatOperation Value => FloatOperation.SignCopy; }
+
+internal interface IConstant
+{
+    static abstract FloatOperation Value { get; }
+}
+
+/// <summary>Singles that are not boxed, rounded to nearest.</summary>
+internal readonly struct SingleArithmetic<O> : IInstruction where O : struct, IConstant
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(O.Value, FloatFormat.Single, 0, b.Read(F(o.Rd)), b.Read(F(o.Rs1)), b.Constant(0), out V result) && b.Write(F(o.Rd), result);
+
+    /// <summary>The slot of a register; four repeat themselves.</summary>
+    public static int F(int register) => ToySlots.Floats + (register & 3);
+}
+
+internal readonly struct SingleOfInteger : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(FloatOperation.FromInt32, FloatFormat.Single, 0, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
+}
+
+internal readonly struct Widen : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Double, 0, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
+            && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
+}
+
+internal readonly struct Narrow : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Single, 0, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
+            && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
+}
+
+/// <summary>Zeroes stand above.</summary>
+internal readonly struct LoadSingle : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Load(MemoryWidth.Word, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), out V value) && b.Write(SingleArithmetic<OfSum>.F(o.Rd), value);
+}
+
+internal readonly struct StoreFloat : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Store(MemoryWidth.Double, b.Add(b.Read(o.Rs1), b.Constant((ulong)o.Imm)), b.Read(SingleArithmetic<OfSum>.F(o.Rd)));
+}
+
+/// <summary>All 64 bits, so that anything may stand above a single.</summary>
+internal readonly struct MoveToFloat : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.UseFloat() && b.Write(SingleArithmetic<OfSum>.F(o.Rd), b.Read(o.Rs1));
+}
+
+internal readonly struct MoveFromFloat : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.UseFloat() && b.Write(o.Rd, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)));
 }
 
 internal readonly struct JumpIfZero : IInstruction

@@ -55,9 +55,9 @@ internal sealed class ToyReference(byte[] memory)
                 return ToyCpu.IllegalCause;
         }
 
-        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 or >= 0x14 and <= 0x16 ? 1 : 0;
-        int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 or 0x14 or 0x15 => 1, _ => 0 };
-        if (opcode > 0x16 || prefixes + 1 + registers + immediate > 15)
+        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 or >= 0x14 and <= 0x20 ? 1 : 0;
+        int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 or 0x14 or 0x15 or 0x1d or 0x1e => 1, _ => 0 };
+        if (opcode > 0x20 || prefixes + 1 + registers + immediate > 15)
             return ToyCpu.IllegalCause;
         at++;
         byte pair = 0;
@@ -169,6 +169,47 @@ internal sealed class ToyReference(byte[] memory)
                 break;
             case 0x16:
                 (r[v], r[v + 1]) = (r[v] ^ r[w], r[v + 1] ^ r[w + 1]);
+                break;
+        }
+
+        ref ulong f = ref r[ToySlots.Floats + d % 4];
+        ulong g = r[ToySlots.Floats + s % 4];
+        float a = BitConverter.UInt32BitsToSingle((uint)f), b = BitConverter.UInt32BitsToSingle((uint)g);
+        switch (opcode)
+        {
+            case 0x17 or 0x18:
+                float sum = opcode == 0x17 ? a + b : a * b;
+                uint bits = BitConverter.SingleToUInt32Bits(sum);
+                if (float.IsNaN(sum))
+                    bits = float.IsNaN(a) ? (uint)f | 0x40_0000 : float.IsNaN(b) ? (uint)g | 0x40_0000 : 0xffc0_0000;
+                f = bits;
+                break;
+            case 0x19:
+                f = BitConverter.SingleToUInt32Bits(MathF.CopySign(a, b));
+                break;
+            case 0x1a:
+                f = BitConverter.SingleToUInt32Bits((int)y);
+                break;
+            case 0x1b:
+                f = BitConverter.DoubleToUInt64Bits(b);
+                break;
+            case 0x1c:
+                f = BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(g));
+                break;
+            case 0x1d:
+                if (!TryRead(address, 4, out old))
+                    return ToyCpu.LoadCause;
+                f = old;
+                break;
+            case 0x1e:
+                if (!TryWrite(address, f))
+                    return ToyCpu.StoreCause;
+                break;
+            case 0x1f:
+                f = y;
+                break;
+            case 0x20:
+                r[d] = g;
                 break;
         }
 

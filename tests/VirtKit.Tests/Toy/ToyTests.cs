@@ -194,7 +194,7 @@ public sealed class ToyTests
             byte[] bytes = new byte[operands];
             random.NextBytes(bytes);
             // Accesses go through r12 to r15, which few instructions change.
-            bool isAccess = opcode is 0x09 or 0x0a or 0x0b or 0x0c or 0x14 or 0x15;
+            bool isAccess = opcode is 0x09 or 0x0a or 0x0b or 0x0c or 0x14 or 0x15 or 0x1d or 0x1e;
             if (operands is 1 or 2 or 5 && opcode is not (0x0d or 0x0e or 0x0f))
                 bytes[0] = (byte)((random.Next(20) == 0 ? 15 : random.Next(12)) << 4 | (isAccess ? random.Next(12, 16) : random.Next(16)));
             bytes.CopyTo(memory, at);

@@ -7,7 +7,8 @@ namespace VirtKit.Execution.FloatingPoint;
 /// <summary>The host's own arithmetic where its result is all there is to an operation: rounding to nearest even with the inexact flag standing already, a normal
 /// result, no NaN. Whatever else may be goes to <see cref="SoftFloat{TFormat}"/>. Never calls anything.</summary>
 /// <typeparam name="T"><see cref="float"/> or <see cref="double"/>.</typeparam>
-internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+/// <typeparam name="TForm">How registers hold a single; of no meaning for doubles.</typeparam>
+internal static unsafe class HostFloat<T, TForm> where T : unmanaged, IBinaryFloatingPointIeee754<T> where TForm : struct, ISingleForm
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
@@ -48,13 +49,14 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
         FloatOperation.NegatedMultiplySubtract => Rounds(hostRounding, roundingMode) & AreBoxed(x, y) & IsBoxed(z) & Fused(-Number(x), Number(y), Number(z), out result),
         FloatOperation.Minimum => AreNumbers(x, y) & Lesser(x, y, out result),
         FloatOperation.Maximum => AreNumbers(x, y) & Greater(x, y, out result),
-        FloatOperation.SignCopy => AreBoxed(x, y) & Yields(x & ~SignBit | y & SignBit, out result),
-        FloatOperation.SignNegate => AreBoxed(x, y) & Yields(x & ~SignBit | ~y & SignBit, out result),
-        FloatOperation.SignXor => AreBoxed(x, y) & Yields(x ^ y & SignBit, out result),
+        FloatOperation.SignCopy => AreBoxed(x, y) & Yields(Moved(x & ~SignBit | y & SignBit), out result),
+        FloatOperation.SignNegate => AreBoxed(x, y) & Yields(Moved(x & ~SignBit | ~y & SignBit), out result),
+        FloatOperation.SignXor => AreBoxed(x, y) & Yields(Moved(x ^ y & SignBit), out result),
         FloatOperation.Equal => AreNumbers(x, y) & Yields(Number(x) == Number(y) ? 1UL : 0, out result),
         FloatOperation.Less => AreNumbers(x, y) & Yields(Number(x) < Number(y) ? 1UL : 0, out result),
         FloatOperation.LessOrEqual => AreNumbers(x, y) & Yields(Number(x) <= Number(y) ? 1UL : 0, out result),
-        FloatOperation.Convert => Convert(x, roundingMode, hostRounding, out result),
+        FloatOperation.Convert => Convert(x, boxed: false, roundingMode, hostRounding, out result),
+        FloatOperation.ConvertBoxed => Convert(x, boxed: true, roundingMode, hostRounding, out result),
         FloatOperation.ToInt32 => ToInt32(x, roundingMode, hostRounding, out result),
         FloatOperation.ToInt64 => ToInt64(x, roundingMode, hostRounding, out result),
         FloatOperation.FromInt32 => FromInteger((int)x, roundingMode, hostRounding, out result),
@@ -87,22 +89,22 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
 
     /// <summary>Of two zeros, the negative one is the lesser.</summary>
     [MethodImpl(Inline)]
-    private static bool Lesser(ulong x, ulong y, out ulong result) => Yields(Number(x) < Number(y) ? x : Number(x) > Number(y) ? y : x | y, out result);
+    private static bool Lesser(ulong x, ulong y, out ulong result) => Yields(Moved(Number(x) < Number(y) ? x : Number(x) > Number(y) ? y : x | y), out result);
 
     [MethodImpl(Inline)]
-    private static bool Greater(ulong x, ulong y, out ulong result) => Yields(Number(x) > Number(y) ? x : Number(x) < Number(y) ? y : x & y, out result);
+    private static bool Greater(ulong x, ulong y, out ulong result) => Yields(Moved(Number(x) > Number(y) ? x : Number(x) < Number(y) ? y : x & y), out result);
 
     [MethodImpl(Inline)]
-    private static bool AreBoxed(ulong x, ulong y) => (sizeof(T) == 8) || (x & y) >> 32 == uint.MaxValue;
+    private static bool AreBoxed(ulong x, ulong y) => (sizeof(T) == 8) || !TForm.IsBoxed || (x & y) >> 32 == uint.MaxValue;
 
     [MethodImpl(Inline)]
     private static bool AreNumbers(ulong x, ulong y) => AreBoxed(x, y) & !T.IsNaN(Number(x)) & !T.IsNaN(Number(y));
 
     [MethodImpl(Inline)]
-    private static bool Convert(ulong x, int roundingMode, uint hostRounding, out ulong result)
+    private static bool Convert(ulong x, bool boxed, int roundingMode, uint hostRounding, out ulong result)
     {
         if ((sizeof(T) == 8))
-            return TryWiden(roundingMode, hostRounding, x, out result);
+            return TryWiden(boxed, roundingMode, hostRounding, x, out result);
         float narrowed = (float)BitConverter.UInt64BitsToDouble(x);
         return Normal(Unsafe.BitCast<float, T>(narrowed), out result) & Rounds(hostRounding, roundingMode);
     }
@@ -137,10 +139,18 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
     [MethodImpl(Inline)]
     private static ulong Bits(T number) => (sizeof(T) == 8)
         ? BitConverter.DoubleToUInt64Bits(Unsafe.BitCast<T, double>(number))
-        : NanBox.Box(BitConverter.SingleToUInt32Bits(Unsafe.BitCast<T, float>(number)));
+        : Single(BitConverter.SingleToUInt32Bits(Unsafe.BitCast<T, float>(number)));
+
+    /// <summary>The register of a single.</summary>
+    [MethodImpl(Inline)]
+    private static ulong Single(uint bits) => TForm.IsBoxed ? NanBox.Box(bits) : bits;
+
+    /// <summary>What an operation on bits left of its operands, as a result.</summary>
+    [MethodImpl(Inline)]
+    private static ulong Moved(ulong bits) => (sizeof(T) == 8) || TForm.IsBoxed ? bits : (uint)bits;
 
     [MethodImpl(Inline)]
-    private static bool IsBoxed(ulong bits) => (sizeof(T) == 8) || bits >> 32 == uint.MaxValue;
+    private static bool IsBoxed(ulong bits) => (sizeof(T) == 8) || !TForm.IsBoxed || bits >> 32 == uint.MaxValue;
 
     [MethodImpl(Inline)]
     private static ulong Exponent(ulong bits) => bits >> FractionBits & MaxExponent;
@@ -169,10 +179,10 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
 
     /// <summary>Single to double is exact, but for NaNs.</summary>
     [MethodImpl(Inline)]
-    private static bool TryWiden(int roundingMode, uint hostRounding, ulong x, out ulong result)
+    private static bool TryWiden(bool boxed, int roundingMode, uint hostRounding, ulong x, out ulong result)
     {
         result = BitConverter.DoubleToUInt64Bits(BitConverter.UInt32BitsToSingle((uint)x));
-        return x >> 32 == uint.MaxValue & (x >> 23 & 0xff) != 0xff && IsValid(roundingMode, hostRounding);
+        return (!boxed | x >> 32 == uint.MaxValue) & (x >> 23 & 0xff) != 0xff && IsValid(roundingMode, hostRounding);
     }
 
     /// <summary>A whole number converts exactly in every mode; another one towards zero, and its inexactness has to be flagged already.</summary>
@@ -183,7 +193,7 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
     [MethodImpl(Inline)]
     private static bool FromInteger(long integer, int roundingMode, uint hostRounding, out ulong result)
     {
-        result = (sizeof(T) == 8) ? BitConverter.DoubleToUInt64Bits(integer) : NanBox.Box(BitConverter.SingleToUInt32Bits(integer));
+        result = (sizeof(T) == 8) ? BitConverter.DoubleToUInt64Bits(integer) : Single(BitConverter.SingleToUInt32Bits(integer));
         long limit = 1L << (FractionBits + 1);
         return (integer >= -limit & integer <= limit && IsValid(roundingMode, hostRounding)) || (hostRounding >> roundingMode & 1) != 0;
     }
@@ -191,4 +201,21 @@ internal static unsafe class HostFloat<T> where T : unmanaged, IBinaryFloatingPo
     /// <summary>Whether the rm field is no reserved one; what a dynamic one means is known while the host rounds.</summary>
     [MethodImpl(Inline)]
     private static bool IsValid(int roundingMode, uint hostRounding) => roundingMode < 5 || (hostRounding >> roundingMode & 1) != 0;
+}
+
+/// <summary>How registers of 64 bits hold a single.</summary>
+internal interface ISingleForm
+{
+    /// <summary><see cref="FloatFormat.BoxedSingle"/> rather than <see cref="FloatFormat.Single"/>.</summary>
+    static abstract bool IsBoxed { get; }
+}
+
+internal readonly struct Boxed : ISingleForm
+{
+    public static bool IsBoxed => true;
+}
+
+internal readonly struct Unboxed : ISingleForm
+{
+    public static bool IsBoxed => false;
 }

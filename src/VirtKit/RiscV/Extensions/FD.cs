@@ -20,8 +20,8 @@ internal static unsafe class FD
             loads: "RV-Unpriv §21.3", arithmetic: "RV-Unpriv §21.4", moves: "RV-Unpriv §21.5", comparisons: "RV-Unpriv §21.6", classes: "RV-Unpriv §21.7");
 
         set.Section("RV-Unpriv §21.5");
-        set.Add(Select<SingleFormat>("fcvt.s.d", 0x08, 1, InstructionFormat.FloatUnary), &Choose<FloatUnary<FConvert, SingleFormat>>);
-        set.Add(Select<DoubleFormat>("fcvt.d.s", 0x08, 0, InstructionFormat.FloatUnary), &Choose<FloatUnary<FConvert, DoubleFormat>>);
+        set.Add(Select<SingleFormat>("fcvt.s.d", 0x08, 1, InstructionFormat.FloatUnary), &Choose<FloatUnary<FNarrow, SingleFormat>>);
+        set.Add(Select<DoubleFormat>("fcvt.d.s", 0x08, 0, InstructionFormat.FloatUnary), &Choose<FloatUnary<FWiden, DoubleFormat>>);
     }
 
     private static void AddFormat<T>(InstructionSet set, string width, string loads, string arithmetic, string moves, string comparisons, string classes)

@@ -3,7 +3,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.RiscV.Extensions;
 
-/// <summary>What the instructions of <see cref="FD"/> differ in by format. The fmt field is the number of <see cref="Format"/>.</summary>
+/// <summary>What the instructions of <see cref="FD"/> differ in by format. The fmt field is the number of <see cref="Format"/> (RV-Unpriv §20.5).</summary>
 internal interface IFloatFormat
 {
     static abstract FloatFormat Format { get; }
@@ -20,7 +20,7 @@ internal interface IFloatFormat
 
 internal readonly struct SingleFormat : IFloatFormat
 {
-    public static FloatFormat Format => FloatFormat.Single;
+    public static FloatFormat Format => FloatFormat.BoxedSingle;
 
     public static string Suffix => ".s";
 
@@ -29,7 +29,7 @@ internal readonly struct SingleFormat : IFloatFormat
     public static MemoryWidth Width => MemoryWidth.Word;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V IFloatFormat.Box<B, V>(ref B b, V value) => b.Or(value, b.Constant(0xffffffff_00000000));
+    static V IFloatFormat.Box<B, V>(ref B b, V value) => b.Or(value, b.Constant(FloatFormats.AboveBoxed));
 }
 
 internal readonly struct DoubleFormat : IFloatFormat
@@ -63,7 +63,8 @@ internal readonly struct FSgnjx : IConstant<FloatOperation> { public static Floa
 internal readonly struct FEq : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.Equal; }
 internal readonly struct FLt : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.Less; }
 internal readonly struct FLe : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.LessOrEqual; }
-internal readonly struct FConvert : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.Convert; }
+internal readonly struct FNarrow : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.Convert; }
+internal readonly struct FWiden : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.ConvertBoxed; }
 internal readonly struct FToW : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.ToInt32; }
 internal readonly struct FToWu : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.ToUInt32; }
 internal readonly struct FToL : IConstant<FloatOperation> { public static FloatOperation Value => FloatOperation.ToInt64; }

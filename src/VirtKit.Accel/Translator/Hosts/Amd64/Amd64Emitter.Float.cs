@@ -36,8 +36,8 @@ internal sealed unsafe partial class Amd64Emitter
     {
         FloatOperation.Minimum or FloatOperation.Maximum or FloatOperation.SignCopy or FloatOperation.SignNegate or FloatOperation.SignXor
             or FloatOperation.Equal or FloatOperation.Less or FloatOperation.LessOrEqual => false,
-        FloatOperation.FromInt32 or FloatOperation.FromUInt32 => op.Detail2 == (byte)FloatFormat.Single || op.Imm == Dynamic,
-        FloatOperation.Convert => op.Detail2 == (byte)FloatFormat.Single || op.Imm == Dynamic,
+        // Every such integer is a double, and so is every single; a dynamic mode may still be a reserved one.
+        FloatOperation.FromInt32 or FloatOperation.FromUInt32 or FloatOperation.Convert or FloatOperation.ConvertBoxed => op.Detail2 != (byte)FloatFormat.Double || op.Imm == Dynamic,
         _ => true,
     };
 
@@ -51,15 +51,15 @@ internal sealed unsafe partial class Amd64Emitter
         {
             case FloatOperation.FromInt32 or FloatOperation.FromUInt32 or FloatOperation.FromInt64:
                 EmitFromInteger(operation, isDouble, op);
-                Finish(index, Work);
+                FinishFloat(index, op, Work);
                 return;
-            case FloatOperation.Convert:
+            case FloatOperation.Convert or FloatOperation.ConvertBoxed:
                 EmitConvert(op, isDouble);
-                Finish(index, Work);
+                FinishFloat(index, op, Work);
                 return;
         }
 
-        CheckBoxed(op, isDouble);
+        CheckBoxed(op);
         Xmm x = Vector(op.A, Work);
         switch (operation)
         {
@@ -70,11 +70,11 @@ internal sealed unsafe partial class Amd64Emitter
                 EmitFloatCompare(index, op, isDouble, x);
                 return;
             case FloatOperation.SignCopy or FloatOperation.SignNegate or FloatOperation.SignXor:
-                Finish(index, EmitSign(op, isDouble, x));
+                FinishFloat(index, op, EmitSign(op, isDouble, x));
                 return;
             case FloatOperation.Minimum or FloatOperation.Maximum:
                 EmitMinimum(op, isDouble, x, operation == FloatOperation.Minimum ? OpMinimum : OpMaximum, operation == FloatOperation.Minimum ? LogicOr : LogicAnd);
-                Finish(index, Work);
+                FinishFloat(index, op, Work);
                 return;
         }
 
@@ -99,7 +99,7 @@ internal sealed unsafe partial class Amd64Emitter
                 break;
         }
 
-        Finish(index, to);
+        FinishFloat(index, op, to);
     }
 
     /// <summary>An instruction that finds another dynamic rounding mode is left to the shared function, and ends the block: what follows relies on the check. The
@@ -113,9 +113,9 @@ internal sealed unsafe partial class Amd64Emitter
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.SlowEnds, op.Instruction);
     }
 
-    private void CheckBoxed(in IrOp op, bool isDouble)
+    private void CheckBoxed(in IrOp op)
     {
-        if (isDouble)
+        if (op.Detail2 != (byte)FloatFormat.BoxedSingle)
             return;
         CheckBoxed(op.A, op.Instruction);
         CheckBoxed(op.B, op.Instruction);

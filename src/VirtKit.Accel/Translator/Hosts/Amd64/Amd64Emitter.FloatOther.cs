@@ -92,19 +92,19 @@ internal sealed unsafe partial class Amd64Emitter
             source = Gp.Rax;
         }
 
-        // What lies above a single has to be ones.
-        if (isDouble)
-            _asm.Logic(LogicXor, Work, Work, Work);
-        else
-            _asm.Logic(AllOnes, Work, Work, Work);
+        EmitAbove(op);
         _asm.FromInteger(isDouble, Work, Work, source, operation == FloatOperation.FromInt32 ? Size.Bits32 : Size.Bits64);
     }
+
+    /// <summary>What stands above a result that is made in <see cref="Work"/>.</summary>
+    private void EmitAbove(in IrOp op) => _asm.Logic(op.Detail2 == (byte)FloatFormat.BoxedSingle ? AllOnes : LogicXor, Work, Work, Work);
 
     private void EmitConvert(in IrOp op, bool toDouble)
     {
         if (toDouble)
         {
-            CheckBoxed(op.A, op.Instruction);
+            if ((FloatOperation)op.Detail == FloatOperation.ConvertBoxed)
+                CheckBoxed(op.A, op.Instruction);
             Xmm single = Vector(op.A, Spare);
             _asm.ConvertScalar(toDouble: true, Work, single, single);
             CheckFinite(Work, isDouble: true, op);
@@ -112,7 +112,7 @@ internal sealed unsafe partial class Amd64Emitter
         }
 
         Xmm source = Vector(op.A, Spare);
-        _asm.Logic(AllOnes, Work, Work, Work);
+        EmitAbove(op);
         _asm.ConvertScalar(toDouble: false, Work, Work, source);
         CheckNormal(Work, isDouble: false, op, 0);
     }

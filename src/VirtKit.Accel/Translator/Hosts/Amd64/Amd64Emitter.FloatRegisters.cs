@@ -41,6 +41,19 @@ internal sealed unsafe partial class Amd64Emitter
 
     private void Finish(int index, Xmm result) => _vectors[index] = result;
 
+    /// <summary>As <see cref="Finish"/>, of an operation, which leaves above a single what its first operand has there: ones, or what has to become zeroes.</summary>
+    private void FinishFloat(int index, in IrOp op, Xmm result)
+    {
+        if (op.Detail2 == (byte)FloatFormat.Single)
+        {
+            _asm.Mov(Gp.Rax, result, Size.Bits32);
+            _asm.Mov(Work, Gp.Rax, Size.Bits32);
+            result = Work;
+        }
+
+        Finish(index, result);
+    }
+
     private void Copy(Xmm to, Xmm from)
     {
         if (to != from)
@@ -50,7 +63,7 @@ internal sealed unsafe partial class Amd64Emitter
     private void EmitWriteFloat(in IrOp op)
     {
         ref readonly IrOp value = ref _block.Ops[op.A];
-        bool boxed = (value.Code == IrCode.Float && value.Detail2 == (byte)FloatFormat.Single) || IsBox(value);
+        bool boxed = (value.Code == IrCode.Float && value.Detail2 == (byte)FloatFormat.BoxedSingle) || IsBox(value);
         _boxed = boxed ? _boxed | 1UL << op.Detail : _boxed & ~(1UL << op.Detail);
         Xmm home = _homes.VectorOf(op.Detail), from = _vectors[op.A];
         if (from != Xmm.None)
@@ -70,7 +83,7 @@ internal sealed unsafe partial class Amd64Emitter
             _asm.Mov(home, register, Size.Bits64);
     }
 
-    private bool IsBox(in IrOp value) => value.Code == IrCode.Or && _block.Ops[value.B] is { Code: IrCode.Constant, Imm: 0xffffffff_00000000 };
+    private bool IsBox(in IrOp value) => value.Code == IrCode.Or && _block.Ops[value.B] is { Code: IrCode.Constant, Imm: FloatFormats.AboveBoxed };
 
     /// <summary>A load straight into a vector register, where that is what the instruction does with it.</summary>
     private bool TryLoadFloat(int index, MemoryWidth width, in Mem operand)
@@ -78,11 +91,14 @@ internal sealed unsafe partial class Amd64Emitter
         int next = NextEffect(index);
         if (next == _block.OpCount || _block.Ops[next] is not { Code: IrCode.WriteFloat } write)
             return false;
-        if (width == MemoryWidth.Double && write.A == index)
+        if (width is MemoryWidth.Double or MemoryWidth.Word && write.A == index)
         {
             Xmm home = _homes.VectorOf(write.Detail);
             Xmm to = home == Xmm.None ? Work : home;
-            _asm.LoadDouble(to, operand);
+            if (width == MemoryWidth.Double)
+                _asm.LoadDouble(to, operand);
+            else
+                _asm.LoadSingle(to, operand);
             Finish(index, to);
             return true;
         }
