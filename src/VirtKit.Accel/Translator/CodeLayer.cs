@@ -5,7 +5,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>A memory of translations with what makes them and what they refer to.</summary>
+/// <summary>Code memory with its translations, the emitter that fills it, and the records that the translations refer to.</summary>
 internal sealed unsafe class CodeLayer : IDisposable
 {
     private readonly byte* _firstBlock;
@@ -49,7 +49,7 @@ internal sealed unsafe class CodeLayer : IDisposable
     /// <summary>An address in the executable view, of one in the writable view.</summary>
     public byte* Executable(byte* writable) => Memory.Executable + (writable - Memory.Writable);
 
-    /// <summary>Drops everything. Nobody is in the code.</summary>
+    /// <summary>Drops all translations. No vCPU executes them.</summary>
     public void Clear()
     {
         Pages.Clear();

@@ -2,7 +2,7 @@ using VirtKit.Accel.Translator.Ir;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>What translated code refers to by number.</summary>
+/// <summary>The records to which translated code refers by number.</summary>
 /// <param name="codeSize">Bytes of code that there may be.</param>
 /// <param name="before">The records of frozen code, behind which these are numbered; <see langword="null"/> for none.</param>
 internal sealed unsafe class CodeRecords(int codeSize, CodeRecords? before = null) : IDisposable

@@ -2,8 +2,8 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>Translations that change no more: neither links nor probes are patched. They name no machine, so that all machines with the same code at the same addresses may run them;
-/// a machine's own translations stand in a layer above.</summary>
+/// <summary>Translations that are not patched any more, neither their links nor their probes. They contain no address of a machine, so that every machine with the same code at the same guest addresses can
+/// execute them; a machine's own translations are in a layer above.</summary>
 /// <param name="set">The guest's instructions.</param>
 /// <param name="layer">The translations, which go over to this.</param>
 /// <param name="below">Earlier ones, whose hold goes over; <see langword="null"/> for none.</param>
@@ -26,7 +26,7 @@ internal sealed unsafe class FrozenCode(GuestInstructions set, CodeLayer layer, 
     public byte* Find(in CodeLocation location, ulong pc, bool oneOff)
     {
         int offset = (int)(pc & 0xfff);
-        // What may reach into the next page depends on that as well.
+        // A block whose instruction may cross into the next page depends on that page's bytes too.
         if (offset > 0x1000 - set.MaxLength)
             return null;
         int block = layer.Pages.Peek(location.Page, pc & ~0xfffUL) is { } page && page.Has(location.Host) ? page.PeekBlock(offset, oneOff) : 0;

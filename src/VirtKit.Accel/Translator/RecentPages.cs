@@ -4,12 +4,12 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The page that an access reached last, for accesses in loops and in tables. Most stay in a page for long, and where the page is looked up by the place in the
-/// code rather than by the address, the access need not wait for that lookup.</summary>
+/// <summary>The page that each of a few accesses reached last. Most accesses in loops stay in one page for long, and an entry that is found by the place in the code instead of
+/// by the address can be loaded before the address is known.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct RecentPages
 {
-    /// <summary>Loads and stores have so many each.</summary>
+    /// <summary>Entries for loads, and as many for stores.</summary>
     public const int Count = 64;
 
     /// <summary>Misses between two checks of the miss rate.</summary>
@@ -71,7 +71,7 @@ internal struct RecentPages
     }
 }
 
-/// <summary>What makes an access stop using a recent page: two displacements of its code, and what they become.</summary>
+/// <summary>How a probe of a recent page is disabled: two displacements in its code to patch, and their new values.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct PageProbe
 {

@@ -2,8 +2,8 @@ using VirtKit.Memory;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>A native array that translated code's indices point into; filled from the front, emptied as a whole. Memory is committed as it is touched where the host does so.
-/// It may go on where another one ends, which is filled no more.</summary>
+/// <summary>A native array of records, to which translated code refers by index; filled from the front, cleared as a whole. The host commits its memory as it is touched.
+/// Its indices may continue those of a frozen layer's table.</summary>
 internal sealed unsafe class RecordTable<T> : IDisposable where T : unmanaged
 {
     private readonly NativeBlock _block;

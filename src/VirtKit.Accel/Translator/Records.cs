@@ -28,7 +28,7 @@ internal struct Site
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct ExitRecord
 {
-    // The highest bit, which no address of the host has, is the other property.
+    // Bit 63 is a flag: addresses of the host are below it.
     private const ulong OneOff = 1UL << 63;
     private ulong _patch;
 

@@ -4,7 +4,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>Runs a few instructions by the interpreter's handlers, from a block that is built for this once: what is left of a budget, and code that may not be kept.</summary>
+/// <summary>Runs a few instructions by the interpreter's handlers, from a block that is built for one use: for the rest of a budget, and for code that must not be cached.</summary>
 internal sealed unsafe class Stepper : IDisposable
 {
     private readonly GuestCpu _cpu;

@@ -8,8 +8,8 @@ using VirtKit.Telemetry;
 
 namespace VirtKit.Accel.Translator;
 
-/// <summary>The translations of one machine, or of several that run the same code, shared by their vCPUs. Looking up and translating is done under a lock, running translations is not: they are only taken
-/// away as a whole, when memory is full, and then every vCPU has left them before. Who waits for whom: <see cref="WaitRules"/>.</summary>
+/// <summary>The translations of one machine, or of several that run the same code, shared by their vCPUs. Lookup and translation hold a lock, execution does not: translations are evicted only
+/// all at once, when memory is full, after every vCPU has left them. The lock order: <see cref="WaitRules"/>.</summary>
 internal sealed unsafe class TranslationCache
 {
     /// <summary>Interval at which a vCPU that waits for the gate checks for a request to stop.</summary>

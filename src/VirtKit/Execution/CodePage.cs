@@ -3,8 +3,8 @@ using VirtKit.Memory;
 
 namespace VirtKit.Execution;
 
-/// <summary>What an engine has made of one page of guest code, as seen at one virtual page: for each offset the number by which the engine knows its block. The page's bytes
-/// are kept, and compared when code may have changed; stores to code need no watching where the architecture lets them show only behind a fence.</summary>
+/// <summary>The blocks that an engine has decoded or translated from one page of guest code, as seen at one virtual page: for each offset the engine's number of the block. A copy of the page's
+/// bytes is kept, and compared when code may have changed; stores to code need no watching where the architecture lets them show only behind a fence.</summary>
 internal sealed unsafe class CodePage : ICodeSource, IDisposable
 {
     private readonly GuestInstructions _instructions;

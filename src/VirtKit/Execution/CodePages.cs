@@ -1,6 +1,6 @@
 namespace VirtKit.Execution;
 
-/// <summary>The pages of guest code that an engine has made blocks of, by where they are and where they are seen.</summary>
+/// <summary>The pages of guest code from which an engine has decoded or translated blocks, by guest physical and by virtual address.</summary>
 /// <remarks>Used by one thread at a time, but for <see cref="BytesChanged"/>.</remarks>
 internal sealed unsafe class CodePages(GuestInstructions instructions) : IDisposable
 {

@@ -19,7 +19,7 @@ internal unsafe struct CpuContext
     /// <summary>As <see cref="ReadTlb"/>, for stores.</summary>
     public TlbEntry* WriteTlb;
 
-    /// <summary>Not 0 when the CPU has to leave its fast path: an interrupt may be due, the host wants it back, another CPU asks for a fence.</summary>
+    /// <summary>Not 0 when the engine has to leave its fast path: an interrupt may be pending, the host has requested an exit, another CPU has requested a fence.</summary>
     public int Attention;
 
     /// <summary>Not 0 while floating-point registers may be used and changed without asking the CPU.</summary>
@@ -34,6 +34,6 @@ internal unsafe struct CpuContext
 /// <param name="Size">Bytes from the beginning of the <see cref="CpuContext"/>, with which the engine's context begins, to the first slot.</param>
 internal readonly unsafe record struct ContextSize(int Before, int Size)
 {
-    /// <summary>That of a CPU which no engine runs.</summary>
+    /// <summary>The size for a CPU to which no engine is attached.</summary>
     public static ContextSize Detached => new(0, sizeof(CpuContext));
 }

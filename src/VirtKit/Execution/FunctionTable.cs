@@ -1,6 +1,6 @@
 namespace VirtKit.Execution;
 
-/// <summary>The functions of one family by row, each found when it is first asked for: the runtime compiles something for every instruction that is asked for, and a guest
+/// <summary>The functions of one family (handlers, recorders, fallbacks) by row, each made when it is first needed: the JIT compiles something for each of them, and a guest
 /// uses few. Threads may share it.</summary>
 internal sealed class FunctionTable(GuestInstructions set, IInstructionFunctions functions)
 {

@@ -1,6 +1,6 @@
 namespace VirtKit.Execution;
 
-/// <summary>What one CPU asks of another: fences, and to forget what it may store to.</summary>
+/// <summary>Requests of one CPU to another: remote fences, and to flush the translations of stores.</summary>
 internal abstract unsafe partial class GuestCpu
 {
     private const int FenceTranslations = 1, FenceCode = 2, ForgetStores = 4;

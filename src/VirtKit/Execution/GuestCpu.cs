@@ -4,15 +4,15 @@ using VirtKit.State;
 
 namespace VirtKit.Execution;
 
-/// <summary>One CPU as engines know it: its context in native memory, what asks for its attention, and, as its ISA has them, traps and the memory accesses that miss the
-/// TLB. The half that every ISA has alike stands here. It belongs to its machine; engines are attached to it and detached.</summary>
+/// <summary>The part of a CPU that is the same for every ISA: its context in native memory, interrupt pins, pending requests, the retired count. An ISA derives its CPU from it and
+/// implements traps and the memory accesses that miss the TLB. A CPU belongs to its machine; engines are attached to it and detached.</summary>
 /// <remarks>Used by the thread that runs it, except where a member says otherwise.</remarks>
 internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, IDisposable
 {
     private readonly GuestSystem _system;
     private readonly int _slotBytes;
 
-    /// <summary>The memory of the engine that runs it, and before it of those that did: another thread may be about to ask for attention there.</summary>
+    /// <summary>The memory for the current engine, and in front of it that for earlier ones: another thread may still be about to set Attention there.</summary>
     private readonly List<CpuMemory> _memories = new(2);
     private long _seenWrites;
     private int _pins;
@@ -31,7 +31,7 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
 
     public int Id { get; }
 
-    /// <summary>Who runs it; <see langword="null"/> until it is attached for the first time.</summary>
+    /// <summary>The engine's core that runs the CPU; <see langword="null"/> until one is attached for the first time.</summary>
     public ICpuEngine? Engine { get; private set; }
 
     public CpuContext* Context { get; private set; }
@@ -42,7 +42,7 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>The address of the current instruction.</summary>
     public ref ulong Pc => ref Context->Pc;
 
-    /// <summary>The address of the next instruction: engines set it before a call to what follows the current one; what returns from a trap changes it.</summary>
+    /// <summary>The address of the next instruction. An engine sets it to the address behind the current instruction before it calls the CPU for that instruction; a return from a trap changes it.</summary>
     public ulong NextPc { get; set; }
 
     /// <summary>Where the addresses begin at which an engine runs no instruction, but comes back with <see cref="ExitReason.Breakpoint"/>.</summary>
@@ -69,10 +69,10 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>Why no interrupt can wake the CPU, which has no work; or nothing.</summary>
     public abstract string? CannotBeWoken { get; }
 
-    /// <summary>Which code its address space has: a number below <see cref="GuestSystem.CodeModes"/>.</summary>
+    /// <summary>The current code mode, a number below <see cref="GuestSystem.CodeModes"/>: translations of code addresses are kept apart by it.</summary>
     public abstract int CodeMode { get; }
 
-    /// <summary>Whether the CPU takes traps and does nothing else. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
+    /// <summary>Whether the CPU takes trap after trap and retires no instruction in between. Valid while <see cref="CpuContext.Retired"/> is up to date.</summary>
     public abstract bool TrapsWithoutEnd { get; }
 
     /// <summary>Whether no instruction has retired since the last trap or interrupt was taken. Valid as <see cref="TrapsWithoutEnd"/> is.</summary>
@@ -137,27 +137,27 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
         }
     }
 
-    /// <summary>Makes the engine look at what asks for it at the end of the current instruction or soon after. Any thread.</summary>
+    /// <summary>Makes the engine leave its fast path and call <see cref="ServeAttention"/>, at the end of the current instruction or soon after. Any thread.</summary>
     public void RequestAttention()
     {
         Volatile.Write(ref Context->Attention, 1);
         GC.KeepAlive(this);
     }
 
-    /// <summary>Makes the engine's Run come back. Any thread.</summary>
+    /// <summary>Makes the engine's Run return <see cref="ExitReason.Kicked"/>. Any thread.</summary>
     public void RequestExit()
     {
         Volatile.Write(ref _exitRequested, 1);
         RequestAttention();
     }
 
-    /// <summary>Whether the host wants the engine's Run to come back. Any thread.</summary>
+    /// <summary>Whether an exit has been requested and not taken yet. Any thread.</summary>
     public bool IsExitRequested => Volatile.Read(ref _exitRequested) != 0;
 
     /// <summary>Whether the host asked for an exit since the last call; forgets it.</summary>
     public bool TakeExitRequest() => Interlocked.Exchange(ref _exitRequested, 0) != 0;
 
-    /// <summary>Does what other CPUs asked for before this one runs on, and takes an interrupt that is due: called when attention was asked for.</summary>
+    /// <summary>Serves remote fences, then takes a pending interrupt. Call when Attention is set.</summary>
     public void ServeAttention()
     {
         Volatile.Write(ref Context->Attention, 0);
@@ -169,10 +169,10 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
             RequestAttention();
     }
 
-    /// <summary>Whether the CPU may run on now; what it waited for ends the wait.</summary>
+    /// <summary>Whether the CPU can execute instructions now. A pending interrupt ends its wait.</summary>
     public abstract bool CanRun();
 
-    /// <summary>As if the CPU executed its fence for changed code, where the host may have written code.</summary>
+    /// <summary>Acts as the ISA's fence for changed code, if the host may have written code since the last call.</summary>
     public void SynchronizeCode()
     {
         if (_system.Memory.MayBeWrittenSince(ref _seenWrites))
@@ -193,7 +193,7 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <returns>Whether there is one; if not, the exception is recorded.</returns>
     public abstract bool TryTranslateCode(ulong address, out ulong page, out byte* host, out bool cached);
 
-    /// <summary>Finds the page of an instruction's address for an engine that is about to make something of it, and has it watched where the ISA wants that.</summary>
+    /// <summary>Translates an instruction's address for an engine that is about to decode or translate code there; where the ISA has no fence for changed code, stores to the page are watched from now on.</summary>
     /// <param name="page">The guest physical page.</param>
     /// <param name="host">The page's bytes in the host.</param>
     /// <param name="cached">Whether what is made of it may be kept.</param>
@@ -270,14 +270,14 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>Whether the floating-point unit may be used; makes its state dirty.</summary>
     public abstract bool UseFloat();
 
-    /// <summary>Floating point in full: rounding modes, flags, the results that are not numbers.</summary>
+    /// <summary>The exact operation: every rounding mode, the flags, NaNs.</summary>
     public abstract bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result);
 
     int ICodeSource.Read(ulong address, Span<byte> bytes)
     {
         if (!TryTranslateCode(address, out _, out byte* host, out bool cached))
             return 0;
-        // What may not be kept need not be true of the whole page.
+        // A translation that must not be cached may hold for this instruction only, not for the page.
         int count = cached ? (int)Math.Min((ulong)bytes.Length, 0x1000 - (address & 0xfff)) : _system.Instructions.Alignment;
         // SAFETY: that many lie in the page that was translated.
         new ReadOnlySpan<byte>(host + (address & 0xfff), count).CopyTo(bytes);
@@ -287,11 +287,11 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     /// <summary>The registers by the names of <see cref="GuestInstructions.Registers"/>. Counters are relative to <see cref="CpuContext.Retired"/>, which is restored already.</summary>
     protected abstract void VisitRegisters(StateVisitor visitor);
 
-    /// <summary>Whether a store into a page has to be told of: there must be no translation of it for stores.</summary>
+    /// <summary>Whether stores into a page are watched. Such a page has no TLB entry for stores, so that each one takes the slow path.</summary>
     /// <param name="page">The page's guest physical address.</param>
     protected bool IsWatched(ulong page) => _system.Watched is { } watched && watched.Contains(page);
 
-    /// <summary>Tells of a store that has been done, into one page.</summary>
+    /// <summary>Reports a completed store, which stays in one page: if the page is watched, blocks made from it are dropped.</summary>
     /// <param name="physical">Its guest physical address.</param>
     protected void NoteStore(ulong physical)
     {
@@ -299,10 +299,10 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
             _system.Watched!.Stored(this, physical & ~0xfffUL);
     }
 
-    /// <summary>An engine was attached, which has to hear of every mapping, as of one that has changed; <see cref="Context"/> and <see cref="Slots"/> are others.</summary>
+    /// <summary>An engine was attached, which has no mapping cached; <see cref="Context"/> and <see cref="Slots"/> are at other addresses.</summary>
     protected abstract void Attached(ICpuEngine engine);
 
-    /// <summary>What the ISA does when attention was asked for: starts, interrupts.</summary>
+    /// <summary>The ISA's part of <see cref="ServeAttention"/>: starts by other CPUs, interrupts.</summary>
     protected abstract void ServeEvents();
 
     /// <summary>Forgets every translation of an address.</summary>

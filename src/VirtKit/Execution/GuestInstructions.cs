@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace VirtKit.Execution;
 
-/// <summary>The instructions that a machine's CPUs have: how code is decoded into rows, and what engines have made of the rows. Shared by all CPUs of a process with the
+/// <summary>The instructions that a machine's CPUs have: the decoder, which finds an instruction's row, and the engines' tables over the rows. Shared by all CPUs of a process with the
 /// same instructions; any thread.</summary>
 internal abstract class GuestInstructions
 {
@@ -20,7 +20,7 @@ internal abstract class GuestInstructions
     /// <summary>What the addresses of instructions are a multiple of.</summary>
     public abstract int Alignment { get; }
 
-    /// <summary>Whether the ISA lets changed code show without a fence, so that engines watch the pages that they made something of (<see cref="WatchedCode"/>).</summary>
+    /// <summary>Whether the ISA lets changed code show without a fence, so that stores to pages with decoded or translated code are watched (<see cref="WatchedCode"/>).</summary>
     public virtual bool ShowsChangesAtOnce => false;
 
     /// <summary>The registers of a CPU, each once.</summary>
@@ -116,6 +116,6 @@ internal enum InstructionTraits : byte
     /// <summary>Run a second time from the same state, it does something else.</summary>
     Unrepeatable = 2,
 
-    /// <summary>Of a system instruction: the block goes on behind it, unless somebody asks for attention or what code is where has changed.</summary>
+    /// <summary>Of a system instruction: the block goes on behind it, unless Attention is set or the mapping of code has changed.</summary>
     MayGoOn = 4,
 }

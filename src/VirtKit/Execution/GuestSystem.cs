@@ -14,7 +14,7 @@ internal abstract class GuestSystem(PartitionContext context) : IDisposable
 
     public IMachineEvents Events { get; } = context.Events;
 
-    /// <summary>Where an engine shows what it measures; <see langword="null"/> where nobody collects.</summary>
+    /// <summary>The machine's instruments; <see langword="null"/> where nobody listens.</summary>
     public MachineMetrics? Metrics { get; } = context.Metrics;
 
     /// <summary>The instructions that the CPUs have.</summary>
@@ -23,10 +23,10 @@ internal abstract class GuestSystem(PartitionContext context) : IDisposable
     /// <summary>The CPUs that have been made.</summary>
     public IReadOnlyList<GuestCpu> Cpus => _cpus;
 
-    /// <summary>The pages of code that stores have to be told of; <see langword="null"/> where the ISA has a fence for them.</summary>
+    /// <summary>The pages of code whose stores are watched; <see langword="null"/> where the ISA has a fence for changed code.</summary>
     public WatchedCode? Watched { get; private set; }
 
-    /// <summary>How many kinds of translations of code an address space has: privilege modes.</summary>
+    /// <summary>The number of code modes (privilege modes): an address space has translations of code for each.</summary>
     public abstract int CodeModes { get; }
 
     /// <summary>How many address spaces a CPU keeps the translations of.</summary>
@@ -62,15 +62,15 @@ internal abstract class SoftwarePartition(GuestSystem system) : EnginePartition
 {
     public GuestSystem System => system;
 
-    /// <summary>What the engine has made of the guest's code so far, for machines that go on from the same state; it is changed no more. No vCPU runs.</summary>
+    /// <summary>Freezes the translations made so far, for machines that go on from the same state. No vCPU runs.</summary>
     /// <returns>The code, held for the caller; <see langword="null"/> where there is none to share.</returns>
     public virtual SharedCode? ShareCode() => null;
 
-    /// <summary>The same engine for the CPUs of another machine with the same instructions: what is made of the guest's code is common to both, while they run. Any thread.</summary>
+    /// <summary>A partition of the same engine for another machine that runs the same code: both use one set of translations, also while they run. Any thread.</summary>
     /// <param name="other">The other machine's CPUs.</param>
     public abstract SoftwarePartition Sibling(GuestSystem other);
 
-    /// <summary>Runs what another machine's engine of this kind has made, where the code is the same. No vCPU runs.</summary>
+    /// <summary>Uses the frozen translations of another machine, for pages with the same code. No vCPU runs.</summary>
     /// <param name="code">The code, which the caller holds; one that does not fit is left alone.</param>
     public virtual void AdoptCode(SharedCode code) { }
 }

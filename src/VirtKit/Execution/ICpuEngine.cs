@@ -1,9 +1,9 @@
 namespace VirtKit.Execution;
 
-/// <summary>What a CPU tells the engine that runs it about what the engine may have cached. Called on the CPU's own thread.</summary>
+/// <summary>Notifications of a CPU to its engine that something which the engine may have cached is out of date. Called on the CPU's own thread.</summary>
 internal interface ICpuEngine
 {
-    /// <summary>Loads and stores may reach other memory now, or none: translations went, or others apply.</summary>
+    /// <summary>Any load or store may reach other memory now, or none: translations were flushed, or the mode has changed.</summary>
     void DataMappingChanged();
 
     /// <summary>Loads and stores may reach other memory now at the virtual page of this address.</summary>

@@ -21,6 +21,6 @@ internal enum InstructionForm : byte
     /// <summary>A jump to a computed address.</summary>
     JumpRegister,
 
-    /// <summary>May change privilege, translation, interrupts or code: an engine ends its block here and looks around.</summary>
+    /// <summary>May change privilege, translation, interrupts or code: an engine ends its block here and serves Attention.</summary>
     System,
 }

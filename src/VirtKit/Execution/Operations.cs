@@ -15,7 +15,7 @@ internal enum DivisionPart : byte
     Remainder,
 }
 
-/// <summary>Each stands beside its opposite.</summary>
+/// <summary>Even and odd values are opposites of each other.</summary>
 internal enum Comparison : byte
 {
     Equal,

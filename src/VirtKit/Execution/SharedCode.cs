@@ -1,6 +1,6 @@
 namespace VirtKit.Execution;
 
-/// <summary>What an engine has made of a guest's code, and changes no more: machines that run the same code share it. Thread-safe.</summary>
+/// <summary>Frozen translations of guest code, which machines that run the same code share. Thread-safe.</summary>
 internal abstract class SharedCode
 {
     private int _holders = 1;

@@ -2,7 +2,7 @@ using VirtKit.Engines;
 
 namespace VirtKit.Execution;
 
-/// <summary>What the cores of all software engines have alike: the CPU that they run, and who wants them back.</summary>
+/// <summary>The common part of the software engines' cores: the attached CPU, and the requests that end a run.</summary>
 internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
 {
     private readonly CpuMemory _memory;
@@ -56,7 +56,7 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
         }
         finally
         {
-            // Also where a callback of the host threw: other CPUs' fences would wait for this one for ever.
+            // Also after an exception of a host callback: otherwise remote fences of other CPUs would wait for this one for ever.
             Cpu.EndRun();
             LeaveCode();
             _endSlice = false;
@@ -101,17 +101,17 @@ internal abstract unsafe class SoftwareCore : VcpuCore, ICpuEngine
     /// <summary>Runs until the budget is used up or something needs the host.</summary>
     protected abstract VcpuExit RunBlocks(long budget);
 
-    /// <summary>The core does not run any more, however that came.</summary>
+    /// <summary>The run has ended, by an exit or by an exception.</summary>
     protected virtual void LeaveCode() { }
 
-    /// <summary>Serves what asked for attention.</summary>
+    /// <summary>Serves Attention.</summary>
     /// <returns>The exit that is due, or nothing.</returns>
     protected VcpuExit? ServeAttention()
     {
         if (Cpu.TakeExit() is { } asked)
             return asked;
-        // A trap retires nothing, and the moments of a run are told apart by what has retired: an end that a repetition is to find comes before the trap or behind the first
-        // instruction of its handler, as the end of a budget does.
+        // Record and replay name a moment of a run by its retired count, and a trap retires nothing: a run therefore ends before a trap or behind the first instruction of the
+        // handler, never right behind the trap. The end of a budget is such a moment too.
         bool mayEnd = !Cpu.HasJustTrapped;
         if (mayEnd && Cpu.TakeExitRequest())
             return new VcpuExit(ExitReason.Kicked);

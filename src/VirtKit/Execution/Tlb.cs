@@ -52,7 +52,7 @@ internal sealed unsafe partial class Tlb : IDisposable
             Array.Resize(ref _filled, 2 * _filledCount);
         if (_filledCount < _filled.Length)
             _filled[_filledCount] = (nint)entry;
-        // One more than fit says that some are not listed; a guest that never flushes must not count on.
+        // A count of MaxFilled + 1 says that some are not listed. It stops there, so that a guest that never flushes cannot overflow it.
         if (_filledCount <= MaxFilled)
             _filledCount++;
     }
@@ -167,7 +167,7 @@ internal sealed unsafe partial class Tlb : IDisposable
 
     public void Dispose() => _block.Dispose();
 
-    // The two halves of an address space are a program's and its kernel's: a superpage of one says nothing of the other.
+    // The lower half is a program's and the upper its kernel's; each half has a range of its own, so that a superpage of one does not flush the other.
     private ref LargePages LargePagesOf(ulong address) => ref (long)address < 0 ? ref _upper : ref _lower;
 
     private void InvalidateEnds()

@@ -8,7 +8,7 @@ namespace VirtKit.Execution;
 [StructLayout(LayoutKind.Sequential)]
 internal struct TlbEntry
 {
-    /// <summary>Large, because arrays that lie powers of two apart share entries.</summary>
+    /// <summary>Many, because arrays whose distance is a power of two share entries.</summary>
     public const int Count = 4096;
 
     /// <summary>A tag that no access matches.</summary>

@@ -2,7 +2,7 @@ using VirtKit.Memory;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>Native memory that blocks are carved out of. Freed only as a whole. A place in it has a number, which is not 0.</summary>
+/// <summary>Native memory from which blocks are allocated, and which is freed only as a whole. Each allocation has a number other than 0.</summary>
 internal sealed unsafe class CodeArena : IDisposable
 {
     private const int ChunkShift = 16, ChunkSlots = 1 << ChunkShift;
@@ -12,7 +12,7 @@ internal sealed unsafe class CodeArena : IDisposable
 
     public long Size => (long)_chunks.Count * ChunkSlots * sizeof(Op);
 
-    /// <summary>The number of the place that was allocated last.</summary>
+    /// <summary>The number of the last allocation.</summary>
     public int Last { get; private set; }
 
     public Op* At(int place) => (Op*)_chunks[place >> ChunkShift].Pointer + (place & (ChunkSlots - 1));

@@ -3,7 +3,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>The ops that no instruction stands behind.</summary>
+/// <summary>Handlers of ops that are not guest instructions: block ends, stubs of exits, illegal words.</summary>
 internal static unsafe class ControlHandlers<TDispatch> where TDispatch : struct, IDispatch
 {
     /// <summary>The end of a block that no jump ends: goes on at the next exit. Its slot is the number of the block's instructions.</summary>

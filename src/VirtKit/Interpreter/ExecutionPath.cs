@@ -4,7 +4,7 @@ using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>How an executing backend does what can miss or trap.</summary>
+/// <summary>How an executing backend carries out primitives that can miss the TLB or trap.</summary>
 internal unsafe interface IExecutionPath
 {
     static abstract bool Load(GuestCpu cpu, InterpreterContext* c, MemoryWidth width, ulong address, out ulong value);

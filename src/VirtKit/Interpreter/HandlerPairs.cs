@@ -2,7 +2,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>The ISA's choice of neighbours for which there is a handler that does both. Their meanings are their definitions'; only the dispatch between them is saved.</summary>
+/// <summary>The pairs of neighbouring instructions, chosen by the ISA, for which one handler executes both. Their meanings are those of their definitions; only the dispatch between them is saved.</summary>
 internal interface IHandlerPairs
 {
     /// <summary>The handlers that pairs begin with.</summary>

@@ -196,7 +196,7 @@ internal static unsafe class Handlers<TFirst, T, TDispatch> where TFirst : struc
             return false;
         }
 
-        // What the instruction did may concern the very next one: an interrupt that a device raised, the end of a slice.
+        // The instruction may have set Attention (a device raised an interrupt, the slice ends), which is served before the next one.
         // The stack is checked in case handlers turn out to call each other after all.
         if (Volatile.Read(ref c->Cpu.Attention) == 0 && RuntimeHelpers.TryEnsureSufficientExecutionStack())
             return true;

@@ -4,7 +4,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>Executes the primitives. What may miss, trap or change more than registers is the path's: <see cref="FastPath"/> gives up, <see cref="SlowPath"/> does it.</summary>
+/// <summary>Executes the primitives. Those that may miss, trap or change more than registers are left to the path: <see cref="FastPath"/> handles TLB hits and plain arithmetic and otherwise returns false, <see cref="SlowPath"/> handles everything.</summary>
 /// <typeparam name="TPath">How far it goes.</typeparam>
 /// <typeparam name="TAddress">Where the instruction's own address is found.</typeparam>
 internal unsafe ref struct InterpreterBackend<TPath, TAddress>(GuestCpu cpu, InterpreterContext* context, TAddress address) : IBackend<ulong>

@@ -2,7 +2,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>Runs one CPU: finds the block at the pc, runs blocks until a handler leaves, serves what asks for attention, and again.</summary>
+/// <summary>Runs one CPU in a loop: looks up the block at the pc, executes blocks until a handler leaves, serves Attention.</summary>
 internal sealed unsafe class InterpreterCore : SoftwareCore
 {
     private readonly InterpreterContext* _context;
@@ -38,7 +38,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
 
     public override void CodeMappingChanged(int space)
     {
-        // Of other address spaces no jumps are kept.
+        // The jump cache holds the current address space only.
         if (space != _space)
             return;
         ForgetLink();
@@ -59,7 +59,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
         _code.BytesChanged();
     }
 
-    /// <summary>What is mapped anew between an exit and the block that is found for it is not to be linked: the exit may belong to what was there before.</summary>
+    /// <summary>Called when code may have been mapped anew: the exit that was left last may belong to the old mapping, and must not be linked to a block of the new one.</summary>
     private void ForgetLink() => _context->WantsLink = null;
 
     protected override VcpuExit RunBlocks(long left)
@@ -119,7 +119,7 @@ internal sealed unsafe class InterpreterCore : SoftwareCore
             return null;
         if (c->WantsLink != null)
         {
-            // An interrupt may have come in between, and only what stands in the jump cache is kept; otherwise the exit asks again.
+            // Linked only if no interrupt has changed the pc meanwhile and the block is in the jump cache; otherwise the exit requests the link again the next time.
             if (c->WantsLink->Pc == pc && JumpEntry.At(c->Jumps, pc)->Op == op)
                 c->WantsLink->Link = op;
             c->WantsLink = null;

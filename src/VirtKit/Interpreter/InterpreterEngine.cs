@@ -10,7 +10,7 @@ public sealed class InterpreterEngine : ExecutionEngine
     /// <inheritdoc/>
     public override string Name => "interpreter";
 
-    /// <summary>How its instruction handlers follow each other; <see langword="null"/> finds out which way works here.</summary>
+    /// <summary>How one instruction handler passes on to the next; <see langword="null"/> probes at start-up whether tail calls work.</summary>
     internal InterpreterDispatch? Dispatch { get; init; }
 
     /// <summary>How many bytes of predecoded code one machine keeps: 256 MiB, of which a vCPU may have 64 MiB. A vCPU that reaches its part drops all it has.</summary>
@@ -35,7 +35,7 @@ public sealed class InterpreterEngine : ExecutionEngine
     }
 }
 
-/// <summary>How instruction handlers follow each other.</summary>
+/// <summary>How one instruction handler passes on to the next.</summary>
 internal enum InterpreterDispatch : byte
 {
     TailThreaded,

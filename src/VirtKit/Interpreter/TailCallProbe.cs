@@ -33,7 +33,7 @@ internal static unsafe class TailCallProbe
         return (long)&here;
     }
 
-    /// <summary>An instruction as any ISA has one.</summary>
+    /// <summary>An instruction for the probe.</summary>
     private readonly struct Increment : IInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -3,7 +3,7 @@ using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
 
-/// <summary>What all handlers share about leaving a block.</summary>
+/// <summary>Leaving a block, as all handlers do it.</summary>
 internal static unsafe class Transitions
 {
     /// <summary>Makes pc and the retired count those of the op, before anything of the CPU is called.</summary>

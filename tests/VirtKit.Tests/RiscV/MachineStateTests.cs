@@ -86,7 +86,7 @@ public sealed class MachineStateTests
     [InlineData(typeof(RiscVTimebase), "_offset", "Changed")]
     // A start that was asked for is served by whoever takes the state; a chain of traps is counted anew.
     [InlineData(typeof(Hart), "", "_startRequest _pendingCause _pendingValue _firstCause _firstPc _firstValue _lastCause _chainRetired _chainLength")]
-    [InlineData(typeof(GuestCpu), "_pins _exit", "_seenWrites _storesDropped _exitRequested Engine Context Slots NextPc Exits MmioAccesses Traps _requests _inGuest")]
+    [InlineData(typeof(GuestCpu), "_pins _exit", "_seenWrites _storesDropped _exitRequested Engine Context Slots NextPc Exits MmioAccesses Traps StopsFrom Stops _requests _inGuest")]
     public void Fields_OfAPartThatIsNoDevice_AreSavedOrKnown(Type type, string saved, string others)
     {
         IEnumerable<string> found = type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)

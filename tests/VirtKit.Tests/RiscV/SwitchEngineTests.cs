@@ -61,8 +61,12 @@ public sealed class SwitchEngineTests
     {
         using var end = new CancellationTokenSource();
         ExecutionEngine[] engines = [machine.Engine, RiscVEngines.Create(other)];
+        ulong before = machine.Vcpus[0].Counters.Retired;
         var switcher = new Thread(() =>
         {
+            // A machine that stands is taken for the switch, and a run that begins then is refused.
+            while (machine.Vcpus[0].Counters.Retired == before && !end.IsCancellationRequested)
+                Thread.Yield();
             for (int i = 1; !end.IsCancellationRequested; i++)
             {
                 machine.SwitchEngine(engines[i % 2]);

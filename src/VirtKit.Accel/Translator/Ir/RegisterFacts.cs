@@ -78,7 +78,7 @@ internal sealed class RegisterFacts(IrBlock block)
         return true;
     }
 
-    /// <summary>What needs no particular host register, so that it can stand anywhere in an expression.</summary>
+    /// <summary>Operations that need no particular host register, so that they can be part of any expression.</summary>
     private static bool IsSimple(IrCode code) => code is IrCode.Add or IrCode.Sub or IrCode.And or IrCode.Or or IrCode.Xor or IrCode.Not or IrCode.ShiftLeft
         or IrCode.ShiftRightLogical or IrCode.ShiftRightArithmetic or IrCode.SignExtend or IrCode.ZeroExtend;
 

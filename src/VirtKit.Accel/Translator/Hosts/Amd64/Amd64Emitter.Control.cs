@@ -19,7 +19,7 @@ internal sealed unsafe partial class Amd64Emitter
 
         if (_block.IsWithinPage(op.Imm))
         {
-            // Looked at before the comparison, so that a loop has one jump.
+            // Checked before the comparison, so that a loop has a single jump at its end.
             if (back)
                 EmitBranchAttention();
             EmitLink(EmitCompare(op, Free), op.Imm);
@@ -41,7 +41,7 @@ internal sealed unsafe partial class Amd64Emitter
         EmitExit(_block.NextPc);
     }
 
-    /// <summary>Where somebody asks for attention, the branch is decided out of line and leaves either way.</summary>
+    /// <summary>With Attention set, the branch is decided out of line and the block is left on either side.</summary>
     private void EmitBranchAttention()
     {
         _asm.Alu(Alu.Cmp, GuestRegisters.Field(ContextLayout.Attention), 0, Size.Bits32);
@@ -138,7 +138,7 @@ internal sealed unsafe partial class Amd64Emitter
 
     private void EmitCold()
     {
-        // Some add jumps of their own.
+        // Cold code may add further cold jumps to the list.
         for (int i = 0; i < _coldCount; i++)
         {
             ColdJump jump = _cold[i];
@@ -184,7 +184,7 @@ internal sealed unsafe partial class Amd64Emitter
         Amd64Assembler.Bind(_asm.Jump(), (byte*)_after[instruction]);
     }
 
-    /// <summary>Puts the registers that this block has in a host register there, and what is pinned there into the context.</summary>
+    /// <summary>Loads the block's local registers; spills the pinned guest registers whose host register they borrow.</summary>
     private void EmitTakeRegisters()
     {
         foreach (BlockRegisters.Loan loan in _registers.Loans)

@@ -17,7 +17,7 @@ internal sealed unsafe partial class Amd64Emitter
         return scratch;
     }
 
-    /// <summary>Where a result may be made before it has been looked at: its register's home, unless the shared function still needs what that holds.</summary>
+    /// <summary>The register in which a result may be computed before it is checked: its home, unless the fallback would need the old value there as an operand.</summary>
     private Xmm ResultRegister(int index, in IrOp op)
     {
         if (!TryFloatDestination(index, out int register))

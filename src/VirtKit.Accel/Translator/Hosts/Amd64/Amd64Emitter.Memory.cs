@@ -130,7 +130,7 @@ internal sealed unsafe partial class Amd64Emitter
         _asm.Alu(Alu.Add, Gp.Rcx, GuestRegisters.Field(table));
     }
 
-    /// <returns>The home that the address already is in, or rax.</returns>
+    /// <returns>The host register that already holds the address, or rax.</returns>
     private Gp EmitAddress(short value)
     {
         if (TryRegister(value, out Gp home))

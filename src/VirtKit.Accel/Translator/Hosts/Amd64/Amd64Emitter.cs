@@ -68,7 +68,7 @@ internal sealed unsafe partial class Amd64Emitter
         /// <summary>An exit that is left for the dispatcher.</summary>
         Unlinkable,
 
-        /// <summary>The branch at the block's end, for somebody who asks for attention.</summary>
+        /// <summary>The branch at the block's end with Attention set.</summary>
         Branch,
 
         /// <summary>The budget does not hold the block.</summary>
@@ -224,7 +224,7 @@ internal sealed unsafe partial class Amd64Emitter
             return register;
         }
 
-        // What is emitted now is thrown away.
+        // The block is given up: TryEmit returns false, and this code is discarded.
         _exhausted = true;
         return Gp.Rax;
     }

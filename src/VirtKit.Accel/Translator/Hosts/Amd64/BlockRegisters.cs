@@ -3,7 +3,7 @@ using VirtKit.Accel.Translator.Ir;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
-/// <summary>The host registers of guest registers inside one block. In a loop, registers that it uses often borrow the host registers of those that it uses less.</summary>
+/// <summary>The register allocation of one block: in a loop, guest registers that it uses often borrow the host registers of pinned ones that it uses less.</summary>
 internal sealed class BlockRegisters(RegisterHomes homes)
 {
     private readonly Gp[] _homes = new Gp[GuestRegisterFile.MaxSlots];
@@ -37,7 +37,7 @@ internal sealed class BlockRegisters(RegisterHomes homes)
         }
     }
 
-    /// <returns>Whether lending may pay: not where a shared function, which expects registers at their places, runs in every round.</returns>
+    /// <returns>Whether borrowing pays: not where each iteration calls a helper, which needs every register at its home.</returns>
     private bool TryCount(IrBlock block)
     {
         Array.Clear(_uses);
