@@ -63,7 +63,7 @@ internal sealed unsafe class KvmInterrupts
     public bool IsSignaled => Volatile.Read(ref _edges) is var edges && ((edges & Init) != 0 || ((edges & StartUp) != 0 && Activity is X64Activity.WaitForSipi or X64Activity.Uninitialized));
 
     /// <summary>Sets a pin. Any thread.</summary>
-    /// <returns>Whether the vCPU has to look.</returns>
+    /// <returns>Whether the vCPU has something to serve before it enters the guest.</returns>
     public bool Set(int pin, bool level)
     {
         switch (pin)
