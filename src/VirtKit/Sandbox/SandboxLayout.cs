@@ -17,6 +17,9 @@ internal sealed record SandboxLayout
 
     private const ulong Guard = 0x1_0000;
 
+    /// <summary>A compiler's program has about four segments; each is a range of pages of its own.</summary>
+    private const int MostSegments = 64;
+
     /// <param name="image">The program.</param>
     /// <param name="memory">How many bytes it may have in all.</param>
     /// <param name="stack">How many of these are its stack.</param>
@@ -24,6 +27,8 @@ internal sealed record SandboxLayout
     /// <exception cref="ArgumentException">The memory does not hold the program and its stack.</exception>
     public SandboxLayout(ElfImage image, ulong memory, ulong stack)
     {
+        if (image.Segments.Count > MostSegments)
+            throw new InvalidImageException($"The program has {image.Segments.Count} segments; {MostSegments} are possible.");
         ulong lowest = ulong.MaxValue, end = 0, taken = 0;
         foreach (ElfSegment segment in image.Segments)
         {
