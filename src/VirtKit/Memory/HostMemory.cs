@@ -4,7 +4,7 @@ using static VirtKit.Memory.LinuxMemory;
 namespace VirtKit.Memory;
 
 /// <summary>Page-aligned, zeroed, lazily committed native memory: a memfd mapping on Linux, so that a hypervisor maps it and a fork shares it; elsewhere the
-/// allocator's pages.</summary>
+/// allocator's pages. Or an image in a file (<see cref="TryMap"/>).</summary>
 /// <remarks>
 /// It goes in two steps, because a span may be in use on a thread that nobody knows of. <see cref="Discard"/> gives the content and the descriptor back at once, but the
 /// addresses stay mapped, to other pages: a late store goes nowhere instead of into memory that belongs to somebody else by then. The finalizer gives the addresses back
@@ -17,6 +17,10 @@ internal sealed unsafe class HostMemory : SafeHandle
     private int _descriptor;
     private int _discarded;
 
+    /// <summary>What these addresses show, for an image in a file; <see langword="null"/> for memory of the process.</summary>
+    private readonly MappedFile? _file;
+    private readonly long _fileOffset;
+
     /// <summary>Whose content these addresses show until something is written to them, page by page; <see langword="null"/> for none.</summary>
     private HostMemory? _origin;
 
@@ -25,27 +29,30 @@ internal sealed unsafe class HostMemory : SafeHandle
     private bool _isReleased;
     private readonly Lock _holdersGate = new();
 
-    private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor) : base(0, ownsHandle: true)
+    private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor, MappedFile? file = null, long fileOffset = 0) : base(0, ownsHandle: true)
     {
         SetHandle((nint)pointer);
         _length = length;
         _mapped = mapped;
         _descriptor = descriptor;
+        _file = file;
+        _fileOffset = fileOffset;
         GC.AddMemoryPressure(Pressure);
     }
 
     public byte* Pointer => (byte*)handle;
 
-    /// <summary>The memfd, or -1 where the host has none or the content was given back.</summary>
+    /// <summary>The memfd or the image's file, or -1 where the host has none or the content was given back.</summary>
     public int FileDescriptor => Volatile.Read(ref _descriptor);
 
     public override bool IsInvalid => handle == 0;
 
     /// <summary>Memory that shows the content of other memory, copied page by page as it is written to (copy on write); on a host without that, a copy. Nothing is written to the other
     /// any more.</summary>
-    /// <exception cref="VirtKitException">The host cannot map it.</exception>
+    /// <exception cref="VirtKitException">The host cannot map it, or it is in a file that has changed.</exception>
     public static HostMemory ViewOf(HostMemory origin)
     {
+        origin._file?.RequireUnchanged();
         if (!origin._mapped)
         {
             HostMemory copy = Allocate(origin._length);
@@ -54,12 +61,28 @@ internal sealed unsafe class HostMemory : SafeHandle
         }
 
         origin.Hold();
-        nint address = mmap(0, origin._length, ProtRead | ProtWrite, MapPrivate | MapNoReserve, origin.FileDescriptor, 0);
+        nint address = mmap(0, origin._length, ProtRead | ProtWrite, MapPrivate | MapNoReserve, origin.FileDescriptor, origin._fileOffset);
         if (address != -1)
             return new HostMemory((byte*)address, origin._length, mapped: true, -1) { _origin = origin };
         VirtKitException failure = CannotMap(origin._length);
         origin.Release();
         throw failure;
+    }
+
+    /// <summary>An image in a file, which is read where it is used. Nobody writes to it; views of it can be written to.</summary>
+    /// <param name="file">The file, which is kept open until the image and all its views have gone.</param>
+    /// <param name="offset">Where the image begins in it, at a page's beginning.</param>
+    /// <param name="length">The image's length in bytes, which the file has there.</param>
+    /// <returns>The image, or <see langword="null"/> where the host does not map the file.</returns>
+    public static HostMemory? TryMap(MappedFile file, long offset, nuint length)
+    {
+        if (!OperatingSystem.IsLinux())
+            return null;
+        nint address = mmap(0, length, ProtRead, MapPrivate | MapNoReserve, file.Descriptor, offset);
+        if (address == -1)
+            return null;
+        file.Hold();
+        return new HostMemory((byte*)address, length, mapped: true, file.Descriptor, file, offset);
     }
 
     /// <summary>Gives these addresses the pages of a view, which then has none any more. Nobody uses either meanwhile.</summary>
@@ -161,8 +184,8 @@ internal sealed unsafe class HostMemory : SafeHandle
         if (!_mapped)
             return [(0, (long)_length)];
         if (_origin is not { } origin)
-            return FileRanges(_descriptor);
-        return ProcessPages.TryFindPrivate(handle, (long)_length, out List<(long Offset, long Length)> own) ? Merge(FileRanges(origin.FileDescriptor), own) : [(0, (long)_length)];
+            return FileRanges();
+        return ProcessPages.TryFindPrivate(handle, (long)_length, out List<(long Offset, long Length)> own) ? Merge(origin.FileRanges(), own) : [(0, (long)_length)];
     }
 
     public static HostMemory Allocate(ulong length)
@@ -214,17 +237,35 @@ internal sealed unsafe class HostMemory : SafeHandle
 
         // SAFETY: the range is this object's own mapping. Where the host refuses, the old pages stay until the finalizer.
         _ = mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapAnonymous | MapNoReserve, -1, 0);
-        if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var descriptor)
-            _ = close(descriptor);
+        CloseContent();
         Interlocked.Exchange(ref _origin, null)?.Release();
     }
 
-    private static IEnumerable<(long Offset, long Length)> FileRanges(int descriptor)
+    private bool CloseContent()
     {
-        for (long end = 0; lseek(descriptor, end, SeekData) is >= 0 and var start;)
+        if (Interlocked.Exchange(ref _descriptor, -1) is not (>= 0 and var descriptor))
+            return true;
+        if (_file is null)
+            return close(descriptor) == 0;
+        _file.Release();
+        return true;
+    }
+
+    /// <summary>The pages that the file has; all of them where its file system does not tell.</summary>
+    private IEnumerable<(long Offset, long Length)> FileRanges()
+    {
+        const long Page = (long)AddressSpace.PageSize;
+        long last = _fileOffset + (long)_length;
+        for (long at = _fileOffset; at < last;)
         {
-            end = lseek(descriptor, start, SeekHole);
-            yield return (start, end - start);
+            long start = lseek(_descriptor, at, SeekData);
+            if (start >= last || (start < 0 && Marshal.GetLastPInvokeError() == NoSuchAddress))
+                yield break;
+            // The file system's blocks may be shorter than pages.
+            start = start < 0 ? at : start / Page * Page;
+            long hole = lseek(_descriptor, start, SeekHole);
+            at = hole < 0 ? last : Math.Min(last, (hole + Page - 1) / Page * Page);
+            yield return (start - _fileOffset, at - start);
         }
     }
 
@@ -265,7 +306,7 @@ internal sealed unsafe class HostMemory : SafeHandle
             _isReleased = true;
         bool unmapped = munmap(handle, _length) == 0;
         Interlocked.Exchange(ref _origin, null)?.Release();
-        return (_descriptor < 0 || close(_descriptor) == 0) && unmapped;
+        return CloseContent() && unmapped;
     }
 
     private static HostMemory? TryAllocate(ulong length, out string? reason)

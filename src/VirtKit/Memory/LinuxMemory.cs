@@ -11,6 +11,9 @@ internal static partial class LinuxMemory
     public const uint MfdCloexec = 1;
     public const int SeekData = 3, SeekHole = 4;
 
+    /// <summary>ENXIO, <c>lseek</c>'s answer where no data follows.</summary>
+    public const int NoSuchAddress = 6;
+
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int memfd_create(string name, uint flags);
 

@@ -31,6 +31,13 @@ internal sealed unsafe class ChangedPages
         return at < 0 ? null : _pages[at].Block[_pages[at].Index];
     }
 
+    /// <summary>Whether there is a page in a range.</summary>
+    public bool HasAny(long offset, long length)
+    {
+        int at = _offsets.AsSpan().BinarySearch(offset);
+        return at >= 0 || (~at < _offsets.Length && _offsets[~at] < offset + length);
+    }
+
     /// <summary>Copies the pages of a memory that differ from an image.</summary>
     /// <param name="memory">The memory's first byte.</param>
     /// <param name="image">The image's.</param>

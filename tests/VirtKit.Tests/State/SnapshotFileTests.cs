@@ -131,7 +131,7 @@ public sealed class SnapshotFileTests
     {
         Assert.Contains("no snapshot", (await Load([])).Message, StringComparison.Ordinal);
         Assert.Contains("no snapshot", (await Load("VKSNAP\n\n\u0001\0\0\0"u8.ToArray())).Message, StringComparison.Ordinal);
-        Assert.Contains("version 3", (await Load("VKSNAP\r\n\u0003\0\0\0"u8.ToArray())).Message, StringComparison.Ordinal);
+        Assert.Contains("version 4", (await Load("VKSNAP\r\n\u0004\0\0\0"u8.ToArray())).Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<FileNotFoundException>(() => MachineSnapshot.LoadAsync("there-is-none.vksnap", Cancellation));
 
         static Task<InvalidSnapshotException> Load(byte[] bytes) => Assert.ThrowsAsync<InvalidSnapshotException>(() => MachineSnapshot.LoadAsync(new MemoryStream(bytes), Cancellation));

@@ -65,6 +65,50 @@ public sealed class SnapshotLeakTests
         }
     }
 
+    /// <summary>A file that is mapped is closed when the last one that shows it has gone, disposed of or forgotten; one that is refused at once.</summary>
+    [Fact]
+    public async Task MappedFiles_OneAfterTheOther_AreClosed()
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("Files are mapped on Linux.");
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "machine.vksnap"), damaged = Path.Combine(folder.Path, "damaged.vksnap");
+        using (RiscVVirt board = Board("interpreter"))
+        using (MachineSnapshot snapshot = board.Machine.Capture())
+            await snapshot.SaveAsync(path, new SnapshotOptions { Layout = SnapshotLayout.Mappable }, cancellationToken: Cancellation);
+        byte[] bytes = await File.ReadAllBytesAsync(path, Cancellation);
+        bytes[^1]++;
+        await File.WriteAllBytesAsync(damaged, bytes, Cancellation);
+        for (int i = 0; i < 30; i++)
+        {
+            await Assert.ThrowsAsync<InvalidSnapshotException>(() => MachineSnapshot.MapAsync(damaged, cancellationToken: Cancellation));
+            await Use(i);
+        }
+
+        for (int i = 0; i < 5; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries("/proc/self/fd"), entry => (new FileInfo(entry).LinkTarget ?? "").StartsWith(folder.Path, StringComparison.Ordinal));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/maps"), line => line.Contains(folder.Path, StringComparison.Ordinal));
+
+        async Task Use(int number)
+        {
+            MachineSnapshot mapped = await MachineSnapshot.MapAsync(path, cancellationToken: Cancellation);
+            RiscVVirt fork = Board("interpreter", loads: false);
+            fork.Machine.Restore(mapped);
+            MachineSnapshot second = fork.Machine.Capture();
+            if (number % 2 != 0)
+                mapped.Dispose();
+            if (number % 3 != 0)
+                fork.Dispose();
+            if (number % 5 != 0)
+                second.Dispose();
+        }
+    }
+
     /// <summary>Thousands of captures, restores and disposals in any order leave no descriptor and no mapping behind.</summary>
     [Fact]
     public void Cycles_InAnyOrder_LeaveNothing()
