@@ -10,7 +10,7 @@ namespace VirtKit.Memory;
 /// addresses stay mapped, to other pages: a late store goes nowhere instead of into memory that belongs to somebody else by then. The finalizer gives the addresses back
 /// when nothing refers to the memory any more. So this handle is never disposed of; whoever uses the pointer keeps a reference to it meanwhile.
 /// </remarks>
-internal sealed unsafe class HostMemory : SafeHandle
+internal sealed unsafe partial class HostMemory : SafeHandle
 {
     private readonly nuint _length;
     private readonly bool _mapped;
@@ -20,14 +20,6 @@ internal sealed unsafe class HostMemory : SafeHandle
     /// <summary>What these addresses show, for an image in a file; <see langword="null"/> for memory of the process.</summary>
     private readonly MappedFile? _file;
     private readonly long _fileOffset;
-
-    /// <summary>Whose content these addresses show until something is written to them, page by page; <see langword="null"/> for none.</summary>
-    private HostMemory? _origin;
-
-    /// <summary>Who needs the content: its owner, and all memory that shows it. It stays until they have gone.</summary>
-    private int _holders = 1;
-    private bool _isReleased;
-    private readonly Lock _holdersGate = new();
 
     private HostMemory(byte* pointer, nuint length, bool mapped, int descriptor, MappedFile? file = null, long fileOffset = 0) : base(0, ownsHandle: true)
     {
@@ -47,28 +39,6 @@ internal sealed unsafe class HostMemory : SafeHandle
 
     public override bool IsInvalid => handle == 0;
 
-    /// <summary>Memory that shows the content of other memory, copied page by page as it is written to (copy on write); on a host without that, a copy. Nothing is written to the other
-    /// any more.</summary>
-    /// <exception cref="VirtKitException">The host cannot map it, or it is in a file that has changed.</exception>
-    public static HostMemory ViewOf(HostMemory origin)
-    {
-        origin._file?.RequireUnchanged();
-        if (!origin._mapped)
-        {
-            HostMemory copy = Allocate(origin._length);
-            copy.CopyFrom(origin);
-            return copy;
-        }
-
-        origin.Hold();
-        nint address = mmap(0, origin._length, ProtRead | ProtWrite, MapPrivate | MapNoReserve, origin.FileDescriptor, origin._fileOffset);
-        if (address != -1)
-            return new HostMemory((byte*)address, origin._length, mapped: true, -1) { _origin = origin };
-        VirtKitException failure = CannotMap(origin._length);
-        origin.Release();
-        throw failure;
-    }
-
     /// <summary>An image in a file, which is read where it is used. Nobody writes to it; views of it can be written to.</summary>
     /// <param name="file">The file, which is kept open until the image and all its views have gone.</param>
     /// <param name="offset">Where the image begins in it, at a page's beginning.</param>
@@ -84,76 +54,6 @@ internal sealed unsafe class HostMemory : SafeHandle
         file.Hold();
         return new HostMemory((byte*)address, length, mapped: true, file.Descriptor, file, offset);
     }
-
-    /// <summary>Gives these addresses the pages of a view, which then has none any more. Nobody uses either meanwhile.</summary>
-    /// <param name="view">A view of memory of the same length, that nobody shows.</param>
-    public void TakeOver(HostMemory view)
-    {
-        if (!_mapped)
-        {
-            new Span<byte>(Pointer, checked((int)_length)).Clear();
-            CopyFrom(view);
-            view.Discard();
-            return;
-        }
-
-        // SAFETY: both ranges are mappings of these objects; who holds an address in this one finds the new content there.
-        if (mremap(view.handle, _length, _length, MremapMayMove | MremapFixed, handle) == -1)
-            throw CannotMap(_length);
-        GC.RemoveMemoryPressure(Pressure);
-        view.SetHandleAsInvalid();
-        Interlocked.Exchange(ref _origin, Interlocked.Exchange(ref view._origin, null))?.Release();
-        // The pages that these addresses had before.
-        if (Interlocked.Exchange(ref _descriptor, -1) is >= 0 and var own)
-            _ = close(own);
-    }
-
-    /// <summary>The content of this moment, for others to show: these addresses show it themselves from here on, as a view does, and nothing is copied for it now.
-    /// Where they show something already it is that, and <see cref="TryFindOwnPages"/> tells what has changed since. A store of another thread's meanwhile is
-    /// either in it or behind it.</summary>
-    /// <returns>The content, which the caller releases.</returns>
-    public HostMemory Freeze()
-    {
-        if (_origin is { } origin)
-        {
-            origin.Hold();
-            return origin;
-        }
-
-        if (!_mapped)
-        {
-            HostMemory copy = Allocate(_length);
-            copy.CopyFrom(this);
-            return copy;
-        }
-
-        nint address = mmap(0, _length, ProtRead, MapShared | MapNoReserve, _descriptor, 0);
-        if (address == -1)
-            throw CannotMap(_length);
-        var image = new HostMemory((byte*)address, _length, mapped: true, _descriptor);
-        // SAFETY: the range is this object's own mapping, and its content stays the same.
-        if (mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, _descriptor, 0) == -1)
-        {
-            VirtKitException failure = CannotMap(_length);
-            // The descriptor stays this object's.
-            image._descriptor = -1;
-            image.Discard();
-            throw failure;
-        }
-
-        _descriptor = -1;
-        image.Hold();
-        _origin = image;
-        return image;
-    }
-
-    /// <summary>Whether these addresses show the content of other memory, but for what was written since.</summary>
-    public bool Shows(HostMemory other) => ReferenceEquals(_origin, other);
-
-    /// <summary>Finds the pages that were written to since these addresses show other memory.</summary>
-    /// <param name="ranges">The pages, in ascending order, neighbours together.</param>
-    /// <returns>Whether the host tells.</returns>
-    public bool TryFindOwnPages(out List<(long Offset, long Length)> ranges) => ProcessPages.TryFindPrivate(handle, (long)_length, out ranges);
 
     private static VirtKitException CannotMap(nuint length) => new($"The host cannot map {length} bytes of a snapshot: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}.");
 
@@ -184,8 +84,8 @@ internal sealed unsafe class HostMemory : SafeHandle
         if (!_mapped)
             return [(0, (long)_length)];
         if (_origin is not { } origin)
-            return FileRanges();
-        return ProcessPages.TryFindPrivate(handle, (long)_length, out List<(long Offset, long Length)> own) ? Merge(origin.FileRanges(), own) : [(0, (long)_length)];
+            return FileRanges(0, (long)_length);
+        return ProcessPages.TryFindPrivate(handle, (long)_length, out List<(long Offset, long Length)> own) ? Merge(origin.FileRanges(0, (long)_length), own) : [(0, (long)_length)];
     }
 
     public static HostMemory Allocate(ulong length)
@@ -207,40 +107,6 @@ internal sealed unsafe class HostMemory : SafeHandle
             Release();
     }
 
-    /// <summary>Keeps the content until <see cref="Release"/>.</summary>
-    /// <exception cref="ObjectDisposedException">It was given back.</exception>
-    public void Hold()
-    {
-        lock (_holdersGate)
-        {
-            ObjectDisposedException.ThrowIf(_holders == 0, typeof(State.MachineSnapshot));
-            _holders++;
-        }
-    }
-
-    /// <summary>Ends what <see cref="Hold"/> began.</summary>
-    public void Release()
-    {
-        lock (_holdersGate)
-        {
-            // Finalizers of both come in any order.
-            if (--_holders != 0 || _isReleased)
-                return;
-        }
-
-        if (!_mapped)
-        {
-            // The allocator's pages stay until the finalizer; this makes the collector come for them.
-            GC.AddMemoryPressure((long)_length);
-            return;
-        }
-
-        // SAFETY: the range is this object's own mapping. Where the host refuses, the old pages stay until the finalizer.
-        _ = mmap(handle, _length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapAnonymous | MapNoReserve, -1, 0);
-        CloseContent();
-        Interlocked.Exchange(ref _origin, null)?.Release();
-    }
-
     private bool CloseContent()
     {
         if (Interlocked.Exchange(ref _descriptor, -1) is not (>= 0 and var descriptor))
@@ -251,12 +117,15 @@ internal sealed unsafe class HostMemory : SafeHandle
         return true;
     }
 
-    /// <summary>The pages that the file has; all of them where its file system does not tell.</summary>
-    private IEnumerable<(long Offset, long Length)> FileRanges()
+    /// <summary>As <see cref="DataRanges()"/>, within a range of an image. Who reads an image elsewhere makes the host keep pages of zeroes for it.</summary>
+    public IEnumerable<(long Offset, long Length)> DataRanges(long offset, long length) => _mapped ? FileRanges(offset, length) : [(offset, length)];
+
+    /// <summary>The pages that the file has in a range; all of them where its file system does not tell.</summary>
+    private IEnumerable<(long Offset, long Length)> FileRanges(long offset, long length)
     {
         const long Page = (long)AddressSpace.PageSize;
-        long last = _fileOffset + (long)_length;
-        for (long at = _fileOffset; at < last;)
+        long last = _fileOffset + offset + length;
+        for (long at = _fileOffset + offset; at < last;)
         {
             long start = lseek(_descriptor, at, SeekData);
             if (start >= last || (start < 0 && Marshal.GetLastPInvokeError() == NoSuchAddress))

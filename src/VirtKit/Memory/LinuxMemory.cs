@@ -11,6 +11,8 @@ internal static partial class LinuxMemory
     public const uint MfdCloexec = 1;
     public const int SeekData = 3, SeekHole = 4;
 
+    public const int FallocateKeepSize = 1, FallocatePunchHole = 2;
+
     /// <summary>ENXIO, <c>lseek</c>'s answer where no data follows.</summary>
     public const int NoSuchAddress = 6;
 
@@ -19,6 +21,13 @@ internal static partial class LinuxMemory
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int ftruncate(int descriptor, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int fallocate(int descriptor, int mode, long offset, long length);
+
+    /// <summary>The one form of <c>ioctl</c> that is used here: with a pointer.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int ioctl(int descriptor, nuint request, void* argument);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mmap(nint address, nuint length, int protection, int flags, int descriptor, long offset);

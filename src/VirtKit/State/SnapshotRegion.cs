@@ -58,7 +58,7 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
                 earlier = region.Captured?.TryGetTarget(out SnapshotRegion? last) == true ? last.TryHoldChanged(image) : null;
                 // Where the host does not tell which pages were written to, all of them are compared.
                 bool isKnown = memory.TryFindOwnPages(out List<(long Offset, long Length)> candidates);
-                changed = ChangedPages.Of(memory.Pointer, image.Pointer, isKnown ? candidates : [(0, (long)region.Size)], earlier ?? ChangedPages.None);
+                changed = ChangedPages.Of(memory.Pointer, image, isKnown ? candidates : [(0, (long)region.Size)], earlier ?? ChangedPages.None);
             }
 
             var captured = new SnapshotRegion(region.Start.Value, region.Size, region.IsWritable, image, changed);

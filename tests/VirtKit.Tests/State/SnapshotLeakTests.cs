@@ -178,6 +178,55 @@ public sealed class SnapshotLeakTests
         }
     }
 
+    /// <summary>Memory that a guest rewrites is held once, where the snapshots that showed it are disposed of or forgotten: the image gives back what its last machine has replaced.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Captures_OfAMachineThatRewritesItsMemory_HoldItOnce(bool disposes)
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("The pages of a process are counted on Linux.");
+        const int Size = 64 << 20;
+        using var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
+        machine.Memory.MapRam(new Gpa(0x8000_0000), Size);
+        long before = Held();
+        byte[] content = new byte[Size];
+        for (byte round = 1; round < 6; round++)
+        {
+            content.AsSpan().Fill(round);
+            machine.Memory.Write(new Gpa(0x8000_0000), content);
+            Capture();
+        }
+
+        if (!disposes)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.InRange(Held() - before, 0, Size / 4);
+        using MachineSnapshot last = machine.Capture();
+        using var other = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
+        other.Memory.MapRam(new Gpa(0x8000_0000), Size);
+        other.Restore(last);
+        byte[] found = new byte[Size];
+        other.Memory.Read(new Gpa(0x8000_0000), found);
+        Assert.True(found.AsSpan().SequenceEqual(content), "other bytes");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        void Capture()
+        {
+            MachineSnapshot snapshot = machine.Capture();
+            if (disposes)
+                snapshot.Dispose();
+        }
+
+        // What the memory files of the process have, beside the pages that machines have as their own.
+        static long Held() => Directory.EnumerateFileSystemEntries("/proc/self/fd")
+            .Where(path => (new FileInfo(path).LinkTarget ?? "").StartsWith("/memfd:virtkit ", StringComparison.Ordinal))
+            .Sum(path => long.Parse(Tool.Run("stat", [], "-L", "-c", "%b", $"/proc/{Environment.ProcessId}/fd/{Path.GetFileName(path)}"), System.Globalization.NumberStyles.AllowTrailingWhite, System.Globalization.CultureInfo.InvariantCulture) * 512);
+    }
+
     /// <summary>Captures without end keep a bounded number of code memories, and give them back.</summary>
     [Fact]
     public void Captures_OneAfterTheOther_LeaveNoCodeBehind()
