@@ -56,24 +56,41 @@ internal static class SnapshotCommand
 
             table.Add("a board for a fork, ms", $"{Statistics.Median(creations):F2}", "");
             table.Add("restore to the first instruction, ms", $"{Statistics.Median(restores):F2}", "");
-            string path = Path.Combine(folder, "debian.vksnap");
+            string path = Path.Combine(folder, "debian.vksnap"), mappable = Path.Combine(folder, "debian-mappable.vksnap");
+            List<double> mappableSaves = [], maps = [], unverified = [];
             for (int i = 0; i < count; i++)
+            {
+                saves.Add(await Save(path, SnapshotLayout.Packed));
+                mappableSaves.Add(await Save(mappable, SnapshotLayout.Mappable));
+                loads.Add(await Load(() => MachineSnapshot.LoadAsync(path, cancellation)));
+                maps.Add(await Load(() => MachineSnapshot.MapAsync(mappable, SnapshotVerification.Whole, cancellation)));
+                unverified.Add(await Load(() => MachineSnapshot.MapAsync(mappable, SnapshotVerification.StateOnly, cancellation)));
+                await Console.Error.WriteLineAsync($"saved in {saves[^1]:F0} ms, mappable in {mappableSaves[^1]:F0} ms; loaded in {loads[^1]:F0} ms, mapped in {maps[^1]:F1} ms, unverified in {unverified[^1]:F1} ms");
+            }
+
+            async Task<double> Save(string file, SnapshotLayout layout)
             {
                 long start = Stopwatch.GetTimestamp();
                 using (MachineSnapshot taken = prepared.Machine.Capture())
-                    await taken.SaveAsync(path, cancellationToken: cancellation);
-                saves.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+                    await taken.SaveAsync(file, new SnapshotOptions { Layout = layout }, cancellationToken: cancellation);
+                return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            }
+
+            static async Task<double> Load(Func<Task<MachineSnapshot>> load)
+            {
                 using RiscVVirt board = Board(new MemoryConsole());
-                start = Stopwatch.GetTimestamp();
-                using (MachineSnapshot loaded = await MachineSnapshot.LoadAsync(path, cancellation))
+                long start = Stopwatch.GetTimestamp();
+                using (MachineSnapshot loaded = await load())
                     Start(board, loaded);
-                loads.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-                await Console.Error.WriteLineAsync($"saved in {saves[^1]:F0} ms, loaded in {loads[^1]:F0} ms");
+                return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             }
 
             (double save, double load) = await QemuSnapshot.Measure(parsed.GetValue(qemu)!, files, Line, Fill, Filled, folder, count, cancellation);
             table.Add("to disk, ms", $"{Statistics.Median(saves):F0}", $"{save:F0}");
+            table.Add("to disk, mappable, ms", $"{Statistics.Median(mappableSaves):F0}", "");
             table.Add("from disk to the first instruction, ms", $"{Statistics.Median(loads):F0}", $"{load:F0}");
+            table.Add("mapped to the first instruction, ms", $"{Statistics.Median(maps):F1}", "");
+            table.Add("mapped without comparing memory, ms", $"{Statistics.Median(unverified):F1}", "");
             table.Add("the file, MiB", $"{new FileInfo(path).Length >> 20}", "");
             Record(table, snapshot, count);
             await Many(table, snapshot, parsed.GetValue(forks), cancellation);

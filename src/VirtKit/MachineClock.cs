@@ -8,6 +8,10 @@ namespace VirtKit;
 /// <remarks>Thread-safe.</remarks>
 public abstract class MachineClock
 {
+    /// <summary>So many inputs keep their numbers for good: machines that are composed alike number them alike. Behind these a number is given again when its input's device has gone, so that
+    /// a machine whose devices come and go keeps a bounded list.</summary>
+    internal const int KeptNumbers = 1024;
+
     private readonly List<WeakReference<MachineInput>> _inputs = [];
     private InputJournal? _journal;
 
@@ -50,8 +54,13 @@ public abstract class MachineClock
         ArgumentNullException.ThrowIfNull(arrived);
         lock (_inputs)
         {
-            var input = new MachineInput(this, _inputs.Count, gate, arrived);
-            _inputs.Add(new WeakReference<MachineInput>(input));
+            // A log knows its inputs by their numbers.
+            int free = Journal is null && _inputs.Count > KeptNumbers ? _inputs.FindIndex(KeptNumbers, known => !known.TryGetTarget(out _)) : -1;
+            var input = new MachineInput(this, free < 0 ? _inputs.Count : free, gate, arrived);
+            if (free < 0)
+                _inputs.Add(new WeakReference<MachineInput>(input));
+            else
+                _inputs[free].SetTarget(input);
             return input;
         }
     }

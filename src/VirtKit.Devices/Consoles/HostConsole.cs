@@ -26,20 +26,11 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
                 return new ConsoleSize(BinaryPrimitives.ReadUInt16LittleEndian(answer), BinaryPrimitives.ReadUInt16LittleEndian(answer[2..]));
             }
 
-            ConsoleSize size;
-            try
-            {
-                size = backend.Size;
-            }
-            catch
-            {
-                input.RecordFailure();
-                throw;
-            }
-
+            using var question = new OutsideQuestion(input);
+            ConsoleSize size = backend.Size;
             BinaryPrimitives.WriteUInt16LittleEndian(answer, size.Columns);
             BinaryPrimitives.WriteUInt16LittleEndian(answer[2..], size.Rows);
-            input.Record(answer);
+            question.Answer(answer);
             return size;
         }
     }
@@ -57,19 +48,10 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
             return replayed;
         }
 
-        int taken;
-        try
-        {
-            taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
-        }
-        catch
-        {
-            input.RecordFailure();
-            throw;
-        }
-
+        using var question = new OutsideQuestion(input);
+        int taken = Math.Clamp(backend.Write(bytes), 0, bytes.Length);
         BinaryPrimitives.WriteInt32LittleEndian(answer, taken);
-        input.Record(taken == bytes.Length ? [] : answer);
+        question.Answer(taken == bytes.Length ? [] : answer);
         return taken;
     }
 
@@ -79,18 +61,9 @@ internal sealed class HostConsole(IConsoleBackend backend, Func<MachineInput> so
         MachineInput input = source();
         if (input.IsReplayed)
             return input.Replay(buffer);
-        int count;
-        try
-        {
-            count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
-        }
-        catch
-        {
-            input.RecordFailure();
-            throw;
-        }
-
-        input.Record(buffer[..count]);
+        using var question = new OutsideQuestion(input);
+        int count = Math.Clamp(backend.Read(buffer), 0, buffer.Length);
+        question.Answer(buffer[..count]);
         return count;
     }
 

@@ -14,18 +14,9 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
             Span<byte> answer = stackalloc byte[1];
             if (input.IsReplayed)
                 return input.Replay(answer) != 0;
-            bool isConnected;
-            try
-            {
-                isConnected = backend.IsConnected;
-            }
-            catch
-            {
-                input.RecordFailure();
-                throw;
-            }
-
-            input.Record(isConnected ? answer : []);
+            using var question = new OutsideQuestion(input);
+            bool isConnected = backend.IsConnected;
+            question.Answer(isConnected ? answer : []);
             return isConnected;
         }
     }
@@ -40,17 +31,9 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
             return;
         }
 
-        try
-        {
-            backend.Send(frame);
-        }
-        catch
-        {
-            input.RecordFailure();
-            throw;
-        }
-
-        input.Record([]);
+        using var question = new OutsideQuestion(input);
+        backend.Send(frame);
+        question.Answer([]);
     }
 
     /// <inheritdoc cref="INetworkBackend.TryReceive"/>
@@ -63,19 +46,10 @@ internal sealed class HostNetwork(INetworkBackend backend, Func<MachineInput> so
             return length != 0;
         }
 
-        bool isThere;
-        try
-        {
-            isThere = backend.TryReceive(frame, out length);
-        }
-        catch
-        {
-            input.RecordFailure();
-            throw;
-        }
-
+        using var question = new OutsideQuestion(input);
+        bool isThere = backend.TryReceive(frame, out length);
         length = isThere ? Math.Clamp(length, 0, frame.Length) : 0;
-        input.Record(frame[..length]);
+        question.Answer(frame[..length]);
         return length != 0;
     }
 }

@@ -12,11 +12,23 @@ internal static partial class LinuxMemory
     public const uint MfdCloexec = 1;
     public const int SeekData = 3, SeekHole = 4;
 
+    public const int FallocateKeepSize = 1, FallocatePunchHole = 2;
+
+    /// <summary>ENXIO, <c>lseek</c>'s answer where no data follows.</summary>
+    public const int NoSuchAddress = 6;
+
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int memfd_create(string name, uint flags);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int ftruncate(int descriptor, long length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int fallocate(int descriptor, int mode, long offset, long length);
+
+    /// <summary>The one form of <c>ioctl</c> that is used here: with a pointer.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int ioctl(int descriptor, nuint request, void* argument);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint mmap(nint address, nuint length, int protection, int flags, int descriptor, long offset);

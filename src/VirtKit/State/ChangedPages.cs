@@ -1,3 +1,5 @@
+using VirtKit.Memory;
+
 namespace VirtKit.State;
 
 /// <summary>The pages of a region that differ from its image: what was written after that was made. Immutable; captures of one machine share what did not change between
@@ -31,25 +33,37 @@ internal sealed unsafe class ChangedPages
         return at < 0 ? null : _pages[at].Block[_pages[at].Index];
     }
 
+    /// <summary>Whether there is a page in a range.</summary>
+    public bool HasAny(long offset, long length)
+    {
+        int at = _offsets.AsSpan().BinarySearch(offset);
+        return at >= 0 || (~at < _offsets.Length && _offsets[~at] < offset + length);
+    }
+
     /// <summary>Copies the pages of a memory that differ from an image.</summary>
     /// <param name="memory">The memory's first byte.</param>
-    /// <param name="image">The image's.</param>
+    /// <param name="image">The image.</param>
     /// <param name="candidates">The pages that may differ, in ascending order.</param>
     /// <param name="earlier">A set of the same image, whose pages are shared where they are the same.</param>
-    public static ChangedPages Of(byte* memory, byte* image, IEnumerable<(long Offset, long Length)> candidates, ChangedPages earlier)
+    public static ChangedPages Of(byte* memory, HostMemory image, IEnumerable<(long Offset, long Length)> candidates, ChangedPages earlier)
     {
         List<long> offsets = [];
         List<(PageBlock? Block, int Index)> pages = [];
         int own = 0;
         foreach ((long offset, long length) in candidates)
         {
+            using IEnumerator<(long Offset, long Length)> data = image.DataRanges(offset, length).GetEnumerator();
+            (long Offset, long Length) last = default;
             for (long page = offset; page < offset + length; page += PageSize)
             {
+                while (page >= last.Offset + last.Length && data.MoveNext())
+                    last = data.Current;
+                bool isData = page >= last.Offset && page < last.Offset + last.Length;
                 int at = earlier._offsets.AsSpan().BinarySearch(page);
                 ReadOnlySpan<byte> content = new(memory + page, PageSize);
                 if (at >= 0 && content.SequenceEqual(new ReadOnlySpan<byte>(earlier._pages[at].Block[earlier._pages[at].Index], PageSize)))
                     pages.Add(earlier._pages[at]);
-                else if (content.SequenceEqual(new ReadOnlySpan<byte>(image + page, PageSize)))
+                else if (isData ? content.SequenceEqual(new ReadOnlySpan<byte>(image.Pointer + page, PageSize)) : !content.ContainsAnyExcept((byte)0))
                     continue;
                 else
                     pages.Add((null, own++));

@@ -9,7 +9,7 @@ namespace VirtKit.State;
 public sealed partial class MachineSnapshot
 {
     /// <summary>The version that this build writes; it reads all up to this.</summary>
-    public const int FormatVersion = 2;
+    public const int FormatVersion = 3;
 
     private const int PieceSize = 1 << 20, PieceHead = 16, FingerprintSize = 16, MaxRegions = 256, MaxHeader = 1 << 20;
     /// <summary>A guest's memory is thousands of pieces of a few pages: a call of the host for each would take longer than all of the bytes.</summary>
@@ -43,7 +43,7 @@ public sealed partial class MachineSnapshot
         ArgumentException.ThrowIfNullOrEmpty(path);
         using Held held = Hold();
         using Held? heldToo = HoldEarlier(options?.Since);
-        List<SnapshotPiece>[] pieces = PiecesFor(options);
+        MemoryContent memory = MemoryFor(options);
         string partial = $"{path}.{Guid.NewGuid():N}.partial";
         try
         {
@@ -51,11 +51,11 @@ public sealed partial class MachineSnapshot
             {
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = FileBuffer, Options = FileOptions.Asynchronous,
                 // In one piece on the disk, which makes the flush shorter.
-                PreallocationSize = options?.Compression is null ? _state.Length + pieces.Sum(list => list.Sum(piece => (long)piece.Length)) : 0,
+                PreallocationSize = options?.Compression is null ? _state.Length + memory.Pieces.Sum(list => list.Sum(piece => (long)piece.Length)) : 0,
             });
             await using (file.ConfigureAwait(false))
             {
-                await WriteAsync(file, pieces, options, log, progress, cancellationToken).ConfigureAwait(false);
+                await WriteAsync(file, isNew: true, memory, options, log, progress, cancellationToken).ConfigureAwait(false);
                 file.Flush(flushToDisk: true);
             }
 
@@ -74,10 +74,10 @@ public sealed partial class MachineSnapshot
         ArgumentNullException.ThrowIfNull(stream);
         using Held held = Hold();
         using Held? heldToo = HoldEarlier(options?.Since);
-        await WriteAsync(stream, PiecesFor(options), options, log, progress, cancellationToken).ConfigureAwait(false);
+        await WriteAsync(stream, isNew: false, MemoryFor(options), options, log, progress, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task WriteAsync(Stream stream, List<SnapshotPiece>[] pieces, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
+    private async Task WriteAsync(Stream stream, bool isNew, MemoryContent memory, SnapshotOptions? options, InputLog? log, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         byte[] begin = new byte[Magic.Length + 4];
         Magic.CopyTo(begin);
@@ -87,9 +87,9 @@ public sealed partial class MachineSnapshot
         await sections.WriteAsync(SectionKind.Header, (byte[])[.. WriteHeader(), .. FingerprintOf(options?.Since)], cancellationToken).ConfigureAwait(false);
         await sections.WriteAsync(SectionKind.State, _state, cancellationToken).ConfigureAwait(false);
         byte[] head = new byte[PieceHead], compressed = new byte[options?.Compression is null ? 0 : BrotliEncoder.GetMaxCompressedLength(PieceSize)];
-        for (int i = 0; i < _regions.Length; i++)
+        for (int i = 0; i < memory.Pieces.Length; i++)
         {
-            foreach (SnapshotPiece piece in pieces[i])
+            foreach (SnapshotPiece piece in memory.Pieces[i])
             {
                 ReadOnlyMemory<byte> content = piece.Memory;
                 bool isCompressed = options?.Compression is { } level && BrotliEncoder.TryCompress(content.Span, compressed, out int written, QualityOf(level), window: 22) && Shrinks(ref content, compressed, written);
@@ -101,9 +101,17 @@ public sealed partial class MachineSnapshot
             }
         }
 
+        for (int i = 0; i < memory.Images.Length; i++)
+        {
+            foreach (byte[] list in memory.Images[i].Write(i))
+                await sections.WriteAsync(SectionKind.Image, list, cancellationToken).ConfigureAwait(false);
+        }
+
         await WriteLogAsync(SectionKind.Events, log?.Events ?? default).ConfigureAwait(false);
         await WriteLogAsync(SectionKind.Answers, log?.Answers ?? default).ConfigureAwait(false);
         await sections.WriteAsync(SectionKind.End, default, cancellationToken).ConfigureAwait(false);
+        if (memory.Images.Length != 0)
+            await WriteImagesAsync(stream, memory.Images, begin.Length + sections.Length, isNew, progress, cancellationToken).ConfigureAwait(false);
         progress?.Report(1);
 
         async ValueTask WriteLogAsync(SectionKind kind, ReadOnlyMemory<byte> content)
@@ -145,10 +153,16 @@ public sealed partial class MachineSnapshot
     public static async Task<MachineSnapshot> LoadAsync(Stream stream, MachineSnapshot? since, CancellationToken cancellationToken = default)
     {
         (MachineSnapshot snapshot, InputLog? log) = await LoadWithLogAsync(stream, since, cancellationToken).ConfigureAwait(false);
-        if (log is null)
+        try
+        {
+            RequireSnapshot(log);
             return snapshot;
-        snapshot.Dispose();
-        throw new InvalidSnapshotException($"This is a recording: {nameof(MachineRecording)} reads it, and has the snapshot of its beginning.");
+        }
+        catch
+        {
+            snapshot.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Opens a file to read it.</summary>
@@ -158,9 +172,25 @@ public sealed partial class MachineSnapshot
         return new FileStream(path, new FileStreamOptions { BufferSize = FileBuffer, Options = FileOptions.Asynchronous | FileOptions.SequentialScan });
     }
 
-    /// <summary>The pieces of memory that are written, by region.</summary>
-    private List<SnapshotPiece>[] PiecesFor(SnapshotOptions? options) =>
-        [.. _regions.Select((region, i) => options?.Since is { } since ? region.PiecesSince(since._regions[i], PieceSize) : region.Pieces(PieceSize))];
+    /// <exception cref="InvalidSnapshotException">It is a recording.</exception>
+    private static void RequireSnapshot(InputLog? log)
+    {
+        if (log is not null)
+            throw new InvalidSnapshotException($"This is a recording: {nameof(MachineRecording)} reads it, and has the snapshot of its beginning.");
+    }
+
+    /// <summary>The memory that is written.</summary>
+    /// <exception cref="ArgumentException">The options do not go together.</exception>
+    private MemoryContent MemoryFor(SnapshotOptions? options)
+    {
+        if (options is { Layout: not (SnapshotLayout.Packed or SnapshotLayout.Mappable) })
+            throw new ArgumentOutOfRangeException(nameof(options), options.Layout, "There is no such layout.");
+        if (options is not { Layout: SnapshotLayout.Mappable })
+            return new MemoryContent([.. _regions.Select((region, i) => options?.Since is { } since ? region.PiecesSince(since._regions[i], PieceSize) : region.Pieces(PieceSize))], []);
+        if (options.Compression is not null || options.Since is not null)
+            throw new ArgumentException($"A file that is {nameof(SnapshotLayout.Mappable)} has all memory as it is: without {nameof(SnapshotOptions.Compression)} and {nameof(SnapshotOptions.Since)}.", nameof(options));
+        return new MemoryContent([], [.. _regions.Select(region => new SnapshotImage(region))]);
+    }
 
     private byte[] WriteHeader()
     {
@@ -211,4 +241,6 @@ public sealed partial class MachineSnapshot
     }
 
     private static int QualityOf(CompressionLevel level) => level switch { CompressionLevel.Fastest => 1, CompressionLevel.NoCompression => 0, CompressionLevel.SmallestSize => 11, _ => 4 };
+    /// <summary>What of memory is written, by region: pieces among the sections, or images behind them.</summary>
+    private readonly record struct MemoryContent(List<SnapshotPiece>[] Pieces, SnapshotImage[] Images);
 }

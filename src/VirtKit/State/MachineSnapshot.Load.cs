@@ -10,6 +10,23 @@ public sealed partial class MachineSnapshot
     /// <summary>Reads a snapshot, with the log of a recording that begins with it if there is one.</summary>
     internal static async Task<(MachineSnapshot Snapshot, InputLog? Log)> LoadWithLogAsync(Stream stream, MachineSnapshot? since, CancellationToken cancellationToken)
     {
+        SectionContent content = await ReadSectionsAsync(stream, since, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (content.Images is not null)
+                await ReadImagesAsync(stream, content, cancellationToken).ConfigureAwait(false);
+            return (content.Snapshot, content.Log);
+        }
+        catch
+        {
+            content.Snapshot.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads all but the images that may stand behind the sections.</summary>
+    private static async Task<SectionContent> ReadSectionsAsync(Stream stream, MachineSnapshot? since, CancellationToken cancellationToken)
+    {
         ArgumentNullException.ThrowIfNull(stream);
         byte[] begin = new byte[Magic.Length + 4];
         if (await stream.ReadAtLeastAsync(begin, begin.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false) < begin.Length || !begin.AsSpan(0, Magic.Length).SequenceEqual(Magic))
@@ -19,6 +36,8 @@ public sealed partial class MachineSnapshot
             throw new InvalidSnapshotException($"The snapshot is of version {version}, and this build reads 1 to {FormatVersion}.");
         var sections = new SectionReader(stream);
         SnapshotRegion[] regions = [];
+        SnapshotImage[]? images = null;
+        bool hasPieces = false;
         using MemoryStream events = new(), answers = new();
         byte[] decompressed = new byte[PieceSize];
         try
@@ -33,13 +52,19 @@ public sealed partial class MachineSnapshot
                 {
                     foreach (SnapshotRegion region in regions)
                         region.End();
-                    return (new MachineSnapshot(header, regions, state), events.Length + answers.Length == 0 ? null : InputLog.Parse(Content(events), Content(answers)));
+                    InputLog? log = events.Length + answers.Length == 0 ? null : InputLog.Parse(Content(events), Content(answers));
+                    return new SectionContent(new MachineSnapshot(header, regions, state), log, images, begin.Length + sections.Length);
                 }
 
                 switch (kind)
                 {
-                    case SectionKind.Memory:
+                    case SectionKind.Memory when images is null:
                         ReadPiece(content.Span, regions, decompressed);
+                        hasPieces = true;
+                        break;
+                    case SectionKind.Image when version >= 3 && !hasPieces && !regions.Any(region => region.IsOfChanges):
+                        images ??= [.. regions.Select(region => new SnapshotImage(region.Size))];
+                        ReadImageList(content.Span, regions, images);
                         break;
                     case SectionKind.Events:
                         events.Write(content.Span);
@@ -70,6 +95,7 @@ public sealed partial class MachineSnapshot
             SectionKind.Header => MaxHeader,
             SectionKind.State => Array.MaxLength,
             SectionKind.Events or SectionKind.Answers => PieceSize,
+            SectionKind.Image => SnapshotImage.MaxSection,
             SectionKind.Memory => PieceHead + BrotliEncoder.GetMaxCompressedLength(PieceSize),
             _ => 0,
         };
@@ -152,4 +178,10 @@ public sealed partial class MachineSnapshot
             throw new InvalidSnapshotException($"A piece of the snapshot's memory at {offset} of region {number} does not fit there.");
         region.Write((long)offset, piece);
     }
+    /// <summary>What the sections of a file hold.</summary>
+    /// <param name="Snapshot">The snapshot, without what stands in images.</param>
+    /// <param name="Log">The log of a recording.</param>
+    /// <param name="Images">The images of memory behind the sections; <see langword="null"/> for a file that has none.</param>
+    /// <param name="Length">The length of all sections with what stands before them, in bytes.</param>
+    private sealed record SectionContent(MachineSnapshot Snapshot, InputLog? Log, SnapshotImage[]? Images, long Length);
 }

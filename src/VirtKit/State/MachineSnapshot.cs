@@ -60,18 +60,29 @@ public sealed partial class MachineSnapshot : IDisposable
     /// <summary>Releases the memory. Machines that were restored from it keep what they show of it.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        if (!TryReleaseMemory())
             return;
+        GC.SuppressFinalize(this);
+        SharedCode? code;
+        lock (_gate)
+            (code, _code) = (_code, null);
+        code?.Release();
+    }
+
+    /// <summary>Machines that show the memory learn from this that nobody else needs what they replace. The code has its own finalizers.</summary>
+    ~MachineSnapshot() => TryReleaseMemory();
+
+    private bool TryReleaseMemory()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+            return false;
         foreach (SnapshotRegion region in _regions)
         {
             region.ForgetFlattened();
             region.Release();
         }
 
-        SharedCode? code;
-        lock (_gate)
-            (code, _code) = (_code, null);
-        code?.Release();
+        return true;
     }
 
     /// <summary>Captures a machine that the current thread owns.</summary>

@@ -30,6 +30,9 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
 
     public bool IsWritable => isWritable;
 
+    /// <summary>Whether it is being read, and shares with another one what is not.</summary>
+    public bool IsOfChanges => _written is not null;
+
     private HostMemory Image => image;
 
     private ChangedPages Changed => changed;
@@ -55,7 +58,7 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
                 earlier = region.Captured?.TryGetTarget(out SnapshotRegion? last) == true ? last.TryHoldChanged(image) : null;
                 // Where the host does not tell which pages were written to, all of them are compared.
                 bool isKnown = memory.TryFindOwnPages(out List<(long Offset, long Length)> candidates);
-                changed = ChangedPages.Of(memory.Pointer, image.Pointer, isKnown ? candidates : [(0, (long)region.Size)], earlier ?? ChangedPages.None);
+                changed = ChangedPages.Of(memory.Pointer, image, isKnown ? candidates : [(0, (long)region.Size)], earlier ?? ChangedPages.None);
             }
 
             var captured = new SnapshotRegion(region.Start.Value, region.Size, region.IsWritable, image, changed);
@@ -81,6 +84,11 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
         since.Hold();
         return new SnapshotRegion(start, size, isWritable, since.Image, since.Changed) { _written = [] };
     }
+
+    /// <summary>A region like another one, of which an image is all of the content.</summary>
+    /// <param name="region">The other one.</param>
+    /// <param name="image">The image, whose hold goes over to the region.</param>
+    public static SnapshotRegion Showing(SnapshotRegion region, HostMemory image) => new(region.Start, region.Size, region.IsWritable, image, ChangedPages.None);
 
     /// <summary>Takes content, before anybody else knows of the region.</summary>
     /// <param name="offset">Where it lies, at a page's beginning.</param>
@@ -166,9 +174,25 @@ internal sealed unsafe class SnapshotRegion(ulong start, ulong size, bool isWrit
     public List<SnapshotPiece> Pieces(int most)
     {
         List<SnapshotPiece> pieces = [];
-        foreach ((long offset, long length) in Union(image.DataRanges()))
+        foreach ((long offset, long length) in Candidates())
             AddPieces(pieces, offset, length, most, earlier: null);
         return pieces;
+    }
+
+    /// <summary>The ranges that may hold something else than zeroes, in ascending order.</summary>
+    public IEnumerable<(long Offset, long Length)> Candidates() => Union(image.DataRanges());
+
+    /// <summary>A part of the content; valid while the region holds it.</summary>
+    /// <param name="offset">Where it begins, at a page's beginning.</param>
+    /// <param name="length">Its length, in whole pages.</param>
+    /// <param name="scratch">Where it is put together where it does not lie together in the host's memory; as long as it or longer.</param>
+    public ReadOnlyMemory<byte> Read(long offset, int length, byte[] scratch)
+    {
+        if (!changed.HasAny(offset, length))
+            return new SnapshotPiece(offset, (nint)(image.Pointer + offset), length).Memory;
+        for (int page = 0; page < length; page += PageSize)
+            new ReadOnlySpan<byte>(At(offset + page), PageSize).CopyTo(scratch.AsSpan(page));
+        return scratch.AsMemory(0, length);
     }
 
     /// <summary>As <see cref="Pieces(int)"/>, the pages that differ from another content of the same size.</summary>

@@ -12,6 +12,7 @@ internal enum SectionKind : uint
     End = 4,
     Events = 5,
     Answers = 6,
+    Image = 7,
 }
 
 /// <summary>The sections of a snapshot file: kind (4 bytes), number of the section (4), length of the content (8), content, XxHash3 of all of that (8).</summary>
@@ -19,6 +20,9 @@ internal sealed class SectionWriter(Stream stream)
 {
     private readonly XxHash3 _hash = new();
     private uint _count;
+
+    /// <summary>How many bytes have been written.</summary>
+    public long Length { get; private set; }
 
     public ValueTask WriteAsync(SectionKind kind, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => WriteAsync(kind, default, content, cancellationToken);
 
@@ -39,6 +43,7 @@ internal sealed class SectionWriter(Stream stream)
         await stream.WriteAsync((byte[])[.. frame, .. begin.Span], cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(content, cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(hash, cancellationToken).ConfigureAwait(false);
+        Length += frame.Length + begin.Length + content.Length + hash.Length;
     }
 }
 
@@ -53,6 +58,9 @@ internal sealed class SectionReader(Stream stream)
     private readonly XxHash3 _hash = new();
     private byte[] _content = new byte[HeadSize];
     private uint _count;
+
+    /// <summary>How many bytes have been read.</summary>
+    public long Length { get; private set; }
 
     /// <summary>Reads the next section.</summary>
     /// <param name="most">The longest content.</param>
@@ -73,6 +81,7 @@ internal sealed class SectionReader(Stream stream)
         if (BinaryPrimitives.ReadUInt64LittleEndian(whole.Span[(int)length..]) != expected)
             throw new InvalidSnapshotException($"The snapshot's section {_count} is damaged: its checksum does not fit.");
         _count++;
+        Length += HeadSize + whole.Length;
         return (kind, content);
     }
 

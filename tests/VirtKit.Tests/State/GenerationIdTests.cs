@@ -73,6 +73,35 @@ public sealed class GenerationIdTests
             fork.Dispose();
     }
 
+    /// <summary>A run that is repeated is the one that was recorded: going to its places by checkpoints is no restore to the guest.</summary>
+    [Fact]
+    public void Replay_WhereTheIdIsFresh_KeepsTheRecordedOne()
+    {
+        using RiscVVirt first = Board("interpreter", generationId: GenerationIdMode.Fresh), second = Board("interpreter", loads: false, generationId: GenerationIdMode.Fresh);
+        Guid id = IdOf(first);
+        first.Machine.StartRecording();
+        first.Machine.Run(100_000, Cancellation);
+        using MachineRecording recording = first.Machine.StopRecording();
+        second.Machine.Replay(recording, new ReplayOptions { CheckpointDistance = 10_000 });
+        Check();
+        foreach (ulong place in (ulong[])[50_000, 20_000, 90_000])
+        {
+            second.Machine.GoTo(place, Cancellation);
+            Check();
+        }
+
+        second.Machine.StepBack(5, Cancellation);
+        Check();
+        second.Machine.GoTo(recording.LastInstruction, Cancellation);
+        Assert.Equal(Describe(first), Describe(second));
+
+        void Check()
+        {
+            Assert.Equal(id, Device(second).Id);
+            Assert.False(IsPending(second));
+        }
+    }
+
     [Fact]
     public void Restore_OfABoardWithoutTheDevice_SaysWhatIsMissing()
     {

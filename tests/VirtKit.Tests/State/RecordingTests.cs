@@ -241,7 +241,7 @@ public sealed class RecordingTests
     }
 
     [Fact]
-    public async Task Load_OfDamagedRecordings_IsRefusedOrTheSame()
+    public async Task Replay_OfDamagedLogs_IsRefusedOrContained()
     {
         Random random = Seed.Random();
         using MachineRecording recording = Record(random, 200_000);

@@ -65,6 +65,50 @@ public sealed class SnapshotLeakTests
         }
     }
 
+    /// <summary>A file that is mapped is closed when the last one that shows it has gone, disposed of or forgotten; one that is refused at once.</summary>
+    [Fact]
+    public async Task MappedFiles_OneAfterTheOther_AreClosed()
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("Files are mapped on Linux.");
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "machine.vksnap"), damaged = Path.Combine(folder.Path, "damaged.vksnap");
+        using (RiscVVirt board = Board("interpreter"))
+        using (MachineSnapshot snapshot = board.Machine.Capture())
+            await snapshot.SaveAsync(path, new SnapshotOptions { Layout = SnapshotLayout.Mappable }, cancellationToken: Cancellation);
+        byte[] bytes = await File.ReadAllBytesAsync(path, Cancellation);
+        bytes[^1]++;
+        await File.WriteAllBytesAsync(damaged, bytes, Cancellation);
+        for (int i = 0; i < 30; i++)
+        {
+            await Assert.ThrowsAsync<InvalidSnapshotException>(() => MachineSnapshot.MapAsync(damaged, cancellationToken: Cancellation));
+            await Use(i);
+        }
+
+        for (int i = 0; i < 5; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.DoesNotContain(Directory.EnumerateFileSystemEntries("/proc/self/fd"), entry => (new FileInfo(entry).LinkTarget ?? "").StartsWith(folder.Path, StringComparison.Ordinal));
+        Assert.DoesNotContain(File.ReadLines("/proc/self/maps"), line => line.Contains(folder.Path, StringComparison.Ordinal));
+
+        async Task Use(int number)
+        {
+            MachineSnapshot mapped = await MachineSnapshot.MapAsync(path, cancellationToken: Cancellation);
+            RiscVVirt fork = Board("interpreter", loads: false);
+            fork.Machine.Restore(mapped);
+            MachineSnapshot second = fork.Machine.Capture();
+            if (number % 2 != 0)
+                mapped.Dispose();
+            if (number % 3 != 0)
+                fork.Dispose();
+            if (number % 5 != 0)
+                second.Dispose();
+        }
+    }
+
     /// <summary>Thousands of captures, restores and disposals in any order leave no descriptor and no mapping behind.</summary>
     [Fact]
     public void Cycles_InAnyOrder_LeaveNothing()
@@ -132,6 +176,55 @@ public sealed class SnapshotLeakTests
             using Process self = Process.GetCurrentProcess();
             return (Directory.GetFiles("/proc/self/fd").Length, File.ReadAllLines("/proc/self/maps").Count(line => line.Contains("virtkit", StringComparison.Ordinal)), self.WorkingSet64);
         }
+    }
+
+    /// <summary>Memory that a guest rewrites is held once, where the snapshots that showed it are disposed of or forgotten: the image gives back what its last machine has replaced.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Captures_OfAMachineThatRewritesItsMemory_HoldItOnce(bool disposes)
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Skip("The pages of a process are counted on Linux.");
+        const int Size = 64 << 20;
+        using var machine = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
+        machine.Memory.MapRam(new Gpa(0x8000_0000), Size);
+        long before = Held();
+        byte[] content = new byte[Size];
+        for (byte round = 1; round < 6; round++)
+        {
+            content.AsSpan().Fill(round);
+            machine.Memory.Write(new Gpa(0x8000_0000), content);
+            Capture();
+        }
+
+        if (!disposes)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.InRange(Held() - before, 0, Size / 4);
+        using MachineSnapshot last = machine.Capture();
+        using var other = new Machine(new MachineOptions { Architecture = new RiscVArchitecture(), Engine = new InterpreterEngine() });
+        other.Memory.MapRam(new Gpa(0x8000_0000), Size);
+        other.Restore(last);
+        byte[] found = new byte[Size];
+        other.Memory.Read(new Gpa(0x8000_0000), found);
+        Assert.True(found.AsSpan().SequenceEqual(content), "other bytes");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        void Capture()
+        {
+            MachineSnapshot snapshot = machine.Capture();
+            if (disposes)
+                snapshot.Dispose();
+        }
+
+        // What the memory files of the process have, beside the pages that machines have as their own.
+        static long Held() => Directory.EnumerateFileSystemEntries("/proc/self/fd")
+            .Where(path => (new FileInfo(path).LinkTarget ?? "").StartsWith("/memfd:virtkit ", StringComparison.Ordinal))
+            .Sum(path => long.Parse(Tool.Run("stat", [], "-L", "-c", "%b", $"/proc/{Environment.ProcessId}/fd/{Path.GetFileName(path)}"), System.Globalization.NumberStyles.AllowTrailingWhite, System.Globalization.CultureInfo.InvariantCulture) * 512);
     }
 
     /// <summary>Captures without end keep a bounded number of code memories, and give them back.</summary>
