@@ -59,9 +59,7 @@ internal sealed unsafe partial class HostMemory
         // refused: moving one may take a few more for a moment.
         if (!_mapped || mremap(view.handle, _length, _length, MremapMayMove | MremapFixed, handle) == -1)
         {
-            foreach ((long offset, long length) in DataRanges())
-                NativeMemory.Clear(Pointer + offset, (nuint)length);
-            CopyFrom(view);
+            Replace(view);
             view.Discard();
             return;
         }
@@ -142,16 +140,27 @@ internal sealed unsafe partial class HostMemory
             NativeMemory.Clear(Pointer + start, (nuint)size);
     }
 
-    /// <summary>Shows the content of the other memory again, without what was written since (<see cref="ViewOf"/>). Nobody uses the addresses meanwhile, and somebody else holds the
-    /// content.</summary>
-    public void Revert()
+    /// <summary>Copies content over what is here.</summary>
+    private void Replace(HostMemory content)
     {
-        if (_origin is not { } origin)
-            throw new InvalidOperationException("The memory shows no other.");
-        // SAFETY: the range is this object's own private mapping.
-        if (madvise(handle, _length, MadvDontNeed) != 0)
+        foreach ((long offset, long length) in DataRanges())
+            NativeMemory.Clear(Pointer + offset, (nuint)length);
+        CopyFrom(content);
+    }
+
+    /// <summary>Has the content again that it was made from (<see cref="ViewOf"/>), without what was written since. Nobody uses the addresses meanwhile.</summary>
+    /// <param name="origin">The content, which the caller holds.</param>
+    public void Revert(HostMemory origin)
+    {
+        if (!Shows(origin))
+        {
+            Replace(origin);
+        }
+        else if (madvise(handle, _length, MadvDontNeed) != 0)
+        {
+            // SAFETY: the range was this object's own private mapping.
             throw CannotMap(_length);
-        GC.KeepAlive(origin);
+        }
     }
 
     /// <summary>Whether these addresses show the content of other memory, but for what was written since.</summary>

@@ -42,7 +42,7 @@ internal sealed class SandboxState(SandboxProgram program, HostMemory image, Use
     /// <summary>Puts a CPU that shows this state's image back into this state.</summary>
     public void Restore(SandboxCpu cpu)
     {
-        cpu.Window.Revert();
+        cpu.Window.Revert(image);
         bool writesCode = cpu.Space.Ranges != ranges || Array.Exists(ranges, range => range.Access.HasFlag(ElfAccess.Write | ElfAccess.Execute));
         cpu.Space.Ranges = ranges;
         if (writesCode)
