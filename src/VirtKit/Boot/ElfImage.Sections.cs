@@ -8,28 +8,8 @@ public sealed partial class ElfImage
     private const int PositionIndependent = 3;
     private const uint DynamicSegment = 2, NoBits = 8;
 
-    /// <summary>The entry point as the file has it, a virtual address.</summary>
-    internal Gva VirtualEntry { get; }
-
     /// <summary>Whether it runs at any address, once its relocations are applied (<c>ET_DYN</c>).</summary>
     internal bool IsPositionIndependent => U16(_file.Span, 16) == PositionIndependent;
-
-    /// <summary>The file's program headers, as Linux shows them to a program (<c>AT_PHDR</c>): the address, how many, and the size of each.</summary>
-    internal (ulong Address, int Count, int Size) ProgramHeaders
-    {
-        get
-        {
-            int count = U16(_file.Span, 56);
-            ulong offset = U64(_file.Span, 32);
-            for (ReadOnlySpan<byte> table = ProgramHeaderTable; !table.IsEmpty; table = table[ProgramHeaderSize..])
-            {
-                if (BinaryPrimitives.ReadUInt32LittleEndian(table) == LoadSegment && offset - U64(table, 8) < U64(table, 32))
-                    return (U64(table, 16) + (offset - U64(table, 8)), count, ProgramHeaderSize);
-            }
-
-            return (0, 0, ProgramHeaderSize);
-        }
-    }
 
     /// <summary>Finds a section by name.</summary>
     /// <param name="name">Its name, <c>.debug_line</c>.</param>

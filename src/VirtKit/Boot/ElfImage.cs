@@ -28,7 +28,6 @@ public sealed partial class ElfImage
     {
         _file = file;
         Machine = machine;
-        VirtualEntry = entry;
         _segments = segments;
         _symbols = symbols;
         Entry = ToPhysical(entry);

@@ -68,7 +68,8 @@ internal abstract class SoftwarePartition(GuestSystem system) : EnginePartition
 
     /// <summary>A partition of the same engine for another machine that runs the same code: both use one set of translations, also while they run. Any thread.</summary>
     /// <param name="other">The other machine's CPUs.</param>
-    public abstract SoftwarePartition Sibling(GuestSystem other);
+    /// <returns>The partition; <see langword="null"/> where translations cannot be shared.</returns>
+    public abstract SoftwarePartition? Sibling(GuestSystem other);
 
     /// <summary>Uses the frozen translations of another machine, for pages with the same code. No vCPU runs.</summary>
     /// <param name="code">The code, which the caller holds; one that does not fit is left alone.</param>

@@ -236,10 +236,11 @@ public sealed partial class Sandbox
     private static GuestTrap Trapped(TrapCause cause, ulong pc, ulong value) => new((ulong)cause, new Gva(pc), value, TrapName.Of((ulong)cause));
 
     /// <summary>The exception of a guest that has trapped.</summary>
-    private SandboxException Trap(GuestTrap trap, string? reason) =>
-        Fail(new SandboxTrapException(trap, reason ?? $"The guest trapped: {trap.Description} at {trap.Pc}, value 0x{trap.Value:x}.", [Frame(trap.Pc.Value)]));
-
-    private SandboxFrame Frame(ulong address) => new(new Gva(address), _program.Image.TryFindSymbol(address, out ElfSymbol symbol) ? symbol.ToString() : null, null);
+    private SandboxException Trap(GuestTrap trap, string? reason)
+    {
+        string? name = _program.Image.TryFindSymbol(trap.Pc.Value, out ElfSymbol symbol) ? symbol.ToString() : null;
+        return Fail(new SandboxTrapException(trap, name, reason ?? $"The guest trapped: {trap.Description} at {trap.Pc}, value 0x{trap.Value:x}."));
+    }
 
     /// <summary>No call is possible until the next reset.</summary>
     private SandboxException Fail(SandboxException failure)

@@ -9,9 +9,6 @@ public sealed unsafe partial class Sandbox
     /// <summary>What the host passes and is larger does not go onto the stack.</summary>
     private const ulong LargestOnStack = 16 << 10;
 
-    /// <summary>The end of the heap that a Linux program moves with brk.</summary>
-    internal ulong HeapBreak { get; set; }
-
     /// <summary>A view of the guest's memory, never a copy. Good until the next call, <see cref="Reset()"/> or <see cref="Dispose"/>; used by the thread whose call is under way, or by
     /// one at a time while none is.</summary>
     /// <param name="address">The first byte.</param>

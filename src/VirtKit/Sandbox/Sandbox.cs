@@ -62,7 +62,6 @@ public sealed partial class Sandbox : IDisposable
         Hart = _cpu.Hart;
         Space = _cpu.Space;
         GlobalPointer = _program.Image.GlobalPointer;
-        HeapBreak = state.HeapBreak;
         _startedAt = _cpu.Retired;
         _outputLeft = _program.Options.Output;
         (Budget, Deadline) = (_program.Options.Budget, _program.Options.Deadline);
@@ -120,7 +119,7 @@ public sealed partial class Sandbox : IDisposable
         ThrowIfFailed();
         SandboxCpu cpu = _cpu!;
         HostMemory image = cpu.Window.Copy();
-        SandboxState state = _program.CreateState(image, Space.Ranges, Hart.UserRegisters, HeapBreak);
+        SandboxState state = _program.CreateState(image, Space.Ranges, Hart.UserRegisters);
         try
         {
             cpu.Window.TakeOver(HostMemory.ViewOf(image));
@@ -136,14 +135,13 @@ public sealed partial class Sandbox : IDisposable
         return new SandboxSnapshot(state);
     }
 
-    /// <summary>Goes back to the last <see cref="Snapshot"/>, or to where the sandbox began: memory, registers, heap. Calls are possible again after one that failed.</summary>
+    /// <summary>Goes back to the last <see cref="Snapshot"/>, or to where the sandbox began: memory and registers. Calls are possible again after one that failed.</summary>
     /// <exception cref="InvalidOperationException">A call is under way.</exception>
     /// <exception cref="ObjectDisposedException">The sandbox has been disposed of.</exception>
     public void Reset()
     {
         using Ownership owner = Own();
         _origin.Restore(_cpu!);
-        HeapBreak = _origin.HeapBreak;
         _callMemory.Clear();
         _outputLeft = _program.Options.Output;
         _failure = null;

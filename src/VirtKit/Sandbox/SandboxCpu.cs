@@ -13,11 +13,9 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
     private readonly AddressSpace _memory = new();
     private readonly HostMemory _window;
     private readonly PartitionContext _context;
-    private readonly ExecutionEngine _engine;
     private readonly SandboxClock _clock = new();
-    private SoftwarePartition _partition;
-    private SoftwareCore _core;
-    private bool _sharesCode = true;
+    private readonly SoftwarePartition _partition;
+    private readonly SoftwareCore _core;
 
     /// <param name="engine">What runs it.</param>
     /// <param name="window">Its memory, from address 0 on, which goes over to it.</param>
@@ -25,13 +23,13 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
     /// <param name="gate">Where the host's addresses begin, at which the program leaves.</param>
     public SandboxCpu(ExecutionEngine engine, HostMemory window, ulong gate, SoftwarePartition? code)
     {
-        _engine = engine;
         _window = window;
         _memory.Map(window, "sandbox");
         _context = new PartitionContext(Architecture, _memory, null, _clock, this, 1, NullLogger.Instance);
         try
         {
-            _partition = code?.Sibling(_context.System) ?? CreatePartition();
+            _partition = code?.Sibling(_context.System) ?? engine.CreatePartition(_context) as SoftwarePartition
+                ?? throw new VirtKitException($"The engine {engine.Name} cannot run a sandbox: it is no engine of VirtKit's own.");
             _core = (SoftwareCore)_partition.CreateVcpu(0);
             _core.Attach();
         }
@@ -80,31 +78,8 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
         Hart.RestartCounters();
     }
 
-    /// <summary>A partition without a CPU, which keeps the translations that this one has and makes for others.</summary>
-    public SoftwarePartition Sibling() => _partition.Sibling(_context.System);
-
-    /// <summary>Executable pages are about to differ from those of the CPUs with which translations are shared: from here on this one has its own.</summary>
-    public void StopSharingCode()
-    {
-        if (!_sharesCode)
-            return;
-        SoftwarePartition partition = CreatePartition();
-        SoftwareCore core;
-        try
-        {
-            core = (SoftwareCore)partition.CreateVcpu(0);
-        }
-        catch
-        {
-            partition.Dispose();
-            throw;
-        }
-
-        core.Attach();
-        _core.Dispose();
-        _partition.Dispose();
-        (_core, _partition, _sharesCode) = (core, partition, false);
-    }
+    /// <summary>A partition without a CPU, which keeps the translations that this one has and makes for others; <see langword="null"/> where they cannot be shared.</summary>
+    public SoftwarePartition? Sibling() => _partition.Sibling(_context.System);
 
     /// <summary>Releases everything. It does not run.</summary>
     public void Dispose()
@@ -118,6 +93,4 @@ internal sealed unsafe class SandboxCpu : IMachineEvents, IDisposable
     void IMachineEvents.RequestStop(VcpuExit exit) { }
 
     void IMachineEvents.Wake(int vcpu) { }
-
-    private SoftwarePartition CreatePartition() => (SoftwarePartition)_engine.CreatePartition(_context);
 }

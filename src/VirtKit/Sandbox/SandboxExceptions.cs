@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace VirtKit.Sandboxing;
 
 /// <summary>A call into a sandbox did not end by returning. The sandbox takes no further call until <see cref="Sandbox.Reset()"/>; the host has lost nothing.</summary>
@@ -27,26 +25,19 @@ public sealed class SandboxTrapException : SandboxException
     /// <summary>Creates the exception with the reason and what caused it.</summary>
     public SandboxTrapException(string message, Exception innerException) : base(message, innerException) { }
 
-    internal SandboxTrapException(GuestTrap trap, string reason, IReadOnlyList<SandboxFrame> stack)
-        : base(Describe(reason, stack))
+    internal SandboxTrapException(GuestTrap trap, string? symbol, string reason)
+        : base($"{reason} In {symbol ?? "a function without a name"}.")
     {
         Trap = trap;
-        Stack = stack;
+        Symbol = symbol;
     }
 
     /// <summary>The trap in the words of the guest's architecture.</summary>
     public GuestTrap Trap { get; }
 
-    /// <summary>Where the guest was: the function that trapped first, then who called it, as far as that can be told. At most 64.</summary>
-    public IReadOnlyList<SandboxFrame> Stack { get; } = [];
-
-    private static string Describe(string reason, IReadOnlyList<SandboxFrame> stack)
-    {
-        var text = new StringBuilder(reason);
-        foreach (SandboxFrame frame in stack)
-            text.Append(Environment.NewLine).Append("   at ").Append(frame);
-        return text.ToString();
-    }
+    /// <summary>The function in which the guest trapped with the offset, <c>score+0x1c</c>, or from which it called the host; <see langword="null"/> where the program has no symbol
+    /// there.</summary>
+    public string? Symbol { get; }
 }
 
 /// <summary>The guest was stopped by a limit that the host had set.</summary>
@@ -85,14 +76,4 @@ public enum SandboxLimit
 
     /// <summary>Bytes that the guest may write to the host's log (<see cref="SandboxBuilder.WithOutputLimit"/>).</summary>
     Output,
-}
-
-/// <summary>A function of the guest that was under way.</summary>
-/// <param name="Address">The address of the instruction, or of the one behind the call.</param>
-/// <param name="Symbol">The function with the offset, <c>score+0x1c</c>; <see langword="null"/> where the program has no symbol there.</param>
-/// <param name="Source">File and line, <c>plugin.c:12</c>; <see langword="null"/> where the program has no DWARF lines.</param>
-public readonly record struct SandboxFrame(Gva Address, string? Symbol, string? Source)
-{
-    /// <summary>The frame in one line.</summary>
-    public override string ToString() => $"{Symbol ?? Address.ToString()}{(Source is null ? "" : $" in {Source}")}";
 }

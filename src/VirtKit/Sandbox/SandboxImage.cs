@@ -30,9 +30,6 @@ internal sealed unsafe class SandboxImage
 
     public SandboxLayout Layout { get; }
 
-    /// <summary>Where the program begins.</summary>
-    public ulong Entry => Elf.VirtualEntry.Value + Layout.Bias;
-
     /// <summary>The names that the program imports, by number.</summary>
     public string[] Imports { get; private set; } = [];
 

@@ -50,7 +50,7 @@ internal sealed class SandboxProgram
         // The loader's memory becomes the image, which every sandbox shows.
         HostMemory image = Memory.Freeze();
         Memory.Discard();
-        var sandbox = new Sandbox(CreateState(image, Ranges, new RiscVUserRegisters(), Layout.HeapStart));
+        var sandbox = new Sandbox(CreateState(image, Ranges, new RiscVUserRegisters()));
         try
         {
             if (Image.TryFindFunction("_initialize", out _))
@@ -69,10 +69,10 @@ internal sealed class SandboxProgram
     }
 
     /// <summary>Makes a state, held by the caller.</summary>
-    public SandboxState CreateState(HostMemory image, UserRange[] ranges, in RiscVUserRegisters registers, ulong heapBreak)
+    public SandboxState CreateState(HostMemory image, UserRange[] ranges, in RiscVUserRegisters registers)
     {
         Interlocked.Increment(ref _states);
-        return new SandboxState(this, image, ranges, registers, heapBreak);
+        return new SandboxState(this, image, ranges, registers);
     }
 
     /// <summary>A state is gone; with the last one goes what the engine made of the code.</summary>
@@ -97,8 +97,8 @@ internal sealed class SandboxProgram
 
     private void ShareCodeOf(SandboxCpu cpu)
     {
-        SoftwarePartition code = cpu.Sibling();
-        if (Interlocked.CompareExchange(ref _code, code, null) is not null)
+        SoftwarePartition? code = cpu.Sibling();
+        if (code is not null && Interlocked.CompareExchange(ref _code, code, null) is not null)
             code.Dispose();
     }
 }

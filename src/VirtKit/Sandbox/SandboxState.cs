@@ -12,8 +12,7 @@ namespace VirtKit.Sandboxing;
 /// <param name="image">The content of memory, whose hold goes over to the state.</param>
 /// <param name="ranges">The pages.</param>
 /// <param name="registers">The registers.</param>
-/// <param name="heapBreak">The end of the heap that grows (<see cref="Sandbox.HeapBreak"/>).</param>
-internal sealed class SandboxState(SandboxProgram program, HostMemory image, UserRange[] ranges, RiscVUserRegisters registers, ulong heapBreak)
+internal sealed class SandboxState(SandboxProgram program, HostMemory image, UserRange[] ranges, RiscVUserRegisters registers)
 {
     private const int MostIdle = 16;
 
@@ -25,8 +24,6 @@ internal sealed class SandboxState(SandboxProgram program, HostMemory image, Use
     public HostMemory Image => image;
 
     public UserRange[] Ranges => ranges;
-
-    public ulong HeapBreak => heapBreak;
 
     /// <summary>Takes a CPU in this state. Of who holds it.</summary>
     public SandboxCpu Take()

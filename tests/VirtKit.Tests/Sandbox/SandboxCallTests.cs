@@ -10,6 +10,19 @@ public class SandboxCallTests
 {
     private readonly record struct Point(double X, double Y, double Z);
 
+    [Fact]
+    public void Call_OnATranslatorThatChecksItself_Works()
+    {
+        var engine = new VirtKit.Accel.Translator.TranslatorEngine(new VirtKit.Accel.Translator.TranslatorOptions { CrossCheck = true });
+        if (!engine.Supports(new VirtKit.RiscV.RiscVArchitecture(), out string? reason))
+            Assert.Skip(reason ?? "");
+        using Sandbox sandbox = new SandboxBuilder(SampleProgram.Guest("calls.elf")).WithEngine(engine).Expose("log", (ReadOnlySpan<byte> _) => { })
+            .Expose("add_at_host", (int a, int b) => a + b).Expose("scale_at_host", (double value, float by) => value * by).Build();
+        using Sandbox fork = sandbox.Fork();
+        foreach (Sandbox each in (Sandbox[])[sandbox, fork])
+            Assert.Equal(10, each.Call<int>("use_host", 2, 3));
+    }
+
     public static TheoryData<string, string> Cases => [.. RiscVEngines.All.SelectMany(engine => new[] { (engine, "calls.elf"), (engine, "calls-pie.elf") })];
 
     [Theory]
