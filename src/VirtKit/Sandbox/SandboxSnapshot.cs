@@ -1,6 +1,6 @@
 namespace VirtKit.Sandboxing;
 
-/// <summary>A sandbox's state at one moment: memory and registers. Sandboxes are made from it in microseconds, each with its own copy on write. Immutable and thread-safe.</summary>
+/// <summary>A sandbox's state at one moment: memory and registers. Sandboxes are made from it, each with its own copy on write. Immutable and thread-safe.</summary>
 /// <remarks>The host keeps its memory until it is disposed of and no sandbox shows it any more; one that nobody disposes of is released by the garbage collector.</remarks>
 public sealed class SandboxSnapshot : IDisposable
 {
