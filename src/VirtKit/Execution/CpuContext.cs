@@ -25,7 +25,7 @@ internal unsafe struct CpuContext
     /// <summary>Not 0 while floating-point registers may be used and changed without asking the CPU.</summary>
     public int FloatReady;
 
-    /// <summary>One bit for each rounding mode field value whose arithmetic the host may do itself: rounding to nearest even while the inexact flag stands already.</summary>
+    /// <summary>Bit n stands for the n-th <see cref="FloatingPoint.RoundingMode"/>: set where that mode is to nearest even and the inexact flag is set already, so that the host's own result is all that an operation changes.</summary>
     public uint HostRounding;
 }
 

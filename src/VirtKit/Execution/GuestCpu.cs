@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Engines;
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.State;
 
 namespace VirtKit.Execution;
@@ -271,7 +272,7 @@ internal abstract unsafe partial class GuestCpu : ICodeSource, ISnapshotable, ID
     public abstract bool UseFloat();
 
     /// <summary>The exact operation: every rounding mode, the flags, NaNs.</summary>
-    public abstract bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result);
+    public abstract bool Float(FloatOperation operation, FloatFormat format, RoundingMode mode, ulong a, ulong b, ulong c, out ulong result);
 
     int ICodeSource.Read(ulong address, Span<byte> bytes)
     {

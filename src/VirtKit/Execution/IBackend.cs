@@ -1,3 +1,5 @@
+using VirtKit.Execution.FloatingPoint;
+
 namespace VirtKit.Execution;
 
 /// <summary>The primitive operations in which instructions are defined. The interpreter executes them, a translator records them.</summary>
@@ -85,7 +87,7 @@ internal unsafe interface IBackend<V> where V : struct
     bool UseFloat();
 
     /// <summary>An operation of <see cref="FloatOperation"/> on register bits; operands that it does not have are ignored.</summary>
-    bool Float(FloatOperation operation, FloatFormat format, int roundingMode, V a, V b, V c, out V result);
+    bool Float(FloatOperation operation, FloatFormat format, RoundingMode mode, V a, V b, V c, out V result);
 
     bool Fence();
 

@@ -13,12 +13,6 @@ internal struct Operands
     /// <summary>The engine's own: the interpreter keeps the instruction's position in its block here.</summary>
     public byte Slot;
 
-    /// <summary>The sign-extended immediate, shift amount or CSR number; for floating-point arithmetic, see <see cref="RoundingMode"/> and <see cref="Rs3"/>.</summary>
+    /// <summary>The sign-extended immediate, or what else the ISA's decoder keeps of the instruction.</summary>
     public int Imm;
-
-    /// <summary>The instruction's rm field (RV-Unpriv §20.2), where the format has one.</summary>
-    public readonly int RoundingMode => Imm & 7;
-
-    /// <summary>The third source of a fused multiply-add.</summary>
-    public readonly int Rs3 => Imm >> 8;
 }

@@ -24,7 +24,7 @@ internal unsafe interface IExecutionPath
     static abstract bool UseFloat(GuestCpu cpu, InterpreterContext* c);
 
     static abstract bool Float(
-        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, RoundingMode mode, ulong x, ulong y, ulong z, out ulong result);
 
     static abstract bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu;
 }
@@ -145,12 +145,12 @@ internal readonly unsafe struct FastPath : IExecutionPath
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Float(
-        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, RoundingMode mode, ulong x, ulong y, ulong z, out ulong result) =>
         format switch
         {
-            FloatFormat.Double => HostFloat<double, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
-            FloatFormat.BoxedSingle => HostFloat<float, Boxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
-            _ => HostFloat<float, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, roundingMode, x, y, z, out result),
+            FloatFormat.Double => HostFloat<double, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, mode, x, y, z, out result),
+            FloatFormat.BoxedSingle => HostFloat<float, Boxed>.TryCompute(operation, c->Cpu.HostRounding, mode, x, y, z, out result),
+            _ => HostFloat<float, Unboxed>.TryCompute(operation, c->Cpu.HostRounding, mode, x, y, z, out result),
         };
 
     public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => false;
@@ -195,8 +195,8 @@ internal readonly unsafe struct SlowPath : IExecutionPath
     public static bool UseFloat(GuestCpu cpu, InterpreterContext* c) => cpu.UseFloat();
 
     public static bool Float(
-        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
-        cpu.Float(operation, format, roundingMode, x, y, z, out result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, RoundingMode mode, ulong x, ulong y, ulong z, out ulong result) =>
+        cpu.Float(operation, format, mode, x, y, z, out result);
 
     public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => function(Unsafe.As<TCpu>(cpu), o);
 }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.Execution;
 
 namespace VirtKit.Interpreter;
@@ -139,8 +140,8 @@ internal unsafe ref struct InterpreterBackend<TPath, TAddress>(GuestCpu cpu, Int
     public readonly bool UseFloat() => TPath.UseFloat(cpu, context);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result) =>
-        TPath.Float(cpu, context, operation, format, roundingMode, a, b, c, out result);
+    public readonly bool Float(FloatOperation operation, FloatFormat format, RoundingMode mode, ulong a, ulong b, ulong c, out ulong result) =>
+        TPath.Float(cpu, context, operation, format, mode, a, b, c, out result);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Fence()

@@ -62,7 +62,7 @@ public sealed class RiscVDisassembler
     {
         string rd = IntegerNames[o.Rd], rs1 = IntegerNames[o.Rs1], rs2 = IntegerNames[o.Rs2];
         string fd = FloatNames[o.Rd], fs1 = FloatNames[o.Rs1], fs2 = FloatNames[o.Rs2];
-        string rounding = Rounding(row.Mnemonic, o.RoundingMode);
+        string rounding = Rounding(row.Mnemonic, (int)o.RoundingMode);
         return row.Format switch
         {
             InstructionFormat.R => $"{rd},{rs1},{rs2}",

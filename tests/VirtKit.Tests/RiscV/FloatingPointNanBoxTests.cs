@@ -1,4 +1,5 @@
 using VirtKit.Execution.FloatingPoint;
+using VirtKit.RiscV;
 
 namespace VirtKit.Tests.RiscV;
 

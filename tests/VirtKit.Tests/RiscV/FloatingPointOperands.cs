@@ -1,5 +1,6 @@
 using System.Globalization;
 using VirtKit.Execution.FloatingPoint;
+using VirtKit.RiscV;
 
 namespace VirtKit.Tests.RiscV;
 
@@ -34,7 +35,7 @@ internal sealed class FloatingPointOperands
         ulong a = Number<TFormat>();
         ulong b = OneIn(2) ? Number<TFormat>() : Near<TFormat>(a);
         uint flags = 0;
-        ulong c = OneIn(2) ? Number<TFormat>() : Near<TFormat>(SoftFloat<TFormat>.Multiply(a, b, Mode(), ref flags) ^ SoftFloat<TFormat>.SignBit);
+        ulong c = OneIn(2) ? Number<TFormat>() : Near<TFormat>(SoftFloat<TFormat, RiscVFloatRules>.Multiply(a, b, Mode(), ref flags) ^ SoftFloat<TFormat, RiscVFloatRules>.SignBit);
         return (a, b, c);
     }
 
@@ -76,12 +77,12 @@ internal sealed class FloatingPointOperands
     private ulong Near<TFormat>(ulong number)
         where TFormat : struct, IFloatFormat
     {
-        ulong mask = (SoftFloat<TFormat>.SignBit << 1) - 1;
+        ulong mask = (SoftFloat<TFormat, RiscVFloatRules>.SignBit << 1) - 1;
         ulong fractionMask = (1UL << TFormat.FractionBits) - 1;
         ulong near = OneIn(2)
             ? number + (ulong)_random.Next(-3, 4)
             : (number + ((ulong)_random.Next(-3, 4) << TFormat.FractionBits)) & ~fractionMask | (OneIn(2) ? number & fractionMask : Fraction<TFormat>());
-        return (OneIn(2) ? near : near ^ SoftFloat<TFormat>.SignBit) & mask;
+        return (OneIn(2) ? near : near ^ SoftFloat<TFormat, RiscVFloatRules>.SignBit) & mask;
     }
 
     private ulong Fraction<TFormat>()
@@ -103,5 +104,5 @@ internal sealed class FloatingPointOperands
     }
 
     private static ulong Zero<TFormat>(bool negative)
-        where TFormat : struct, IFloatFormat => negative ? SoftFloat<TFormat>.SignBit : 0;
+        where TFormat : struct, IFloatFormat => negative ? SoftFloat<TFormat, RiscVFloatRules>.SignBit : 0;
 }

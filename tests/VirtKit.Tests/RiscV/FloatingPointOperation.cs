@@ -1,4 +1,5 @@
 using VirtKit.Execution.FloatingPoint;
+using VirtKit.RiscV;
 
 namespace VirtKit.Tests.RiscV;
 
@@ -46,27 +47,27 @@ internal static class FloatingPointOperations
         uint flags = 0;
         ulong result = operation switch
         {
-            FloatingPointOperation.Add => SoftFloat<TFormat>.Add(a, b, mode, ref flags),
-            FloatingPointOperation.Subtract => SoftFloat<TFormat>.Subtract(a, b, mode, ref flags),
-            FloatingPointOperation.Multiply => SoftFloat<TFormat>.Multiply(a, b, mode, ref flags),
-            FloatingPointOperation.Divide => SoftFloat<TFormat>.Divide(a, b, mode, ref flags),
-            FloatingPointOperation.SquareRoot => SoftFloat<TFormat>.SquareRoot(a, mode, ref flags),
-            FloatingPointOperation.FusedMultiplyAdd => SoftFloat<TFormat>.FusedMultiplyAdd(a, b, c, mode, ref flags),
-            FloatingPointOperation.Minimum => SoftFloat<TFormat>.Minimum(a, b, ref flags),
-            FloatingPointOperation.Maximum => SoftFloat<TFormat>.Maximum(a, b, ref flags),
-            FloatingPointOperation.Equal => SoftFloat<TFormat>.Equal(a, b, ref flags),
-            FloatingPointOperation.LessThan => SoftFloat<TFormat>.LessThan(a, b, ref flags),
-            FloatingPointOperation.LessThanOrEqual => SoftFloat<TFormat>.LessThanOrEqual(a, b, ref flags),
-            FloatingPointOperation.Classify => SoftFloat<TFormat>.Classify(a),
-            FloatingPointOperation.Convert => SoftFloat<TFormat>.FromFormat<TSource>(a, mode, ref flags),
-            FloatingPointOperation.ToInt32 => SoftFloat<TFormat>.ToInt32(a, mode, ref flags),
-            FloatingPointOperation.ToUInt32 => SoftFloat<TFormat>.ToUInt32(a, mode, ref flags),
-            FloatingPointOperation.ToInt64 => SoftFloat<TFormat>.ToInt64(a, mode, ref flags),
-            FloatingPointOperation.ToUInt64 => SoftFloat<TFormat>.ToUInt64(a, mode, ref flags),
-            FloatingPointOperation.FromInt32 => SoftFloat<TFormat>.FromInt32(a, mode, ref flags),
-            FloatingPointOperation.FromUInt32 => SoftFloat<TFormat>.FromUInt32(a, mode, ref flags),
-            FloatingPointOperation.FromInt64 => SoftFloat<TFormat>.FromInt64(a, mode, ref flags),
-            FloatingPointOperation.FromUInt64 => SoftFloat<TFormat>.FromUInt64(a, mode, ref flags),
+            FloatingPointOperation.Add => SoftFloat<TFormat, RiscVFloatRules>.Add(a, b, mode, ref flags),
+            FloatingPointOperation.Subtract => SoftFloat<TFormat, RiscVFloatRules>.Subtract(a, b, mode, ref flags),
+            FloatingPointOperation.Multiply => SoftFloat<TFormat, RiscVFloatRules>.Multiply(a, b, mode, ref flags),
+            FloatingPointOperation.Divide => SoftFloat<TFormat, RiscVFloatRules>.Divide(a, b, mode, ref flags),
+            FloatingPointOperation.SquareRoot => SoftFloat<TFormat, RiscVFloatRules>.SquareRoot(a, mode, ref flags),
+            FloatingPointOperation.FusedMultiplyAdd => SoftFloat<TFormat, RiscVFloatRules>.FusedMultiplyAdd(a, b, c, mode, ref flags),
+            FloatingPointOperation.Minimum => SoftFloat<TFormat, RiscVFloatRules>.Minimum(a, b, ref flags),
+            FloatingPointOperation.Maximum => SoftFloat<TFormat, RiscVFloatRules>.Maximum(a, b, ref flags),
+            FloatingPointOperation.Equal => SoftFloat<TFormat, RiscVFloatRules>.Equal(a, b, ref flags),
+            FloatingPointOperation.LessThan => SoftFloat<TFormat, RiscVFloatRules>.LessThan(a, b, ref flags),
+            FloatingPointOperation.LessThanOrEqual => SoftFloat<TFormat, RiscVFloatRules>.LessThanOrEqual(a, b, ref flags),
+            FloatingPointOperation.Classify => SoftFloat<TFormat, RiscVFloatRules>.Classify(a),
+            FloatingPointOperation.Convert => SoftFloat<TFormat, RiscVFloatRules>.FromFormat<TSource>(a, mode, ref flags),
+            FloatingPointOperation.ToInt32 => SoftFloat<TFormat, RiscVFloatRules>.ToInt32(a, mode, ref flags),
+            FloatingPointOperation.ToUInt32 => SoftFloat<TFormat, RiscVFloatRules>.ToUInt32(a, mode, ref flags),
+            FloatingPointOperation.ToInt64 => SoftFloat<TFormat, RiscVFloatRules>.ToInt64(a, mode, ref flags),
+            FloatingPointOperation.ToUInt64 => SoftFloat<TFormat, RiscVFloatRules>.ToUInt64(a, mode, ref flags),
+            FloatingPointOperation.FromInt32 => SoftFloat<TFormat, RiscVFloatRules>.FromInt32(a, mode, ref flags),
+            FloatingPointOperation.FromUInt32 => SoftFloat<TFormat, RiscVFloatRules>.FromUInt32(a, mode, ref flags),
+            FloatingPointOperation.FromInt64 => SoftFloat<TFormat, RiscVFloatRules>.FromInt64(a, mode, ref flags),
+            FloatingPointOperation.FromUInt64 => SoftFloat<TFormat, RiscVFloatRules>.FromUInt64(a, mode, ref flags),
             _ => throw new ArgumentOutOfRangeException(nameof(operation)),
         };
         return (result, flags);

@@ -78,7 +78,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         foreach (ulong x in operands)
         {
             if (IsNaN(x))
-                result = Flagged(Signals(x) ? FFlags.NV : 0, NaN);
+                result = Flagged(Signals(x) ? FloatFlags.Invalid : 0, NaN);
         }
 
         return result;
@@ -97,7 +97,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         if (NaNRule(a, b) is { } nan)
             return nan;
         if (IsInfinite(a) && IsInfinite(b) && a != b)
-            return Flagged(FFlags.NV, NaN);
+            return Flagged(FloatFlags.Invalid, NaN);
         if (IsInfinite(a) || IsInfinite(b))
             return IsInfinite(a) ? a : b;
         return Round(Value(a).Plus(Value(b)), mode, ZeroSign(IsNegative(a), IsNegative(b), mode));
@@ -111,7 +111,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         if (NaNRule(a, b) is { } nan)
             return nan;
         if (IsInfinite(a) || IsInfinite(b))
-            return IsZero(a) || IsZero(b) ? Flagged(FFlags.NV, NaN) : sign | Infinity;
+            return IsZero(a) || IsZero(b) ? Flagged(FloatFlags.Invalid, NaN) : sign | Infinity;
         return Round(Value(a).Times(Value(b)), mode, sign != 0);
     }
 
@@ -121,12 +121,12 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         if (NaNRule(a, b) is { } nan)
             return nan;
         if ((IsInfinite(a) && IsInfinite(b)) || (IsZero(a) && IsZero(b)))
-            return Flagged(FFlags.NV, NaN);
+            return Flagged(FloatFlags.Invalid, NaN);
         if (IsInfinite(a))
             return sign | Infinity;
         if (IsInfinite(b))
             return sign;
-        return IsZero(b) ? Flagged(FFlags.DZ, sign | Infinity) : Round(Value(a).Over(Value(b)), mode, sign != 0);
+        return IsZero(b) ? Flagged(FloatFlags.DivideByZero, sign | Infinity) : Round(Value(a).Over(Value(b)), mode, sign != 0);
     }
 
     private ulong SquareRoot(ulong a, RoundingMode mode)
@@ -134,7 +134,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         if (NaNRule(a) is { } nan)
             return nan;
         if (IsNegative(a) && !IsZero(a))
-            return Flagged(FFlags.NV, NaN);
+            return Flagged(FloatFlags.Invalid, NaN);
         return IsInfinite(a) || IsZero(a) ? a : Round(Value(a) with { Root = true }, mode, false);
     }
 
@@ -143,11 +143,11 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         bool negative = ((a ^ b) & Sign) != 0;
         bool invalidProduct = (IsInfinite(a) && IsZero(b)) || (IsZero(a) && IsInfinite(b));
         if (invalidProduct)
-            return Flagged(FFlags.NV, NaN);
+            return Flagged(FloatFlags.Invalid, NaN);
         if (NaNRule(a, b, c) is { } nan)
             return nan;
         if (IsInfinite(a) || IsInfinite(b))
-            return IsInfinite(c) && IsNegative(c) != negative ? Flagged(FFlags.NV, NaN) : Infinity | (negative ? Sign : 0);
+            return IsInfinite(c) && IsNegative(c) != negative ? Flagged(FloatFlags.Invalid, NaN) : Infinity | (negative ? Sign : 0);
         return IsInfinite(c) ? c : Round(Value(a).Times(Value(b)).Plus(Value(c)), mode, ZeroSign(negative, IsNegative(c), mode));
     }
 
@@ -165,7 +165,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
     private ulong Compare(ulong a, ulong b, bool signaling, Predicate<int> holds)
     {
         if (NaNRule(a, b) is not null)
-            return Flagged(signaling ? FFlags.NV : 0, 0);
+            return Flagged(signaling ? FloatFlags.Invalid : 0, 0);
         return holds(Order(a, b)) ? 1UL : 0;
     }
 
@@ -196,7 +196,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
     private ulong Convert(ulong a, RoundingMode mode, FloatingPointOracle source)
     {
         if (source.IsNaN(a))
-            return Flagged(source.Signals(a) ? FFlags.NV : 0, NaN);
+            return Flagged(source.Signals(a) ? FloatFlags.Invalid : 0, NaN);
         ulong sign = source.IsNegative(a) ? Sign : 0;
         return source.IsInfinite(a) ? sign | Infinity : Round(source.Value(a), mode, sign != 0);
     }
@@ -207,7 +207,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
         if (IsNaN(a) || IsInfinite(a))
         {
             result = IsNegative(a) && !IsNaN(a) ? lowest : highest;
-            _flags |= FFlags.NV;
+            _flags |= FloatFlags.Invalid;
         }
         else
         {
@@ -215,7 +215,7 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
             BigInteger magnitude = value.RoundMagnitude(0, mode, out bool inexact);
             BigInteger rounded = value.Negative ? -magnitude : magnitude;
             result = BigInteger.Clamp(rounded, lowest, highest);
-            _flags |= result != rounded ? FFlags.NV : inexact ? FFlags.NX : 0;
+            _flags |= result != rounded ? FloatFlags.Invalid : inexact ? FloatFlags.Inexact : 0;
         }
 
         ulong bits = (ulong)(result & ulong.MaxValue);
@@ -235,13 +235,13 @@ internal sealed class FloatingPointOracle(int exponentBits, int fractionBits)
 
         if (unbounded.CompareTo(new Fraction(1, 1).Scale(MaxExponent + 1)) >= 0)
         {
-            _flags |= FFlags.OF | FFlags.NX;
+            _flags |= FloatFlags.Overflow | FloatFlags.Inexact;
             bool stays = mode == RoundingMode.TowardsZero || (mode == RoundingMode.Down && sign == 0) || (mode == RoundingMode.Up && sign != 0);
             return sign | (stays ? Infinity - 1 : Infinity);
         }
 
         if (inexact)
-            _flags |= unbounded.CompareTo(new Fraction(1, 1).Scale(MinExponent)) < 0 ? FFlags.NX | FFlags.UF : FFlags.NX;
+            _flags |= unbounded.CompareTo(new Fraction(1, 1).Scale(MinExponent)) < 0 ? FloatFlags.Inexact | FloatFlags.Underflow : FloatFlags.Inexact;
         if (significand == BigInteger.One << (fractionBits + 1))
             (significand, scale) = (significand >> 1, scale + 1);
         BigInteger hidden = BigInteger.One << fractionBits;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VirtKit.Execution.FloatingPoint;
+using VirtKit.RiscV;
 using VirtKit.Tests.Support;
 
 namespace VirtKit.Tests.RiscV;

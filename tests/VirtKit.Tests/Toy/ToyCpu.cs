@@ -2,6 +2,7 @@ using VirtKit.Accel.Translator;
 using VirtKit.Accel.Translator.Guests;
 using VirtKit.Engines;
 using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.Interpreter;
 using VirtKit.State;
 
@@ -17,7 +18,7 @@ internal static class ToySlots
 
     public static readonly GuestRegisterFile File = new()
     {
-        Integers = 28, Floats = 4, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [Floats, Floats + 2], FloatStatus = 8 * Status, RoundingMode = 0, Inexact = 0, FloatStatusName = "none",
+        Integers = 28, Floats = 4, Zero = -1, StackPointer = 15, Pinned = [0, 1, 2, 3, 12, 13, 14, 15], PinnedFloats = [Floats, Floats + 2], FloatStatus = 8 * Status, RoundingControl = ToyCpu.RoundingControl, Inexact = ToyCpu.Inexact, FloatStatusName = "Status",
     };
 }
 
@@ -28,7 +29,12 @@ internal sealed unsafe class ToyCpu : GuestCpu
     public const ulong Distance = 0x10_0000, Open = 0, Closed = 0x6000;
     public const ulong IllegalCause = 1, FetchCause = 2, LoadCause = 3, StoreCause = 4;
 
+    /// <summary>Bits of the status register. The rounding mode is not in the low byte, and its values are not those of <see cref="RoundingMode"/>.</summary>
+    public const uint Inexact = 0x20, RoundingControl = 0x6000;
+
     private const int MemoryModes = 2;
+
+    private static readonly RoundingMode[] RoundingModes = [RoundingMode.NearestEven, RoundingMode.Down, RoundingMode.Up, RoundingMode.TowardsZero];
 
     private readonly ToySystem _system;
     private readonly Tlb _tlb = new(MemoryModes, MemoryModes);
@@ -41,9 +47,7 @@ internal sealed unsafe class ToyCpu : GuestCpu
         : base(system, id, 8 * ToySlots.Count)
     {
         _system = system;
-        // There is one rounding mode, and no flag that says that something was rounded.
         Context->FloatReady = 1;
-        Context->HostRounding = 1;
         SelectMode();
         Reset();
     }
@@ -62,6 +66,18 @@ internal sealed unsafe class ToyCpu : GuestCpu
 
     private ulong Base => CodeMode == 0 ? 0 : Distance;
 
+    private ulong Status
+    {
+        get => Slots[ToySlots.Status];
+        set
+        {
+            Slots[ToySlots.Status] = value;
+            StatusChanged();
+        }
+    }
+
+    private RoundingMode CurrentMode => RoundingModes[(Slots[ToySlots.Status] & RoundingControl) >> 13];
+
     public static bool SwitchMode(ToyCpu cpu, in Operands o)
     {
         cpu.Slots[ToySlots.Mode] ^= 1;
@@ -73,6 +89,19 @@ internal sealed unsafe class ToyCpu : GuestCpu
     public static bool Return(ToyCpu cpu, in Operands o)
     {
         cpu.NextPc = cpu.Slots[ToySlots.ReturnTo] + cpu.Base;
+        return true;
+    }
+
+    public static bool SetStatus(ToyCpu cpu, in Operands o)
+    {
+        cpu.Status = cpu.Slots[o.Rs1] & (RoundingControl | Inexact);
+        return true;
+    }
+
+    /// <summary>A call, because translated code writes the inexact flag down when it is left.</summary>
+    public static bool GetStatus(ToyCpu cpu, in Operands o)
+    {
+        cpu.Slots[o.Rd] = cpu.Status;
         return true;
     }
 
@@ -150,6 +179,7 @@ internal sealed unsafe class ToyCpu : GuestCpu
     {
         registers[..(8 * ToySlots.Count)].CopyTo(new Span<byte>(Slots, 8 * ToySlots.Count));
         Pc = BitConverter.ToUInt64(registers[(8 * ToySlots.Count)..]);
+        StatusChanged();
         SelectMode();
         RequestAttention();
     }
@@ -187,26 +217,21 @@ internal sealed unsafe class ToyCpu : GuestCpu
 
     public override bool UseFloat() => true;
 
-    public override bool Float(FloatOperation operation, FloatFormat format, int roundingMode, ulong a, ulong b, ulong c, out ulong result)
+    public override bool Float(FloatOperation operation, FloatFormat format, RoundingMode mode, ulong a, ulong b, ulong c, out ulong result)
     {
+        uint flags = 0;
+        if (mode == RoundingMode.Dynamic)
+            mode = CurrentMode;
         result = (operation, format) switch
         {
-            (FloatOperation.Add, FloatFormat.Single) => Arithmetic(a, b, Number(a) + Number(b)),
-            (FloatOperation.Multiply, FloatFormat.Single) => Arithmetic(a, b, Number(a) * Number(b)),
-            (FloatOperation.FromInt32, FloatFormat.Single) => BitConverter.SingleToUInt32Bits((int)a),
-            (FloatOperation.SignCopy, FloatFormat.Single) => (uint)(a & int.MaxValue | b & 1u << 31),
-            (FloatOperation.Convert, FloatFormat.Double) => BitConverter.DoubleToUInt64Bits(Number(a)),
-            (FloatOperation.Convert, FloatFormat.Single) => BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(a)),
-            _ => throw new NotSupportedException(),
+            (FloatOperation.Convert, FloatFormat.Double) => SoftFloat<Binary64, ToyFloatRules>.FromFormat<Binary32>((uint)a, mode, ref flags),
+            (FloatOperation.Convert, _) => SoftFloat<Binary32, ToyFloatRules>.FromFormat<Binary64>(a, mode, ref flags),
+            _ => SoftFloat<Binary32, ToyFloatRules>.Compute(operation, mode, (uint)a, (uint)b, (uint)c, ref flags),
         };
+        if ((flags & FloatFlags.Inexact) != 0)
+            Status |= Inexact;
         return true;
     }
-
-    /// <summary>A NaN is the first operand that is one, made quiet, or the negative one of a host that has none.</summary>
-    private static ulong Arithmetic(ulong a, ulong b, float result) =>
-        !float.IsNaN(result) ? BitConverter.SingleToUInt32Bits(result) : float.IsNaN(Number(a)) ? (uint)a | 1u << 22 : float.IsNaN(Number(b)) ? (uint)b | 1u << 22 : 0xffc0_0000;
-
-    private static float Number(ulong bits) => BitConverter.UInt32BitsToSingle((uint)bits);
 
     protected override void Attached(ICpuEngine engine)
     {
@@ -233,6 +258,12 @@ internal sealed unsafe class ToyCpu : GuestCpu
         Context->ReadTlb = _tlb.ReadTable(CodeMode);
         Context->WriteTlb = Context->ReadTlb + TlbEntry.Count;
         Engine?.DataMappingChanged();
+    }
+
+    private void StatusChanged()
+    {
+        uint modes = 1u << (int)RoundingMode.NearestEven | (CurrentMode == RoundingMode.NearestEven ? 1u << (int)RoundingMode.Dynamic : 0);
+        Context->HostRounding = (Status & Inexact) == 0 ? 0 : modes;
     }
 
     private bool Trap(ulong cause)
@@ -277,4 +308,16 @@ internal sealed class ToyTranslator(TranslatorOptions options) : ExecutionEngine
     }
 
     public override EnginePartition CreatePartition(PartitionContext context) => new TranslatorPartition(context.System, ToySlots.File, options);
+}
+
+/// <summary>As x86 has it: none of RISC-V's choices.</summary>
+internal readonly struct ToyFloatRules : IFloatRules
+{
+    public static bool DefaultNaNIsNegative => true;
+
+    public static bool PropagatesNaNs => true;
+
+    public static bool NaNHidesInvalidProduct => true;
+
+    public static bool IntegersSaturate => false;
 }

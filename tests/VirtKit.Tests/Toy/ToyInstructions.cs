@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Tests.Toy;
 
@@ -48,6 +49,10 @@ internal sealed unsafe class ToyInstructions : GuestInstructions
         Row.Of<StoreFloat>(0x1e, InstructionForm.Plain, registers: true, immediate: 1),
         Row.Of<MoveToFloat>(0x1f, InstructionForm.Plain, registers: true),
         Row.Of<MoveFromFloat>(0x20, InstructionForm.Plain, registers: true),
+        Row.Of<SetStatus>(0x21, InstructionForm.System, registers: true),
+        Row.Of<GetStatus>(0x22, InstructionForm.System, registers: true),
+        Row.Of<Truncate>(0x23, InstructionForm.Plain, registers: true),
+        Row.Of<SingleFused>(0x24, InstructionForm.Plain, registers: true),
     ];
 
     public override int MaxRows => Rows.Length;
@@ -306,12 +311,12 @@ internal interface IConstant
     static abstract FloatOperation Value { get; }
 }
 
-/// <summary>Singles that are not boxed, rounded to nearest.</summary>
+/// <summary>Singles that are not boxed, rounded as the status register says.</summary>
 internal readonly struct SingleArithmetic<O> : IInstruction where O : struct, IConstant
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(O.Value, FloatFormat.Single, 0, b.Read(F(o.Rd)), b.Read(F(o.Rs1)), b.Constant(0), out V result) && b.Write(F(o.Rd), result);
+        b.UseFloat() && b.Float(O.Value, FloatFormat.Single, RoundingMode.Dynamic, b.Read(F(o.Rd)), b.Read(F(o.Rs1)), b.Constant(0), out V result) && b.Write(F(o.Rd), result);
 
     /// <summary>The slot of a register; four repeat themselves.</summary>
     public static int F(int register) => ToySlots.Floats + (register & 3);
@@ -321,22 +326,23 @@ internal readonly struct SingleOfInteger : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(FloatOperation.FromInt32, FloatFormat.Single, 0, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
+        b.UseFloat() && b.Float(FloatOperation.FromInt32, FloatFormat.Single, RoundingMode.Dynamic, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
 }
 
 internal readonly struct Widen : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Double, 0, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
+        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Double, RoundingMode.Dynamic, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
             && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
 }
 
+/// <summary>To nearest, whatever the status register says.</summary>
 internal readonly struct Narrow : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Single, 0, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
+        b.UseFloat() && b.Float(FloatOperation.Convert, FloatFormat.Single, RoundingMode.NearestEven, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
             && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
 }
 
@@ -366,6 +372,36 @@ internal readonly struct MoveFromFloat : IInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.UseFloat() && b.Write(o.Rd, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)));
+}
+
+/// <summary>A single to 32 bits, and zeroes above.</summary>
+internal readonly struct Truncate : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(FloatOperation.ToInt32, FloatFormat.Single, RoundingMode.TowardsZero, b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Constant(0), b.Constant(0), out V result)
+            && b.Write(o.Rd, b.ZeroExtend(result, 32));
+}
+
+/// <summary>d = d * s - f0.</summary>
+internal readonly struct SingleFused : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
+        b.UseFloat() && b.Float(FloatOperation.MultiplySubtract, FloatFormat.Single, RoundingMode.NearestEven, b.Read(SingleArithmetic<OfSum>.F(o.Rd)), b.Read(SingleArithmetic<OfSum>.F(o.Rs1)), b.Read(ToySlots.Floats), out V result)
+            && b.Write(SingleArithmetic<OfSum>.F(o.Rd), result);
+}
+
+internal readonly unsafe struct SetStatus : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Call<ToyCpu>(&ToyCpu.SetStatus, o);
+}
+
+internal readonly unsafe struct GetStatus : IInstruction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IInstruction.Define<B, V>(ref B b, in Operands o) => b.Call<ToyCpu>(&ToyCpu.GetStatus, o);
 }
 
 internal readonly struct JumpIfZero : IInstruction

@@ -55,9 +55,9 @@ internal sealed class ToyReference(byte[] memory)
                 return ToyCpu.IllegalCause;
         }
 
-        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 or >= 0x14 and <= 0x20 ? 1 : 0;
+        int registers = opcode is >= 1 and <= 12 or 0x10 or 0x11 or >= 0x14 and <= 0x24 ? 1 : 0;
         int immediate = opcode switch { 8 => 4, 7 or >= 9 and <= 0xf or 0x11 or 0x14 or 0x15 or 0x1d or 0x1e => 1, _ => 0 };
-        if (opcode > 0x20 || prefixes + 1 + registers + immediate > 15)
+        if (opcode > 0x24 || prefixes + 1 + registers + immediate > 15)
             return ToyCpu.IllegalCause;
         at++;
         byte pair = 0;
@@ -174,27 +174,27 @@ internal sealed class ToyReference(byte[] memory)
 
         ref ulong f = ref r[ToySlots.Floats + d % 4];
         ulong g = r[ToySlots.Floats + s % 4];
-        float a = BitConverter.UInt32BitsToSingle((uint)f), b = BitConverter.UInt32BitsToSingle((uint)g);
+        float a = BitConverter.UInt32BitsToSingle((uint)f), b = BitConverter.UInt32BitsToSingle((uint)g), c = BitConverter.UInt32BitsToSingle((uint)r[ToySlots.Floats]);
         switch (opcode)
         {
-            case 0x17 or 0x18:
-                float sum = opcode == 0x17 ? a + b : a * b;
-                uint bits = BitConverter.SingleToUInt32Bits(sum);
-                if (float.IsNaN(sum))
-                    bits = float.IsNaN(a) ? (uint)f | 0x40_0000 : float.IsNaN(b) ? (uint)g | 0x40_0000 : 0xffc0_0000;
-                f = bits;
+            case 0x17:
+                f = Sum(a, b, Mode());
+                break;
+            case 0x18:
+                f = NaNOf(a, b) ?? Rounded((double)a * b, 0, Mode());
                 break;
             case 0x19:
                 f = BitConverter.SingleToUInt32Bits(MathF.CopySign(a, b));
                 break;
             case 0x1a:
-                f = BitConverter.SingleToUInt32Bits((int)y);
+                f = Rounded((int)y, 0, Mode());
                 break;
             case 0x1b:
                 f = BitConverter.DoubleToUInt64Bits(b);
                 break;
             case 0x1c:
-                f = BitConverter.SingleToUInt32Bits((float)BitConverter.UInt64BitsToDouble(g));
+                double wide = BitConverter.UInt64BitsToDouble(g);
+                f = double.IsNaN(wide) ? BitConverter.SingleToUInt32Bits((float)wide) : Rounded(wide, 0, 0);
                 break;
             case 0x1d:
                 if (!TryRead(address, 4, out old))
@@ -211,6 +211,21 @@ internal sealed class ToyReference(byte[] memory)
             case 0x20:
                 r[d] = g;
                 break;
+            case 0x21:
+                r[ToySlots.Status] = y & 0x6020;
+                break;
+            case 0x22:
+                r[d] = r[ToySlots.Status];
+                break;
+            case 0x23:
+                bool fits = b is >= -2147483648f and < 2147483648f;
+                r[d] = fits ? (uint)(int)b : 0x8000_0000;
+                if (fits && MathF.Truncate(b) != b)
+                    r[ToySlots.Status] |= 0x20;
+                break;
+            case 0x24:
+                f = Fused(a, b, c);
+                break;
         }
 
         Pc = next;
@@ -221,6 +236,58 @@ internal sealed class ToyReference(byte[] memory)
     {
         UInt128 sum = (UInt128)x + y;
         Flags((ulong)sum == 0, sum >> 64 != 0, (long)(ulong)sum < 0, (long)(ulong)sum < 0);
+    }
+
+    private int Mode() => (int)(Slots[ToySlots.Status] >> 13 & 3);
+
+    /// <summary>What an operation on these yields where one is a NaN: the first such one, made quiet.</summary>
+    private static uint? NaNOf(params ReadOnlySpan<float> operands)
+    {
+        foreach (float operand in operands)
+        {
+            if (float.IsNaN(operand))
+                return BitConverter.SingleToUInt32Bits(operand) | 0x40_0000;
+        }
+
+        return null;
+    }
+
+    private uint Sum(float a, float b, int mode)
+    {
+        // What the sum lacks to be exact (Knuth's two-sum).
+        double sum = (double)a + b, part = sum - a, missing = a - (sum - part) + (b - part);
+        // What cancels is a negative zero where rounding goes down.
+        return NaNOf(a, b) ?? (sum == 0 && mode == 1 && !(float.IsPositive(a) && float.IsPositive(b)) ? 0x8000_0000 : Rounded(sum, missing, mode));
+    }
+
+    /// <summary>a * b - c, to nearest.</summary>
+    private uint Fused(float a, float b, float c)
+    {
+        float result = MathF.FusedMultiplyAdd(a, b, -c);
+        if (float.IsNaN(result))
+            return NaNOf(a, b, c) ?? 0xffc0_0000;
+        // The product is exact, and so what the sum lacks is known as well.
+        double product = (double)a * b, sum = product - c, part = sum - product, missing = product - (sum - part) + (-c - part);
+        if (double.IsFinite(sum) && (result - sum != missing))
+            Slots[ToySlots.Status] |= 0x20;
+        return BitConverter.SingleToUInt32Bits(result);
+    }
+
+    /// <summary>The single for number + missing, of which the second is less than the last bit of the first: mode 0 to nearest, 1 down, 2 up, 3 towards zero.</summary>
+    private uint Rounded(double number, double missing, int mode)
+    {
+        if (double.IsNaN(number))
+            return 0xffc0_0000;
+        float rounded = (float)number;
+        if (!double.IsFinite(number) || rounded - number == missing)
+            return BitConverter.SingleToUInt32Bits(rounded);
+        Slots[ToySlots.Status] |= 0x20;
+        bool isAbove = rounded - number > missing, isDown = mode == 1 || (mode == 3 && number > 0), isUp = mode == 2 || (mode == 3 && number < 0);
+        if (isAbove && isDown)
+            rounded = MathF.BitDecrement(rounded);
+        if (!isAbove && isUp)
+            rounded = MathF.BitIncrement(rounded);
+        return BitConverter.SingleToUInt32Bits(rounded);
     }
 
     private void Difference(ulong x, ulong y) => Flags(x == y, x < y, (long)(x - y) < 0, (Int128)(long)x - (long)y < 0);

@@ -1,3 +1,4 @@
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.Execution;
 using VirtKit.Interpreter;
 
@@ -63,8 +64,8 @@ internal readonly unsafe struct ShadowPath : IExecutionPath
     public static bool UseFloat(GuestCpu cpu, InterpreterContext* c) => cpu.UseFloat();
 
     public static bool Float(
-        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, int roundingMode, ulong x, ulong y, ulong z, out ulong result) =>
-        cpu.Float(operation, format, roundingMode, x, y, z, out result);
+        GuestCpu cpu, InterpreterContext* c, FloatOperation operation, FloatFormat format, RoundingMode mode, ulong x, ulong y, ulong z, out ulong result) =>
+        cpu.Float(operation, format, mode, x, y, z, out result);
 
     public static bool Call<TCpu>(GuestCpu cpu, delegate*<TCpu, in Operands, bool> function, in Operands o) where TCpu : GuestCpu => Shadow.GiveUp(cpu);
 }

@@ -24,14 +24,14 @@ internal sealed class GuestRegisterFile
     /// <summary>As <see cref="Pinned"/>, of floating-point registers.</summary>
     public required IReadOnlyList<int> PinnedFloats { get; init; }
 
-    /// <summary>Where the 32 bits of the floating-point flags and rounding mode stand, in bytes from slot 0.</summary>
+    /// <summary>Where the 32 bits of the floating-point flags and controls stand, in bytes from slot 0.</summary>
     public required int FloatStatus { get; init; }
 
-    /// <summary>The bits there that are 0 while the dynamic rounding mode is to nearest, ties to even.</summary>
-    public required byte RoundingMode { get; init; }
+    /// <summary>The bits there that are 0 while <see cref="VirtKit.Execution.FloatingPoint.RoundingMode.Dynamic"/> is to nearest, ties to even.</summary>
+    public required uint RoundingControl { get; init; }
 
     /// <summary>The bit there that says that a result was inexact.</summary>
-    public required byte Inexact { get; init; }
+    public required uint Inexact { get; init; }
 
     /// <summary>How reports call what stands at <see cref="FloatStatus"/>.</summary>
     public required string FloatStatusName { get; init; }

@@ -52,7 +52,7 @@ internal enum IrCode : byte
     /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the width; A the address, B the operand.</summary>
     Atomic,
 
-    /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the format, <see cref="IrOp.Imm"/> the rm field.</summary>
+    /// <summary><see cref="IrOp.Detail"/> the operation, <see cref="IrOp.Detail2"/> the format, <see cref="IrOp.Imm"/> the rounding mode.</summary>
     Float,
     Store,
     UseFloat,

@@ -1,4 +1,5 @@
 using System.Numerics;
+using VirtKit.Execution.FloatingPoint;
 using VirtKit.Execution;
 
 namespace VirtKit.Accel.Translator.Ir;
@@ -94,9 +95,9 @@ internal unsafe struct Recorder(IrBuilder builder) : IBackend<Value>
 
     public readonly bool UseFloat() => builder.UseFloat();
 
-    public readonly bool Float(FloatOperation operation, FloatFormat format, int roundingMode, Value a, Value b, Value c, out Value result)
+    public readonly bool Float(FloatOperation operation, FloatFormat format, RoundingMode mode, Value a, Value b, Value c, out Value result)
     {
-        result = builder.Emit(IrCode.Float, a.Index, b.Index, c.Index, (byte)operation, (byte)format, (ulong)roundingMode);
+        result = builder.Emit(IrCode.Float, a.Index, b.Index, c.Index, (byte)operation, (byte)format, (ulong)mode);
         return true;
     }
 

@@ -1,7 +1,7 @@
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <summary>A binary interchange format (IEEE 754-2019 §3.4): sign, biased exponent, fraction, from the top bit down.</summary>
-/// <remarks><see cref="SoftFloat{TFormat}"/> takes every format of at most 64 bits with 3 or more exponent bits and 2 to 52 fraction bits.</remarks>
+/// <remarks><see cref="SoftFloat{TFormat, TRules}"/> takes every format of at most 64 bits with 3 or more exponent bits and 2 to 52 fraction bits.</remarks>
 internal interface IFloatFormat
 {
     /// <summary>Width of the biased exponent in bits.</summary>
@@ -11,7 +11,7 @@ internal interface IFloatFormat
     static abstract int FractionBits { get; }
 }
 
-/// <summary>Single precision, the F extension.</summary>
+/// <summary>Single precision.</summary>
 internal readonly struct Binary32 : IFloatFormat
 {
     public static int ExponentBits => 8;
@@ -19,7 +19,7 @@ internal readonly struct Binary32 : IFloatFormat
     public static int FractionBits => 23;
 }
 
-/// <summary>Double precision, the D extension.</summary>
+/// <summary>Double precision.</summary>
 internal readonly struct Binary64 : IFloatFormat
 {
     public static int ExponentBits => 11;

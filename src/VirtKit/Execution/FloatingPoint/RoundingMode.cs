@@ -1,21 +1,24 @@
 namespace VirtKit.Execution.FloatingPoint;
 
-/// <summary>How an inexact result is rounded; the values are the encoding of frm and of the rm field (RV-Unpriv §20.2).</summary>
-/// <remarks>The caller resolves dynamic (7) and traps on the reserved values; an operation that gets one all the same rounds as TowardsZero does.</remarks>
+/// <summary>How an inexact result is rounded (IEEE 754-2019 §4.3).</summary>
+/// <remarks>A definition may name other values, of which <see cref="GuestCpu.Float"/> decides what they mean: engines leave them to it. <see cref="SoftFloat{TFormat, TRules}"/>
+/// treats them as <see cref="TowardsZero"/>.</remarks>
 internal enum RoundingMode : byte
 {
-    /// <summary>RNE: to nearest, ties to even.</summary>
+    /// <summary>To nearest, ties to even.</summary>
     NearestEven = 0,
 
-    /// <summary>RTZ: towards zero.</summary>
     TowardsZero = 1,
 
-    /// <summary>RDN: towards negative infinity.</summary>
+    /// <summary>Towards negative infinity.</summary>
     Down = 2,
 
-    /// <summary>RUP: towards positive infinity.</summary>
+    /// <summary>Towards positive infinity.</summary>
     Up = 3,
 
-    /// <summary>RMM: to nearest, ties to the larger magnitude.</summary>
+    /// <summary>To nearest, ties to the larger magnitude.</summary>
     NearestMaxMagnitude = 4,
+
+    /// <summary>The mode that a control register of the CPU says: <see cref="CpuContext.HostRounding"/> tells engines whether it is <see cref="NearestEven"/>.</summary>
+    Dynamic = 7,
 }

@@ -1,7 +1,7 @@
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <content>Addition, multiplication, division, square root and fused multiply-add (IEEE 754-2019 §5.4.1).</content>
-internal static partial class SoftFloat<TFormat>
+internal static partial class SoftFloat<TFormat, TRules>
 {
     /// <summary>a + b.</summary>
     public static ulong Add(ulong a, ulong b, RoundingMode mode, ref uint flags)
@@ -18,7 +18,7 @@ internal static partial class SoftFloat<TFormat>
     }
 
     /// <summary>a - b.</summary>
-    public static ulong Subtract(ulong a, ulong b, RoundingMode mode, ref uint flags) => Add(a, b ^ SignBit, mode, ref flags);
+    public static ulong Subtract(ulong a, ulong b, RoundingMode mode, ref uint flags) => Add(a, Negated(b), mode, ref flags);
 
     /// <summary>a × b.</summary>
     public static ulong Multiply(ulong a, ulong b, RoundingMode mode, ref uint flags)
@@ -36,16 +36,23 @@ internal static partial class SoftFloat<TFormat>
         return Round(Wide.Product(Unpack(a), Unpack(b)).Narrow(), mode, ref flags);
     }
 
-    /// <summary>a × b + c, rounded once. Infinity times zero is invalid whatever is added, a quiet NaN too (RV-Unpriv §20.6).</summary>
+    /// <summary>a × b + c, rounded once.</summary>
     public static ulong FusedMultiplyAdd(ulong a, ulong b, ulong c, RoundingMode mode, ref uint flags)
     {
         bool negative = IsNegative(a ^ b);
         bool zeroProduct = IsZero(a) || IsZero(b);
         bool infiniteProduct = IsInfinite(a) || IsInfinite(b);
-        if (IsSignalingNaN(c) || (zeroProduct && infiniteProduct))
+        if (zeroProduct && infiniteProduct && !(TRules.NaNHidesInvalidProduct && IsNaN(c)))
             return Invalid(ref flags);
-        if (IsNaN(a) || IsNaN(b) || IsNaN(c))
+        if (IsNaN(a) || IsNaN(b))
+        {
+            if (IsSignalingNaN(c))
+                flags |= FloatFlags.Invalid;
             return PropagateNaN(a, b, ref flags);
+        }
+
+        if (IsNaN(c))
+            return PropagateNaN(c, c, ref flags);
         if (infiniteProduct)
             return IsInfinite(c) && IsNegative(c) != negative ? Invalid(ref flags) : SignedInfinity(negative);
         if (IsInfinite(c) || zeroProduct)
@@ -69,7 +76,7 @@ internal static partial class SoftFloat<TFormat>
         {
             if (IsZero(a))
                 return Invalid(ref flags);
-            flags |= FFlags.DZ;
+            flags |= FloatFlags.DivideByZero;
             return SignedInfinity(negative);
         }
 

@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <content>Comparison, minimum and maximum, classification.</content>
-internal static partial class SoftFloat<TFormat>
+internal static partial class SoftFloat<TFormat, TRules>
 {
-    /// <summary>feq: 1 if a = b, otherwise 0; a quiet NaN is unequal to everything, silently (RV-Unpriv §20.8).</summary>
+    /// <summary>1 if a = b, otherwise 0; a quiet NaN is unequal to everything, silently (IEEE 754-2019 §5.11).</summary>
     public static ulong Equal(ulong a, ulong b, ref uint flags)
     {
         if (IsNaN(a) || IsNaN(b))
@@ -17,13 +17,13 @@ internal static partial class SoftFloat<TFormat>
         return Order(a) == Order(b) ? 1UL : 0;
     }
 
-    /// <summary>flt: 1 if a &lt; b, otherwise 0; every NaN is invalid.</summary>
+    /// <summary>1 if a &lt; b, otherwise 0; every NaN is invalid.</summary>
     public static ulong LessThan(ulong a, ulong b, ref uint flags) => AreOrdered(a, b, ref flags) && Order(a) < Order(b) ? 1UL : 0;
 
-    /// <summary>fle: 1 if a &lt;= b, otherwise 0; every NaN is invalid.</summary>
+    /// <summary>1 if a &lt;= b, otherwise 0; every NaN is invalid.</summary>
     public static ulong LessThanOrEqual(ulong a, ulong b, ref uint flags) => AreOrdered(a, b, ref flags) && Order(a) <= Order(b) ? 1UL : 0;
 
-    /// <summary>fmin: minimumNumber of IEEE 754-2019 §9.6. A NaN gives way to a number; -0 is less than +0.</summary>
+    /// <summary>MinimumNumber of IEEE 754-2019 §9.6. A NaN gives way to a number; -0 is less than +0.</summary>
     public static ulong Minimum(ulong a, ulong b, ref uint flags)
     {
         if (IsNaN(a) || IsNaN(b))
@@ -32,7 +32,7 @@ internal static partial class SoftFloat<TFormat>
         return difference == 0 ? a | b : difference < 0 ? a : b;
     }
 
-    /// <summary>fmax: maximumNumber of IEEE 754-2019 §9.6. A NaN gives way to a number; -0 is less than +0.</summary>
+    /// <summary>MaximumNumber of IEEE 754-2019 §9.6. A NaN gives way to a number; -0 is less than +0.</summary>
     public static ulong Maximum(ulong a, ulong b, ref uint flags)
     {
         if (IsNaN(a) || IsNaN(b))
@@ -41,7 +41,7 @@ internal static partial class SoftFloat<TFormat>
         return difference == 0 ? a & b : difference < 0 ? b : a;
     }
 
-    /// <summary>fclass: a mask with one of ten bits set (RV-Unpriv §20.9): from 0 to 7 negative infinity, normal, subnormal, zero, positive zero, subnormal,
+    /// <summary>A mask with one bit set for the class (IEEE 754-2019 §5.7.2): from 0 to 7 negative infinity, normal, subnormal, zero, positive zero, subnormal,
     /// normal, infinity; 8 signaling NaN, 9 quiet NaN.</summary>
     public static ulong Classify(ulong a)
     {
@@ -59,11 +59,11 @@ internal static partial class SoftFloat<TFormat>
     {
         if (!IsNaN(a) && !IsNaN(b))
             return true;
-        flags |= FFlags.NV;
+        flags |= FloatFlags.Invalid;
         return false;
     }
 
-    /// <summary>Of a pair with a NaN the other one; the canonical NaN if there is none.</summary>
+    /// <summary>Of a pair with a NaN the number; a NaN if there is none.</summary>
     private static ulong NumberOfPair(ulong a, ulong b, ref uint flags)
     {
         ulong nan = PropagateNaN(a, b, ref flags);

@@ -1,52 +1,58 @@
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <content>Conversion between formats and to and from integers.</content>
-internal static partial class SoftFloat<TFormat>
+internal static partial class SoftFloat<TFormat, TRules>
 {
-    /// <summary>Converts from another format (fcvt.s.d, fcvt.d.s).</summary>
+    /// <summary>Converts from another format.</summary>
     public static ulong FromFormat<TSource>(ulong a, RoundingMode mode, ref uint flags)
         where TSource : struct, IFloatFormat
     {
-        if (SoftFloat<TSource>.IsNaN(a))
+        bool negative = SoftFloat<TSource, TRules>.IsNegative(a);
+        if (SoftFloat<TSource, TRules>.IsNaN(a))
         {
-            SoftFloat<TSource>.PropagateNaN(a, a, ref flags);
-            return CanonicalNaN;
+            SoftFloat<TSource, TRules>.PropagateNaN(a, a, ref flags);
+            return TRules.PropagatesNaNs ? Zero(negative) | Infinity | QuietBit | Payload<TSource>(a) : DefaultNaN;
         }
 
-        bool negative = SoftFloat<TSource>.IsNegative(a);
-        if (SoftFloat<TSource>.IsInfinite(a))
+        if (SoftFloat<TSource, TRules>.IsInfinite(a))
             return SignedInfinity(negative);
-        return SoftFloat<TSource>.IsZero(a) ? Zero(negative) : Round(SoftFloat<TSource>.Unpack(a), mode, ref flags);
+        return SoftFloat<TSource, TRules>.IsZero(a) ? Zero(negative) : Round(SoftFloat<TSource, TRules>.Unpack(a), mode, ref flags);
     }
 
-    /// <summary>Converts the lower 32 bits as a signed integer (fcvt.*.w).</summary>
+    /// <summary>Converts the lower 32 bits as a signed integer.</summary>
     public static ulong FromInt32(ulong a, RoundingMode mode, ref uint flags) => FromInt64((ulong)(int)a, mode, ref flags);
 
-    /// <summary>Converts the lower 32 bits as an unsigned integer (fcvt.*.wu).</summary>
+    /// <summary>Converts the lower 32 bits as an unsigned integer.</summary>
     public static ulong FromUInt32(ulong a, RoundingMode mode, ref uint flags) => FromUInt64((uint)a, mode, ref flags);
 
-    /// <summary>Converts a signed integer (fcvt.*.l).</summary>
+    /// <summary>Converts a signed integer.</summary>
     public static ulong FromInt64(ulong a, RoundingMode mode, ref uint flags)
         => (long)a < 0 ? Round(Normalized.FromInteger(true, 0, 0 - a), mode, ref flags) : FromUInt64(a, mode, ref flags);
 
-    /// <summary>Converts an unsigned integer (fcvt.*.lu).</summary>
+    /// <summary>Converts an unsigned integer.</summary>
     public static ulong FromUInt64(ulong a, RoundingMode mode, ref uint flags)
         => a == 0 ? 0 : Round(Normalized.FromInteger(false, 0, a), mode, ref flags);
 
-    /// <summary>Converts to a signed 32-bit integer, sign-extended as the register has it (fcvt.w.*).</summary>
+    /// <summary>Converts to a signed 32-bit integer, sign-extended to 64 bits.</summary>
     public static ulong ToInt32(ulong a, RoundingMode mode, ref uint flags) => ToInteger(a, int.MaxValue, 1UL << 31, mode, ref flags);
 
-    /// <summary>Converts to an unsigned 32-bit integer, sign-extended as the register has it (fcvt.wu.*, RV-Unpriv §20.7).</summary>
+    /// <summary>Converts to an unsigned 32-bit integer, sign-extended to 64 bits.</summary>
     public static ulong ToUInt32(ulong a, RoundingMode mode, ref uint flags) => (ulong)(int)ToInteger(a, uint.MaxValue, 0, mode, ref flags);
 
-    /// <summary>Converts to a signed 64-bit integer (fcvt.l.*).</summary>
+    /// <summary>Converts to a signed 64-bit integer.</summary>
     public static ulong ToInt64(ulong a, RoundingMode mode, ref uint flags) => ToInteger(a, long.MaxValue, 1UL << 63, mode, ref flags);
 
-    /// <summary>Converts to an unsigned 64-bit integer (fcvt.lu.*).</summary>
+    /// <summary>Converts to an unsigned 64-bit integer.</summary>
     public static ulong ToUInt64(ulong a, RoundingMode mode, ref uint flags) => ToInteger(a, ulong.MaxValue, 0, mode, ref flags);
 
-    /// <summary>Rounds to an integer. One that lies outside of [-lowest, highest] saturates and is invalid, then never inexact; a NaN counts as too high
-    /// (RV-Unpriv §20.7).</summary>
+    /// <summary>The highest bits of a NaN's fraction, as many as the format has.</summary>
+    private static ulong Payload<TSource>(ulong a) where TSource : struct, IFloatFormat
+    {
+        ulong fraction = a << (64 - TSource.FractionBits);
+        return fraction >> (64 - TFormat.FractionBits);
+    }
+
+    /// <summary>Rounds to an integer. One that lies outside of [-lowest, highest] is invalid, and then never inexact, as is a NaN.</summary>
     private static ulong ToInteger(ulong a, ulong highest, ulong lowest, RoundingMode mode, ref uint flags)
     {
         if (IsZero(a))
@@ -73,12 +79,14 @@ internal static partial class SoftFloat<TFormat>
 
         if (!fits || integer > limit)
         {
+            flags |= FloatFlags.Invalid;
+            if (!TRules.IntegersSaturate)
+                return lowest == 0 ? highest : 0 - lowest;
             integer = limit;
-            flags |= FFlags.NV;
         }
         else if (fraction != 0)
         {
-            flags |= FFlags.NX;
+            flags |= FloatFlags.Inexact;
         }
 
         return negative ? 0 - integer : integer;

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <content>Rounding: from a number with unbounded exponent to the format.</content>
-internal static partial class SoftFloat<TFormat>
+internal static partial class SoftFloat<TFormat, TRules>
 {
     /// <summary>Rounds to the format and sets NX, UF and OF as that needs (IEEE 754-2019 §7.4 to §7.6).</summary>
     private static ulong Round(Normalized number, RoundingMode mode, ref uint flags)
@@ -19,7 +19,7 @@ internal static partial class SoftFloat<TFormat>
         ulong cut = significand << (64 - ExcessBits);
         if (cut != 0)
         {
-            flags |= tiny ? FFlags.NX | FFlags.UF : FFlags.NX;
+            flags |= tiny ? FloatFlags.Inexact | FloatFlags.Underflow : FloatFlags.Inexact;
             if (RoundsAway(negative, kept, cut, mode))
                 kept++;
         }
@@ -59,7 +59,7 @@ internal static partial class SoftFloat<TFormat>
     /// <summary>Infinity, or the largest finite number where the mode rounds towards it.</summary>
     private static ulong Overflow(bool negative, RoundingMode mode, ref uint flags)
     {
-        flags |= FFlags.OF | FFlags.NX;
+        flags |= FloatFlags.Overflow | FloatFlags.Inexact;
         bool toInfinity = mode switch
         {
             RoundingMode.NearestEven or RoundingMode.NearestMaxMagnitude => true,

@@ -4,23 +4,23 @@ using System.Runtime.CompilerServices;
 namespace VirtKit.Execution.FloatingPoint;
 
 /// <summary>
-/// Exact IEEE 754-2019 arithmetic on bit patterns, with RISC-V's choices where the standard leaves one: every NaN result is the canonical NaN, tininess is
-/// detected after rounding, conversions to integers saturate (RV-Unpriv §20, §21).
+/// Exact IEEE 754-2019 arithmetic on bit patterns. Where the standard leaves a choice, the ISA's rules make it; tininess is detected after rounding.
 /// </summary>
 /// <remarks>
-/// Operands and results stand in the low bits of a <see cref="ulong"/>, zero above; NaN boxing is the caller's. Flags are added to what
-/// <c>flags</c> holds (<see cref="FFlags"/>). Nothing here allocates, throws or keeps state: every operation can be called through a function pointer.
+/// Operands and results stand in the low bits of a <see cref="ulong"/>, zero above; how a register holds them is the caller's. Flags are added to what
+/// <c>flags</c> holds (<see cref="FloatFlags"/>). Nothing here allocates, throws or keeps state: every operation can be called through a function pointer.
 /// Each operation settles NaNs, infinities and zeros first, then computes on <see cref="Normalized"/> numbers and rounds exactly once, in <c>Round</c>.
 /// </remarks>
-internal static partial class SoftFloat<TFormat>
+internal static partial class SoftFloat<TFormat, TRules>
     where TFormat : struct, IFloatFormat
+    where TRules : struct, IFloatRules
 {
     /// <summary>The format's constants fold only where they are inlined, and without a profile (NativeAOT, for one) the compiler judges them not worth it:
     /// three to six times slower.</summary>
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
-    /// <summary>The NaN that every operation with a NaN result returns: quiet, positive, otherwise empty (RV-Unpriv §20.3).</summary>
-    public static ulong CanonicalNaN { [MethodImpl(Inline)] get => Infinity | QuietBit; }
+    /// <summary>The result of an invalid operation on numbers.</summary>
+    public static ulong DefaultNaN { [MethodImpl(Inline)] get => Zero(TRules.DefaultNaNIsNegative) | Infinity | QuietBit; }
 
     /// <summary>The sign bit: exclusive-or negates, NaNs included.</summary>
     public static ulong SignBit { [MethodImpl(Inline)] get => 1UL << (TFormat.ExponentBits + TFormat.FractionBits); }
@@ -71,13 +71,21 @@ internal static partial class SoftFloat<TFormat>
     /// <summary>The result of an operation that has none.</summary>
     private static ulong Invalid(ref uint flags)
     {
-        flags |= FFlags.NV;
-        return CanonicalNaN;
+        flags |= FloatFlags.Invalid;
+        return DefaultNaN;
     }
 
-    /// <summary>The result of an operation on a NaN: the canonical one, invalid if an operand signals.</summary>
+    /// <summary>The result of an operation of which an operand is a NaN; invalid if one signals.</summary>
     private static ulong PropagateNaN(ulong a, ulong b, ref uint flags)
-        => IsSignalingNaN(a) || IsSignalingNaN(b) ? Invalid(ref flags) : CanonicalNaN;
+    {
+        if (IsSignalingNaN(a) || IsSignalingNaN(b))
+            flags |= FloatFlags.Invalid;
+        return TRules.PropagatesNaNs ? (IsNaN(a) ? a : b) | QuietBit : DefaultNaN;
+    }
+
+    /// <summary>The number with the other sign. A NaN stays as it is, so that it can be the result.</summary>
+    [MethodImpl(Inline)]
+    private static ulong Negated(ulong bits) => IsNaN(bits) ? bits : bits ^ SignBit;
 
     /// <summary>Takes a finite number other than zero apart; a subnormal number is normalized.</summary>
     [MethodImpl(Inline)]

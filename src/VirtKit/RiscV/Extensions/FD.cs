@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 using static VirtKit.RiscV.InstructionSet;
 
 namespace VirtKit.RiscV.Extensions;
@@ -136,7 +137,7 @@ internal readonly struct FloatExact<O, T> : IInstruction where O : struct, ICons
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(O.Value, T.Format, 0, b.Read(o.Rs1), b.Read(o.Rs2), b.Constant(0), out V result) && b.Write(o.Rd, result);
+        b.UseFloat() && b.Float(O.Value, T.Format, RoundingMode.NearestEven, b.Read(o.Rs1), b.Read(o.Rs2), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>rd = one bit for the class of fs1.</summary>
@@ -144,7 +145,7 @@ internal readonly struct FloatClassify<T> : IInstruction where T : struct, IFloa
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool IInstruction.Define<B, V>(ref B b, in Operands o) =>
-        b.UseFloat() && b.Float(FloatOperation.Classify, T.Format, 0, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
+        b.UseFloat() && b.Float(FloatOperation.Classify, T.Format, RoundingMode.NearestEven, b.Read(o.Rs1), b.Constant(0), b.Constant(0), out V result) && b.Write(o.Rd, result);
 }
 
 /// <summary>rd = the bits of fs1, sign-extended.</summary>

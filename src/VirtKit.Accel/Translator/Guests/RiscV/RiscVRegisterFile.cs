@@ -16,7 +16,7 @@ internal static class RiscVRegisterFile
         // fa0 to fa7, ft0 to ft3, fs0, fs1.
         PinnedFloats = [.. Floats(10, 11, 12, 13, 14, 15, 16, 17, 0, 1, 2, 3, 8, 9)],
         FloatStatus = RiscVSlots.FcsrOffset,
-        RoundingMode = 0xe0,
+        RoundingControl = 0xe0,
         Inexact = 1,
         FloatStatusName = "Fcsr",
     };

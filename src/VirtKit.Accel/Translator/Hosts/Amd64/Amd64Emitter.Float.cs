@@ -1,5 +1,6 @@
 using VirtKit.Accel.Translator.Ir;
 using VirtKit.Execution;
+using VirtKit.Execution.FloatingPoint;
 
 namespace VirtKit.Accel.Translator.Hosts.Amd64;
 
@@ -10,9 +11,6 @@ internal sealed unsafe partial class Amd64Emitter
     private const Xmm Work = Xmm.V14, Spare = Xmm.V15;
     private const byte OpAdd = 0x58, OpMultiply = 0x59, OpSubtract = 0x5c, OpMinimum = 0x5d, OpDivide = 0x5e, OpMaximum = 0x5f, OpSquareRoot = 0x51;
     private const byte LogicAnd = 0x54, LogicOr = 0x56, LogicXor = 0x57, AllOnes = 0x76;
-
-    /// <summary>The rm field of rounding towards zero.</summary>
-    private const int TowardsZero = 1, Dynamic = 7;
 
     private readonly Xmm[] _vectors;
 
@@ -27,8 +25,8 @@ internal sealed unsafe partial class Amd64Emitter
         FloatOperation.Classify or FloatOperation.FromUInt64 => false,
         // The host raises its inexact flag for a fraction even where the guest's unsigned integer cannot be: these are left to the shared function.
         FloatOperation.ToUInt32 or FloatOperation.ToUInt64 => false,
-        FloatOperation.ToInt32 or FloatOperation.ToInt64 => op.Imm == TowardsZero,
-        _ => op.Imm is 0 or Dynamic || (!Rounds(op) && op.Imm < 5),
+        FloatOperation.ToInt32 or FloatOperation.ToInt64 => ModeOf(op) == RoundingMode.TowardsZero,
+        _ => ModeOf(op) is RoundingMode.NearestEven or RoundingMode.Dynamic || (!Rounds(op) && ModeOf(op) <= RoundingMode.NearestMaxMagnitude),
     };
 
     /// <summary>Whether the operation's result depends on the rounding mode.</summary>
@@ -37,9 +35,11 @@ internal sealed unsafe partial class Amd64Emitter
         FloatOperation.Minimum or FloatOperation.Maximum or FloatOperation.SignCopy or FloatOperation.SignNegate or FloatOperation.SignXor
             or FloatOperation.Equal or FloatOperation.Less or FloatOperation.LessOrEqual => false,
         // Every such integer is a double, and so is every single; a dynamic mode may still be a reserved one.
-        FloatOperation.FromInt32 or FloatOperation.FromUInt32 or FloatOperation.Convert or FloatOperation.ConvertBoxed => op.Detail2 != (byte)FloatFormat.Double || op.Imm == Dynamic,
+        FloatOperation.FromInt32 or FloatOperation.FromUInt32 or FloatOperation.Convert or FloatOperation.ConvertBoxed => op.Detail2 != (byte)FloatFormat.Double || ModeOf(op) == RoundingMode.Dynamic,
         _ => true,
     };
+
+    private static RoundingMode ModeOf(in IrOp op) => (RoundingMode)op.Imm;
 
     private void EmitFloat(int index, in IrOp op)
     {
@@ -106,10 +106,10 @@ internal sealed unsafe partial class Amd64Emitter
     /// inexact flag needs no test, for the host's own stands for it.</summary>
     private void EmitRoundingCheck(in IrOp op)
     {
-        if (op.Imm != Dynamic || _rounds)
+        if (ModeOf(op) != RoundingMode.Dynamic || _rounds)
             return;
         _rounds = true;
-        _asm.Test(GuestRegisters.Field(_homes.Guest.FloatStatus), _homes.Guest.RoundingMode);
+        _asm.Test(GuestRegisters.Field(_homes.Guest.FloatStatus), (int)_homes.Guest.RoundingControl);
         Cold(_asm.JumpIf(Condition.NotEqual), ColdKind.SlowEnds, op.Instruction);
     }
 

@@ -122,7 +122,7 @@ internal sealed unsafe class Amd64Stubs
         _asm.StoreControl(GuestRegisters.Field(ContextLayout.Control));
         _asm.Test(GuestRegisters.Field(ContextLayout.Control), 0x20);
         byte* exact = _asm.JumpShort(Condition.Equal);
-        _asm.Alu(Alu.Or, GuestRegisters.Field(_homes.Guest.FloatStatus), _homes.Guest.Inexact, Size.Bits32);
+        _asm.Alu(Alu.Or, GuestRegisters.Field(_homes.Guest.FloatStatus), (int)_homes.Guest.Inexact, Size.Bits32);
         _asm.BindShort(exact);
         _asm.Bind(skip);
     }
