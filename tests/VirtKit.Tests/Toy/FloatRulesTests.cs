@@ -30,11 +30,11 @@ public sealed class FloatRulesTests
     [InlineData(FloatOperation.ToUInt32, NegativeLarge, Zero, Zero, 0, true, ulong.MaxValue, true)]
     [InlineData(FloatOperation.ToUInt64, NegativeLarge, Zero, Zero, 0, true, ulong.MaxValue, true)]
     public void Compute_WhereTheStandardLeavesAChoice_EndsAsTheRulesSay(
-        FloatOperation operation, uint a, uint b, uint c, ulong riscV, bool riscVIsInvalid, ulong toy, bool toyIsInvalid)
+        Enum operation, uint a, uint b, uint c, ulong riscV, bool riscVIsInvalid, ulong toy, bool toyIsInvalid)
     {
         uint riscVFlags = 0, toyFlags = 0;
-        Assert.Equal(riscV, SoftFloat<Binary32, RiscVFloatRules>.Compute(operation, RoundingMode.NearestEven, a, b, c, ref riscVFlags));
-        Assert.Equal(toy, SoftFloat<Binary32, ToyFloatRules>.Compute(operation, RoundingMode.NearestEven, a, b, c, ref toyFlags));
+        Assert.Equal(riscV, SoftFloat<Binary32, RiscVFloatRules>.Compute((FloatOperation)operation, RoundingMode.NearestEven, a, b, c, ref riscVFlags));
+        Assert.Equal(toy, SoftFloat<Binary32, ToyFloatRules>.Compute((FloatOperation)operation, RoundingMode.NearestEven, a, b, c, ref toyFlags));
         Assert.Equal((riscVIsInvalid ? FloatFlags.Invalid : 0, toyIsInvalid ? FloatFlags.Invalid : 0), (riscVFlags, toyFlags));
     }
 
